@@ -1,0 +1,69 @@
+"""What a live client knows of its own run: values only, made by the runner and read by the judge.
+
+Times are integer nanoseconds since the epoch, by the clock that stamps captured packets (CLOCK_REALTIME).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Endpoint = tuple[str, int]
+"""An IP address as text, without a zone, and a port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The client kernel's own count for one socket (TCP_INFO), read just before the socket was closed."""
+
+    segments_out: int
+    segments_in: int
+    bytes_acked: int
+    """Payload bytes the peer acknowledged (the SYN counts as one)."""
+    bytes_received: int
+    """Payload bytes received in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """One connection that the client opened, or failed to open."""
+
+    host: str
+    port: int
+    started_ns: int
+    ended_ns: int
+    client: Endpoint | None
+    """The local end; None where the attempt failed."""
+    server: Endpoint | None
+    error: str | None
+    counters: Counters | None
+    """None where the attempt failed, or the system has no TCP_INFO."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as the client sent it; each hop of a redirect is one."""
+
+    number: int
+    """1-based place among the requests the user asked for; the hops of a redirect share it."""
+    method: str
+    url: str
+    started_ns: int
+    ended_ns: int
+    """When the response's last byte had been read, or the request failed."""
+    status: int | None
+    error: str | None
+    connect: int | None
+    """Index into `Run.connects` of the connection that carried it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything the runner did, in the order of starting."""
+
+    client: str
+    """Name and version of the client library, as in its User-Agent: `python-requests/2.34.2`."""
+    planned: int
+    """How many requests the user asked for."""
+    requests: tuple[Request, ...]
+    connects: tuple[Connect, ...]
+    interrupted: bool

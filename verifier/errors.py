@@ -1,0 +1,16 @@
+"""What stops `verify` itself. Oddities of a capture or a peer are notes in the report, never exceptions."""
+
+from __future__ import annotations
+
+
+class VerifierError(Exception):
+    """One line that says what is wrong and where, and, where there is one, what mends it: exit status 2."""
+
+    def __init__(self, problem: str, mend: str = "") -> None:
+        super().__init__(f"{problem}; {mend}" if mend else problem)
+        self.problem = problem
+        self.mend = mend
+
+
+class RightsError(VerifierError):
+    """The kernel refuses to let this user capture. Told apart because a namespace of one's own can be the way out."""

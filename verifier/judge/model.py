@@ -1,0 +1,197 @@
+"""The report as values: exactly the JSON contract, field for field, plus what only a live run knows.
+
+Renderers read this and compute no facts of their own. Times are integer nanoseconds since the epoch, durations
+integer nanoseconds, frames 1-based within their source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol as Interface
+
+from verifier.sources.facts import LiveFacts, Source
+from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reason, Reuse, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """`name` is the option that sets it: `max-extra`, `max-handshakes`, `min-reuse`. `met` is None where unproven."""
+
+    name: str
+    limit: float
+    measured: float | None
+    met: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One kind of evidence that is missing, and where: frames where there are any."""
+
+    code: Reason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    packets: int
+    tcp_packets: int
+    connections: int
+    handshakes: int
+    failed_attempts: int
+    requests: int
+    responses: int
+    reused_requests: int
+    unknown_requests: int
+    lower_bound: int
+    extra_handshakes: int
+    cost_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One client address and one server address and port."""
+
+    client: str
+    server: Endpoint
+    connections: int
+    handshakes: int
+    failed_attempts: int
+    requests: int
+    reused_requests: int
+    unknown_requests: int
+    peak_concurrency: int
+    lower_bound: int
+    extra_handshakes: int
+    cost_ns: int
+    causes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    frame: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    cause: str
+    confidence: str
+    blame: str
+    pair: int
+    """Index into `Report.pairs`."""
+    connections: tuple[int, ...]
+    text: str
+    advice: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    code: str
+    count: int
+    first_frame: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """None where the packet is not in the capture."""
+
+    syn: int | None
+    synack: int | None
+    ack: int | None
+    first_request: int | None
+    first_close: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    sni: str | None
+    alpn: str | None
+    version: str | None
+    resumed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    id: int
+    pair: int
+    client: Endpoint
+    server: Endpoint
+    opened_ns: int
+    closed_ns: int | None
+    handshake: Handshake
+    handshake_ns: int | None
+    """SYN to the client segment that acknowledged the SYN-ACK."""
+    tls_ns: int | None
+    requests: int
+    responses: int
+    first_closer: Closer
+    closed_with: ClosedWith
+    history: str
+    protocol: Protocol
+    tls: Tls | None
+    cause: str | None
+    frames: Frames
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    connection: int
+    depth: int
+    method: str
+    target: str | None
+    host: str | None
+    status: int | None
+    reuse: Reuse
+    request_ns: int
+    response_end_ns: int | None
+    request_frame: int | None
+    response_frame: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A request as the live client knows it, with the connection the packets show for it."""
+
+    number: int
+    method: str
+    url: str
+    status: int | None
+    error: str | None
+    duration_ns: int
+    connection: int | None
+    """`Connection.id`; None where the packets show none."""
+    reuse: Reuse
+
+
+class Details(Interface):
+    """Makes connections and exchanges one at a time, so that a large capture never becomes a list of objects."""
+
+    def connections(self) -> Iterator[Connection]: ...
+
+    def exchanges(self) -> Iterator[Exchange]: ...
+
+    def connection(self, number: int) -> Connection: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    verdict: Verdict
+    expectations: tuple[Expectation, ...]
+    inconclusive_because: tuple[Missing, ...]
+    sources: tuple[Source, ...]
+    totals: Totals
+    pairs: tuple[Pair, ...]
+    findings: tuple[Finding, ...]
+    notes: tuple[Note, ...]
+    details: Details
+    live: LiveFacts | None = None
+    client: str | None = None
+    run: tuple[RunRequest, ...] = ()
