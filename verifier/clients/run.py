@@ -5,14 +5,13 @@ Times are integer nanoseconds since the epoch, by the clock that stamps captured
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Endpoint = tuple[str, int]
 """An IP address as text, without a zone, and a port."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(NamedTuple):
     """The client kernel's own count for one socket (TCP_INFO), read just before the socket was closed."""
 
     segments_out: int
@@ -23,8 +22,7 @@ class Counters:
     """Payload bytes received in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(NamedTuple):
     """One connection that the client opened, or failed to open."""
 
     host: str
@@ -39,8 +37,7 @@ class Connect:
     """None where the attempt failed, or the system has no TCP_INFO."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request as the client sent it; each hop of a redirect is one."""
 
     number: int
@@ -53,11 +50,13 @@ class Request:
     status: int | None
     error: str | None
     connect: int | None
-    """Index into `Run.connects` of the connection that carried it."""
+    """Index into `Run.connects` of the connection that carried it; None where none did."""
+    sent_ns: int | None = None
+    """When it had its connection, open and its own, and began to be written; None where it never got that far. From
+    here to `ended_ns` it keeps that connection busy: these intervals of one connection never overlap."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Everything the runner did, in the order of starting."""
 
     client: str

@@ -1,27 +1,27 @@
 """The report as values: exactly the JSON contract, field for field, plus what only a live run knows.
 
 Renderers read this and compute no facts of their own. Times are integer nanoseconds since the epoch, durations
-integer nanoseconds, frames 1-based within their source.
+integer nanoseconds, frames 1-based within their source. Named tuples, not dataclasses: importing `dataclasses` alone takes longer than
+analysing a small capture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Protocol as Interface
+from typing import TYPE_CHECKING, NamedTuple
 
 from verifier.sources.facts import LiveFacts, Source
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reason, Reuse, Verdict
 
+if TYPE_CHECKING:
+    from verifier.judge.details import Details
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+
+class Endpoint(NamedTuple):
     ip: str
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(NamedTuple):
     """`name` is the option that sets it: `max-extra`, `max-handshakes`, `min-reuse`. `met` is None where unproven."""
 
     name: str
@@ -30,16 +30,14 @@ class Expectation:
     met: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """One kind of evidence that is missing, and where: frames where there are any."""
 
     code: Reason
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     packets: int
     tcp_packets: int
     connections: int
@@ -54,8 +52,7 @@ class Totals:
     cost_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """One client address and one server address and port."""
 
     client: str
@@ -70,17 +67,15 @@ class Pair:
     lower_bound: int
     extra_handshakes: int
     cost_ns: int
-    causes: dict[str, int] = field(default_factory=dict)
+    causes: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     frame: int
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     cause: str
     confidence: str
     blame: str
@@ -92,15 +87,13 @@ class Finding:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     code: str
     count: int
     first_frame: int
 
 
-@dataclass(frozen=True, slots=True)
-class Frames:
+class Frames(NamedTuple):
     """None where the packet is not in the capture."""
 
     syn: int | None
@@ -110,16 +103,14 @@ class Frames:
     first_close: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(NamedTuple):
     sni: str | None
     alpn: str | None
     version: str | None
     resumed: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     id: int
     pair: int
     client: Endpoint
@@ -141,8 +132,7 @@ class Connection:
     frames: Frames
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     connection: int
     depth: int
     method: str
@@ -156,8 +146,7 @@ class Exchange:
     response_frame: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunRequest(NamedTuple):
     """A request as the live client knows it, with the connection the packets show for it."""
 
     number: int
@@ -171,18 +160,7 @@ class RunRequest:
     reuse: Reuse
 
 
-class Details(Interface):
-    """Makes connections and exchanges one at a time, so that a large capture never becomes a list of objects."""
-
-    def connections(self) -> Iterator[Connection]: ...
-
-    def exchanges(self) -> Iterator[Exchange]: ...
-
-    def connection(self, number: int) -> Connection: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     verdict: Verdict
     expectations: tuple[Expectation, ...]
     inconclusive_because: tuple[Missing, ...]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One capture file, or one interface captured live."""
 
     name: str
@@ -26,8 +25,7 @@ class Source:
     """Where `truncated`: what is wrong at which byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class LiveFacts:
+class LiveFacts(NamedTuple):
     """How well a live capture covers the run it stands for."""
 
     opened: bool

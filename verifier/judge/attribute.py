@@ -1,0 +1,234 @@
+"""A live run laid beside its packets: which connection of the capture carried which request of the client.
+
+The client knows the local port of each connection that it opened, and when: so that other traffic to the same server never counts. Where the
+packets do not show the requests themselves (TLS, a capture of control packets), the client's own stand for them.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from verifier.judge.model import Missing
+from verifier.vocabulary import Reason
+from verifier.wire import tables
+from verifier.wire.connection import HANDSHAKES
+from verifier.wire.speech import HTTP1
+from verifier.wire.tables import ExchangeTable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from verifier.clients.run import Connect, Request, Run
+    from verifier.wire.tables import Ledger
+
+FAILED = (HANDSHAKES.index("refused"), HANDSHAKES.index("unanswered"))
+LEEWAY_NS = 50_000_000
+"""How far a SYN's kernel time may lie outside of the client's own times of the connect: both are CLOCK_REALTIME, which may be slewed."""
+
+Key = tuple[int, int, int]
+
+
+class Attribution:
+    """`rows`: the connection of each of `run.connects`, None where the capture has none. `wanted`: a byte for each connection of the capture.
+    `exchanges`: those in the packets, and the client's where the packets show none, in the order of requests. `missing`: evidence that lacks."""
+
+    def __init__(self, ledger: Ledger, run: Run, control_only: bool) -> None:
+        self.ledger = ledger
+        self.run = run
+        self.control_only = control_only
+        self.columns = {name: ledger.connections.column(name) for name in ledger.connections.arrays}
+        self.missing: list[Missing] = []
+        self.rows = self._match()
+        wanted = bytearray(ledger.connections.rows)
+        for row in self.rows:
+            if row is not None:
+                wanted[row] = 1
+        self.wanted = bytes(wanted)
+        self.carried: dict[int, list[Request]] = {}
+        for request in run.requests:
+            row = self.row_of(request)
+            if row is not None:
+                self.carried.setdefault(row, []).append(request)
+        self.exchanges = self._exchanges()
+        self._check_connections()
+        self._check_counters()
+
+    def row_of(self, request: Request) -> int | None:
+        """The connection that carried a request, as far as the capture has it."""
+        return None if request.connect is None else self.rows[request.connect]
+
+    def peaks(self) -> dict[int, int]:
+        """By one connection of each server: the most requests that the client had under way at that server at once."""
+        spans: dict[Key, list[tuple[int, int]]] = {}
+        first: dict[Key, int] = {}
+        for row, requests in self.carried.items():
+            server = self._end(row, 1 - self.columns["client"][row])
+            first.setdefault(server, row)
+            for request in requests:
+                start = request.started_ns if request.sent_ns is None else request.sent_ns
+                # At equal times an end comes before a start: the intervals are half-open.
+                spans.setdefault(server, []).extend([(start, 1), (request.ended_ns, -1)])
+        peaks: dict[int, int] = {}
+        for server, steps in spans.items():
+            busy = peak = 0
+            for _, step in sorted(steps):
+                busy += step
+                peak = max(peak, busy)
+            peaks[first[server]] = peak
+        return peaks
+
+    def _end(self, row: int, side: int) -> Key:
+        column = self.columns
+        return column[f"hi{side}"][row], column[f"lo{side}"][row], column[f"port{side}"][row]
+
+    def _match(self) -> list[int | None]:
+        """For each connect the row with its two ends, opened while it was under way; failed ones by the server's end alone."""
+        by_ends: dict[tuple[Key, Key], list[int]] = {}
+        failed: dict[Key, list[int]] = {}
+        for row in range(self.ledger.connections.rows):
+            side = self.columns["client"][row]
+            client, server = self._end(row, side), self._end(row, 1 - side)
+            by_ends.setdefault((client, server), []).append(row)
+            if self.columns["state"][row] in FAILED:
+                failed.setdefault(server, []).append(row)
+        taken: set[int] = set()
+        matched: list[int | None] = []
+        for connect in self.run.connects:
+            if connect.client is not None and connect.server is not None:
+                candidates = by_ends.get((key_of(connect.client), key_of(connect.server)), [])
+            else:
+                candidates = [row for key in self._aims(connect) for row in failed.get(key, [])]
+            row = next((row for row in candidates if row not in taken and self._during(connect, row)), None)
+            if row is not None:
+                taken.add(row)
+            matched.append(row)
+        return matched
+
+    def _aims(self, connect: Connect) -> list[Key]:
+        """The ends that a failed attempt may have tried."""
+        if connect.server is not None:
+            return [key_of(connect.server)]
+        ports = {key for key in self._failed_ends() if key[2] == connect.port}
+        return sorted(ports)
+
+    def _failed_ends(self) -> set[Key]:
+        states = self.columns["state"]
+        rows = (row for row in range(self.ledger.connections.rows) if states[row] in FAILED)
+        return {self._end(row, 1 - self.columns["client"][row]) for row in rows}
+
+    def _during(self, connect: Connect, row: int) -> bool:
+        return connect.started_ns - LEEWAY_NS <= self.columns["opened"][row] <= connect.ended_ns + LEEWAY_NS
+
+    def _is_read(self, row: int) -> bool:
+        """Whether the packets show the requests of this connection."""
+        flags = self.columns["flags"][row]
+        return not self.control_only and self.columns["protocol"][row] == HTTP1 and not flags & tables.ENCRYPTED
+
+    def _exchanges(self) -> ExchangeTable:
+        """Exchanges of the packets and of the client, merged by the time of the request."""
+        packets = self.ledger.exchanges
+        column = {name: packets.column(name) for name in packets.arrays}
+        records: list[dict[str, int]] = [
+            {name: values[row] for name, values in column.items()}
+            for row in range(packets.rows)
+            if self.wanted[column["connection"][row]] and self._is_read(column["connection"][row])
+        ]
+        for row, requests in self.carried.items():
+            if not self._is_read(row):
+                records += [self._record(row, depth, request) for depth, request in enumerate(requests, 1)]
+        records.sort(key=lambda record: record["request_ns"])
+        table = ExchangeTable()
+        table.extend(records)
+        return table
+
+    def _record(self, row: int, depth: int, request: Request) -> dict[str, int]:
+        """A request of the client as an exchange; frames are not known."""
+        word = self.ledger.words.number
+        host, target = split_url(request.url)
+        done = request.status is not None
+        return {
+            "connection": row,
+            "depth": depth,
+            "method": word(request.method.encode("latin-1", "replace")),
+            "target": word(target.encode("latin-1", "replace")),
+            "host": word(host.encode("latin-1", "replace")),
+            "status": request.status or 0,
+            "flags": tables.RESPONSE_DONE if done else 0,
+            "request_ns": request.started_ns if request.sent_ns is None else request.sent_ns,
+            "response_ns": -1,
+            "end_ns": request.ended_ns,
+            "request_frame": 0,
+            "response_frame": 0,
+            "end_frame": 0,
+        }
+
+    def _check_connections(self) -> None:
+        """Every connection that the client opened, and every request on it, is in the packets."""
+        lost = [
+            connect
+            for connect, row in zip(self.run.connects, self.rows, strict=True)
+            if connect.client is not None and (row is None or not self.columns["syn_frame"][row])
+        ]
+        if lost:
+            first = lost[0]
+            ends = f"{shown(first.client)} to {shown(first.server)}"
+            text = f"{len(lost)} of {len(self.run.connects)} connections that the client opened are not in the capture, the first from {ends}"
+            self.missing.append(Missing(Reason.CONNECTION_NOT_CAPTURED, text))
+        short = 0
+        example = ""
+        for row, requests in self.carried.items():
+            seen = self.columns["requests"][row]
+            if self._is_read(row) or (not self.control_only and self.columns["protocol"][row] != HTTP1 and not self._is_tls(row)):
+                sent = sum(1 for request in requests if request.sent_ns is not None)
+                if seen < sent:
+                    short += sent - seen
+                    example = example or f"connection {row} shows {seen} of {sent}"
+        if short:
+            text = f"{short} requests that the client made are not in the packets: {example}"
+            self.missing.append(Missing(Reason.REQUESTS_NOT_IN_PACKETS, text))
+
+    def _is_tls(self, row: int) -> bool:
+        return bool(self.columns["flags"][row] & tables.ENCRYPTED)
+
+    def _check_counters(self) -> None:
+        """The client's kernel counted no more segments and bytes than the capture has."""
+        if self.control_only:
+            return
+        short: list[str] = []
+        for connect, row in zip(self.run.connects, self.rows, strict=True):
+            if row is None or connect.counters is None:
+                continue
+            client = self.columns["client"][row]
+            sent = self.columns[f"segments{client}"][row]
+            received = self.columns[f"segments{1 - client}"][row]
+            got = self.columns[f"bytes{1 - client}"][row]
+            counted = connect.counters
+            if sent < counted.segments_out or received < counted.segments_in or got < counted.bytes_received:
+                short.append(
+                    f"connection {row}: {sent} of {counted.segments_out} segments out, {received} of {counted.segments_in} in, "
+                    f"{got} of {counted.bytes_received} bytes received"
+                )
+        if short:
+            text = f"the kernel counted more than the capture has on {len(short)} connections: {short[0]}"
+            self.missing.append(Missing(Reason.SEGMENTS_MISSING, text))
+
+
+def key_of(end: tuple[str, int]) -> Key:
+    """An endpoint as the tables have it."""
+    parsed = ip_address(end[0].partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    number = int(mapped if mapped is not None else parsed)
+    return number >> 64, number & 0xFFFFFFFFFFFFFFFF, end[1]
+
+
+def shown(end: tuple[str, int] | None) -> str:
+    if end is None:
+        return "?"
+    return f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Host with port, and target, of an absolute URL."""
+    rest = url.partition("://")[2]
+    end = min((place for place in (rest.find("/"), rest.find("?"), rest.find("#")) if place >= 0), default=len(rest))
+    target = rest[end:].partition("#")[0]
+    return rest[:end].rpartition("@")[2], target if target.startswith("/") else f"/{target}"

@@ -1,0 +1,321 @@
+"""Everything known, weighed into one report: for saved captures (`of_files`) and for live runs (`of_run`)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from verifier.judge import verdict
+from verifier.judge.details import Details, Frames, address
+from verifier.judge.model import Endpoint, Missing, Note, Pair, Report, RunRequest, Totals
+from verifier.judge.tally import REUSES, Tally, reuse
+from verifier.vocabulary import Reason, Reuse
+from verifier.wire import tables
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from verifier.clients.run import Request, Run
+    from verifier.judge.attribute import Attribution
+    from verifier.judge.options import Expectations, Selection
+    from verifier.sources.facts import LiveFacts, Source
+    from verifier.wire.tables import ExchangeTable, Ledger
+
+
+# What `Tally.lacking` counts, in its order: the reason, its words for one connection, and for several.
+LACKS = (
+    (
+        Reason.HANDSHAKE_NOT_SEEN,
+        "a connection carried data, and its handshake is not whole in the capture",
+        "{} connections carried data, and their handshakes are not whole in the capture",
+    ),
+    (
+        Reason.REQUESTS_UNREADABLE,
+        "the requests of a connection can't be read: encrypted, HTTP/2, or cut off by the snaplen",
+        "the requests of {} connections can't be read: encrypted, HTTP/2, or cut off by the snaplen",
+    ),
+    (
+        Reason.BYTES_MISSING,
+        "bytes of a connection are not in the capture, where requests or responses may have been",
+        "bytes of {} connections are not in the capture, where requests or responses may have been",
+    ),
+)
+
+
+class Counts(NamedTuple):
+    """What the engine counted beside its tables."""
+
+    packets: int
+    tcp_packets: int
+
+
+class Case(NamedTuple):
+    """What a capture holds, however it was made."""
+
+    ledger: Ledger
+    counts: Counts
+    sources: tuple[Source, ...]
+
+
+def of_files(case: Case, selection: Selection, expectations: Expectations) -> Report:
+    """The report on saved captures."""
+    bench = _Bench(case, case.ledger.exchanges, chosen(case.ledger, selection), False)
+    missing = bench.missing_from_capture() + bench.missing_from_packets()
+    return bench.report(missing, expectations)
+
+
+def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) -> Report:
+    """The report on a live run: only the client's own connections count."""
+    from verifier.judge.attribute import Attribution
+
+    attribution = Attribution(case.ledger, run, live.control_only)
+    bench = _Bench(case, attribution.exchanges, attribution.wanted, live.control_only)
+    missing = missing_from_run(run, live) + bench.missing_from_capture() + attribution.missing
+    if not live.control_only:
+        missing += bench.missing_from_packets(runner_knows=True)
+    elif not bench.totals.requests:
+        missing.append(Missing(Reason.NO_REQUEST, "no request was made on a connection that the capture has"))
+    if missing:
+        # The packets may lack requests. The client knows them all: as many connections as it kept busy were needed.
+        bench.raise_bounds(attribution.peaks())
+    report = bench.report(missing, expectations)
+    return report._replace(live=live, client=run.client, run=tuple(run_requests(attribution, bench)))
+
+
+def chosen(ledger: Ledger, selection: Selection) -> bytes:
+    """A byte for each connection: whether it is selected."""
+    table = ledger.connections
+    if not (selection.ports or selection.hosts or selection.clients):
+        return b"\x01" * table.rows
+    wanted = bytearray(table.rows)
+    named = hosts_of(ledger) if selection.hosts else {}
+    column = {name: table.column(name) for name in ("hi0", "lo0", "hi1", "lo1", "port0", "port1", "scope", "client")}
+    for row in range(table.rows):
+        client = column["client"][row]
+        server = 1 - client
+        ips = [address(column[f"hi{side}"][row], column[f"lo{side}"][row], column["scope"][row]) for side in (client, server)]
+        wanted[row] = (
+            (not selection.ports or column[f"port{server}"][row] in selection.ports)
+            and (not selection.clients or ips[0] in selection.clients)
+            and (not selection.hosts or ips[1] in selection.hosts or not named.get(row, set()).isdisjoint(selection.hosts))
+        )
+    return bytes(wanted)
+
+
+def hosts_of(ledger: Ledger) -> dict[int, set[str]]:
+    """The names by which each connection's server was called: Host fields without port, and TLS server names."""
+    names: dict[int, set[str]] = {}
+    hosts = ledger.exchanges.column("host")
+    for row, connection in enumerate(ledger.exchanges.column("connection")):
+        host = ledger.words.text(hosts[row])
+        if host:
+            name = host.lower()
+            head, colon, port = name.rpartition(":")
+            names.setdefault(connection, set()).add((head if colon and port.isdigit() else name).strip("[]"))
+    for connection, (name_bytes, _, _, _) in ledger.connections.tls.items():
+        if name_bytes:
+            names.setdefault(connection, set()).add(name_bytes.decode("latin-1").lower())
+    return names
+
+
+def missing_from_run(run: Run, live: LiveFacts) -> list[Missing]:
+    """Evidence that lacks because of how the run or its capture went."""
+    missing: list[Missing] = []
+    if not live.opened:
+        text = "the capture did not see its own marker packets before the first request, so it may have begun too late"
+        missing.append(Missing(Reason.CAPTURE_NOT_OPEN, text))
+    if not live.drained:
+        text = "the capture did not see its own marker packets after the last request, so packets may be missing at the end"
+        missing.append(Missing(Reason.CAPTURE_NOT_DRAINED, text))
+    if run.interrupted:
+        made = len({request.number for request in run.requests})
+        missing.append(Missing(Reason.INTERRUPTED, f"interrupted after {made} of {run.planned} requests"))
+    failed = [request for request in run.requests if request.error and request.sent_ns is None]
+    if failed:
+        text = f"{len(failed)} of {len(run.requests)} requests never reached a server: {failed[0].url}: {failed[0].error}"
+        missing.append(Missing(Reason.REQUEST_FAILED, text))
+    return missing
+
+
+def run_requests(attribution: Attribution, bench: _Bench) -> list[RunRequest]:
+    """The client's requests, each with the connection that the packets show for it."""
+    depths: dict[int, int] = {}
+    state, flags = attribution.columns["state"], attribution.columns["flags"]
+    result: list[RunRequest] = []
+    for request in run_order(attribution.run):
+        row = attribution.row_of(request)
+        kind = Reuse.UNKNOWN
+        if row is not None and request.sent_ns is not None:
+            depths[row] = depths.get(row, 0) + 1
+            kind = Reuse(REUSES[reuse(state[row], flags[row], depths[row])])
+        result.append(
+            RunRequest(
+                number=request.number,
+                method=request.method,
+                url=request.url,
+                status=request.status,
+                error=request.error,
+                duration_ns=request.ended_ns - request.started_ns,
+                connection=row,
+                reuse=kind,
+            )
+        )
+    return result
+
+
+def run_order(run: Run) -> list[Request]:
+    """Requests in the order in which they were sent."""
+    return sorted(run.requests, key=lambda request: request.started_ns if request.sent_ns is None else request.sent_ns)
+
+
+class _Bench:
+    """One case with its counts, from which the parts of the report are made."""
+
+    def __init__(self, case: Case, exchanges: ExchangeTable, wanted: bytes, control_only: bool) -> None:
+        self.case = case
+        self.exchanges = exchanges
+        self.frames = Frames(case.sources)
+        ends = [source.last_ns for source in case.sources if source.last_ns is not None]
+        self.tally = Tally(case.ledger.connections, wanted, max(ends, default=0), control_only)
+        self.tally.add_exchanges(exchanges)
+        self.details = Details(case.ledger, exchanges, self.tally, self.frames)
+        self.columns = self.details.columns
+        self.fields = self.tally.fields
+        self.known = [
+            not (unreadable or missed)
+            for unreadable, missed in zip(self.fields["unreadable"], self.fields["missed"], strict=True)
+        ]
+        """For each pair, whether all its requests are."""
+        self._bound(self._bounds())
+
+    def _bounds(self) -> list[int]:
+        """Each pair's lower bound. Where requests are unreadable no more can have been under way than connections were open: the extra handshakes
+        above that bound are the least there can be. 0 where nothing shows that the pair speaks HTTP."""
+        bounds = list(self.fields["peak"])
+        for pair, unreadable in enumerate(self.fields["unreadable"]):
+            if unreadable:
+                bounds[pair] = max(bounds[pair], self.tally.most_open(pair))
+        return bounds
+
+    def _bound(self, bounds: list[int]) -> None:
+        """Settles the lower bounds, and what follows from them."""
+        self.bounds = bounds
+        self.tally.count_cost(bounds)
+        self.extra = [
+            max(0, handshakes - bound) if bound else 0
+            for handshakes, bound in zip(self.fields["handshakes"], bounds, strict=True)
+        ]
+        self.totals = self._totals()
+
+    def raise_bounds(self, peaks: dict[int, int]) -> None:
+        """Takes the client's own peak concurrency, by connection, where it is above what the packets show. All requests are known then."""
+        bounds = list(self.bounds)
+        for row, peak in peaks.items():
+            pair = self.tally.pair(row)
+            bounds[pair] = max(bounds[pair], peak)
+        self.known = [True] * self.tally.pairs
+        self._bound(bounds)
+
+    def _totals(self) -> Totals:
+        field = self.fields
+        counts = self.case.counts
+        return Totals(
+            packets=counts.packets,
+            tcp_packets=counts.tcp_packets,
+            connections=sum(field["connections"]),
+            handshakes=sum(field["handshakes"]),
+            failed_attempts=sum(field["failed"]),
+            requests=sum(field["requests"]),
+            responses=sum(field["responses"]),
+            reused_requests=sum(field["reused"]),
+            unknown_requests=sum(field["unknown"]),
+            lower_bound=sum(self.bounds),
+            extra_handshakes=sum(self.extra),
+            cost_ns=sum(field["cost_ns"]),
+        )
+
+    def _pairs(self) -> tuple[Pair, ...]:
+        field = self.fields
+        pairs: list[Pair] = []
+        for number in range(self.tally.pairs):
+            row = field["first_row"][number]
+            client = self.columns["client"][row]
+            pairs.append(
+                Pair(
+                    client=self.details.endpoint(row, client).ip,
+                    server=Endpoint(*self.details.endpoint(row, 1 - client)),
+                    connections=field["connections"][number],
+                    handshakes=field["handshakes"][number],
+                    failed_attempts=field["failed"][number],
+                    requests=field["requests"][number],
+                    reused_requests=field["reused"][number],
+                    unknown_requests=field["unknown"][number],
+                    peak_concurrency=field["peak"][number],
+                    lower_bound=self.bounds[number],
+                    extra_handshakes=self.extra[number],
+                    cost_ns=field["cost_ns"][number],
+                    causes={},
+                )
+            )
+        return tuple(pairs)
+
+    def missing_from_capture(self) -> list[Missing]:
+        """Packets that the capture says it lost, and files that end in damage: any pair's requests may have been among them."""
+        missing: list[Missing] = []
+        for source in self.case.sources:
+            if source.dropped:
+                where = "interface" if source.live else "capture"
+                text = f"the kernel dropped {source.dropped} packets before the {where} {source.name} could have them"
+                missing.append(Missing(Reason.DROPPED_PACKETS, text))
+            if source.truncated:
+                missing.append(Missing(Reason.CAPTURE_TRUNCATED, f"{source.name}: {source.problem}"))
+        if missing:
+            self.known = [False] * self.tally.pairs
+        return missing
+
+    def missing_from_packets(self, runner_knows: bool = False) -> list[Missing]:
+        """What the packets themselves show to be missing or unreadable."""
+        missing: list[Missing] = []
+        for (count, row), (reason, one, many) in zip(self.tally.lacking(runner_knows), LACKS, strict=True):
+            if count:
+                frame = self.frames.local(self.columns["first_frame"][row])
+                what = one if count == 1 else many.format(count)
+                first = "" if count == 1 else "the first of them "
+                missing.append(Missing(reason, f"{what} ({first}connection {row}, which begins in frame {frame})"))
+        if not self.totals.requests and not any(self.fields["unreadable"]) and not missing:
+            missing.append(Missing(Reason.NO_REQUEST, self._no_request()))
+        return missing
+
+    def _no_request(self) -> str:
+        totals = self.totals
+        if not totals.packets:
+            return "the capture has no packet"
+        if not totals.connections:
+            return f"none of the {totals.packets} packets belongs to a TCP connection that was asked for"
+        return "no HTTP request is in the packets"
+
+    def _measured(self) -> verdict.Measured:
+        totals = self.totals
+        return verdict.Measured(
+            connections=totals.connections,
+            handshakes=totals.handshakes,
+            requests=totals.requests,
+            reused=totals.reused_requests,
+            extra=totals.extra_handshakes,
+            certain_extra=sum(extra for extra, sure in zip(self.extra, self.known, strict=True) if sure),
+            requests_known=all(self.known),
+        )
+
+    def report(self, missing: list[Missing], expectations: Expectations) -> Report:
+        result, results = verdict.weigh(expectations, self._measured(), missing)
+        return Report(
+            verdict=result,
+            expectations=results,
+            inconclusive_because=tuple(missing),
+            sources=self.case.sources,
+            totals=self.totals,
+            pairs=self._pairs(),
+            findings=(),
+            notes=tuple(Note(code, count, self.frames.local(frame) or 0) for code, count, frame in self.case.ledger.notes.seen()),
+            details=self.details,
+        )

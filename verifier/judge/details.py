@@ -1,0 +1,143 @@
+"""Connections and exchanges as values, made one at a time from the tables: for what is shown, never for all at once."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from socket import AF_INET, AF_INET6, inet_ntop
+
+from verifier.judge import model
+from verifier.judge.tally import REUSES, reuse
+from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reuse
+from verifier.wire.connection import CLOSED_WITH, CLOSERS, HANDSHAKES
+from verifier.wire.speech import PROTOCOLS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from verifier.judge.tally import Tally
+    from verifier.sources.facts import Source
+    from verifier.wire.tables import ExchangeTable, Ledger
+
+TLS_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
+
+
+def address(high: int, low: int, scope: int) -> str:
+    """An address of the tables as text."""
+    if scope == 4:
+        return inet_ntop(AF_INET, low.to_bytes(4, "big"))
+    return inet_ntop(AF_INET6, (high << 64 | low).to_bytes(16, "big"))
+
+
+class Frames:
+    """The engine numbers packets through all its sources; a reader of one file wants that file's numbers."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.last: list[int] = []
+        total = 0
+        for source in sources:
+            total += source.packets
+            self.last.append(total)
+
+    def local(self, frame: int) -> int | None:
+        """The frame's number in its own file, 1-based; None for none."""
+        if not frame:
+            return None
+        place = self.source(frame)
+        return frame - self.last[place - 1] if place else frame
+
+    def source(self, frame: int) -> int:
+        """The index of the source that has this frame."""
+        return min(bisect_left(self.last, frame), max(len(self.last) - 1, 0))
+
+
+class Details:
+    """Only the connections that count, and their exchanges."""
+
+    def __init__(self, ledger: Ledger, exchanges: ExchangeTable, tally: Tally, frames: Frames) -> None:
+        self.ledger = ledger
+        self.table = exchanges
+        self.tally = tally
+        self.frames = frames
+        self.columns = {name: ledger.connections.column(name) for name in ledger.connections.arrays}
+        self.rows = {name: exchanges.column(name) for name in exchanges.arrays}
+
+    def connections(self) -> Iterator[model.Connection]:
+        """In the order of first packets."""
+        for row in range(self.ledger.connections.rows):
+            if self.tally.pair(row) >= 0:
+                yield self.connection(row)
+
+    def exchanges(self) -> Iterator[model.Exchange]:
+        """In the order of requests."""
+        for row in range(self.table.rows):
+            if self.tally.pair(self.rows["connection"][row]) >= 0:
+                yield self._exchange(row)
+
+    def endpoint(self, row: int, side: int) -> model.Endpoint:
+        column = self.columns
+        ip = address(column[f"hi{side}"][row], column[f"lo{side}"][row], column["scope"][row])
+        return model.Endpoint(ip, column[f"port{side}"][row])
+
+    def connection(self, number: int) -> model.Connection:
+        row = number
+        column = {name: values[row] for name, values in self.columns.items()}
+        client = column["client"]
+        local = self.frames.local
+        tls = self.ledger.connections.tls.get(row)
+        return model.Connection(
+            id=row,
+            pair=self.tally.pair(row),
+            client=self.endpoint(row, client),
+            server=self.endpoint(row, 1 - client),
+            opened_ns=column["opened"],
+            closed_ns=column["closed"] if column["closed"] >= 0 else None,
+            handshake=Handshake(HANDSHAKES[column["state"]]),
+            handshake_ns=column["handshake_ns"] if column["handshake_ns"] >= 0 else None,
+            tls_ns=column["tls_ns"] if column["tls_ns"] >= 0 else None,
+            requests=column["requests"],
+            responses=column["responses"],
+            first_closer=Closer(CLOSERS[column["closer"]]),
+            closed_with=ClosedWith(CLOSED_WITH[column["closed_with"]]),
+            history=self.ledger.words.text(column["history"]) or "",
+            protocol=Protocol(PROTOCOLS[column["protocol"]]),
+            tls=tls_of(tls) if tls is not None else None,
+            cause=None,
+            frames=model.Frames(
+                syn=local(column["syn_frame"]),
+                synack=local(column["synack_frame"]),
+                ack=local(column["ack_frame"]),
+                first_request=local(column["request_frame"]),
+                first_close=local(column["close_frame"]),
+            ),
+        )
+
+    def _exchange(self, row: int) -> model.Exchange:
+        column = {name: values[row] for name, values in self.rows.items()}
+        text = self.ledger.words.text
+        connection = column["connection"]
+        state, flags = self.columns["state"][connection], self.columns["flags"][connection]
+        return model.Exchange(
+            connection=connection,
+            depth=column["depth"],
+            method=text(column["method"]) or "",
+            target=text(column["target"]),
+            host=text(column["host"]),
+            status=column["status"] or None,
+            reuse=Reuse(REUSES[reuse(state, flags, column["depth"])]),
+            request_ns=column["request_ns"],
+            response_end_ns=column["end_ns"] if column["flags"] & 1 else None,
+            request_frame=self.frames.local(column["request_frame"]),
+            response_frame=self.frames.local(column["response_frame"]),
+        )
+
+
+def tls_of(found: tuple[bytes, bytes, int, int]) -> model.Tls:
+    """What the hellos said; None for what they did not say."""
+    name, alpn, version, resumed = found
+    return model.Tls(
+        sni=name.decode("latin-1") or None,
+        alpn=alpn.decode("latin-1") or None,
+        version=TLS_VERSIONS.get(version, f"0x{version:04x}") if version else None,
+        resumed=bool(resumed) if resumed >= 0 else None,
+    )

@@ -1,0 +1,85 @@
+"""From counts to a verdict. Nothing here reads packets: it weighs what was counted against what was expected, and against what is missing.
+
+Missing evidence has two strengths. Handshakes may be missing: packets were lost, or the capture does not cover the run. Or requests alone may be: unreadable,
+cut off, bytes lost. A handshake that was seen stays seen, so `max-handshakes` is broken by counting, whatever is missing; it is met only if no handshake can be
+missing. What rests on requests (`max-extra`, `min-reuse`) is broken only where all requests of the pair are known (a lost one may have been concurrent), and met
+only where nothing is missing at all.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from verifier.judge.model import Expectation, Missing
+from verifier.vocabulary import Reason, Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from verifier.judge.options import Expectations
+
+# Reasons for which handshakes may be missing, too; all others leave the handshakes whole.
+HANDSHAKES_MISSING = frozenset(
+    {
+        Reason.DROPPED_PACKETS,
+        Reason.CAPTURE_NOT_OPEN,
+        Reason.CAPTURE_NOT_DRAINED,
+        Reason.CONNECTION_NOT_CAPTURED,
+        Reason.SEGMENTS_MISSING,
+        Reason.HANDSHAKE_NOT_SEEN,
+        Reason.CAPTURE_TRUNCATED,
+        Reason.INTERRUPTED,
+    }
+)
+
+
+class Measured(NamedTuple):
+    """What was counted, over all pairs."""
+
+    connections: int
+    handshakes: int
+    requests: int
+    reused: int
+    extra: int
+    certain_extra: int
+    """Extra handshakes of the pairs all whose requests are known."""
+    requests_known: bool
+    """Every request of every pair is known."""
+
+
+def weigh(
+    expected: Expectations, measured: Measured, missing: Sequence[Missing]
+) -> tuple[Verdict, tuple[Expectation, ...]]:
+    """The verdict, and each expectation with what was measured."""
+    complete = not missing
+    handshakes_whole = not any(item.code in HANDSHAKES_MISSING for item in missing)
+    results: list[Expectation] = []
+    max_extra = expected.max_extra
+    if max_extra is None and expected.max_handshakes is None and expected.min_reuse is None:
+        max_extra = 0
+    if max_extra is not None:
+        met = judged(measured.certain_extra > max_extra, complete and measured.extra <= max_extra)
+        results.append(Expectation("max-extra", max_extra, measured.extra, met))
+    if expected.max_handshakes is not None:
+        limit = expected.max_handshakes
+        seen = measured.connections > 0
+        met = judged(measured.handshakes > limit, seen and handshakes_whole and measured.handshakes <= limit)
+        results.append(Expectation("max-handshakes", limit, measured.handshakes, met))
+    if expected.min_reuse is not None:
+        ratio = measured.reused / measured.requests if measured.requests else None
+        short = ratio is not None and ratio < expected.min_reuse
+        met = judged(short and measured.requests_known, complete and ratio is not None and not short)
+        results.append(Expectation("min-reuse", expected.min_reuse, ratio, met))
+    if any(item.met is False for item in results):
+        return Verdict.REFUTED, tuple(results)
+    if all(item.met for item in results):
+        return Verdict.PROVED, tuple(results)
+    return Verdict.INCONCLUSIVE, tuple(results)
+
+
+def judged(broken: bool, met: bool) -> bool | None:
+    """True, False, or None where neither is certain."""
+    if broken:
+        return False
+    return True if met else None

@@ -1,0 +1,182 @@
+"""Saved captures: a file, or standard input, read in chunks into the engine.
+
+The format is told by content, never by name. Damage ends the reading of that file: what came before stands, and the source says so.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from verifier.errors import VerifierError
+from verifier.sources.facts import Source
+from verifier.wire import pcap
+from verifier.wire.engine import Engine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from verifier.wire.records import Reader
+
+CHUNK = 1 << 20
+"""Bytes asked for at once: fits the second-level cache, where the engine then finds it."""
+STANDARD_INPUT = "-"
+SECTION_HEADER = b"\x0a\x0d\x0d\x0a"
+GZIP = b"\x1f\x8b"
+
+# Files that people mistake for captures, or captures in a form that is read elsewhere: how they begin, what they are, what to do.
+KNOWN_OTHERS = (
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first: zstd -d {}"),
+    (b"\xfd7zXZ\x00", "compressed with xz", "unpack it first: xz -dk {}"),
+    (b"BZh", "compressed with bzip2", "unpack it first: bunzip2 -k {}"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4", "unpack it first: lz4 -d {}"),
+    (b"PK\x03\x04", "a zip archive", "unpack it first: unzip {}"),
+    (b"snoop\x00\x00\x00", "a snoop capture", "convert it first: editcap -F pcapng {} converted.pcapng"),
+    (b"GMBU", "a Network Monitor capture", "convert it first: editcap -F pcapng {} converted.pcapng"),
+)
+
+
+def read(path: str, engine: Engine) -> Source:
+    """Reads all of the capture at `path` (`-`: standard input) into the engine. VerifierError where it is none."""
+    shown = "standard input" if path == STANDARD_INPUT else path
+    try:
+        with _opened(path) as raw:
+            return _Feed(shown, path, engine).read(raw)
+    except FileNotFoundError as error:
+        raise VerifierError(f"{shown}: no such file") from error
+    except IsADirectoryError as error:
+        raise VerifierError(f"{shown}: is a folder", f"name the files in it: {shown.rstrip('/')}/*") from error
+    except PermissionError as error:
+        raise VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+r {shown}") from error
+    except OSError as error:
+        raise VerifierError(f"{shown}: cannot be read: {error.strerror or error}") from error
+
+
+def _opened(path: str) -> BinaryIO:
+    if path == STANDARD_INPUT:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise VerifierError("standard input is a terminal", "pipe a capture into it: tcpdump -i lo -w - | verify analyze -")
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+    return open(path, "rb", buffering=0)
+
+
+class _Feed:
+    """One file on its way into the engine."""
+
+    def __init__(self, shown: str, path: str, engine: Engine) -> None:
+        self.shown = shown
+        self.path = path
+        self.engine = engine
+        self.format = ""
+        self.problem = ""
+        self.buffer = bytearray(CHUNK)
+        self.filled = 0
+
+    def read(self, raw: BinaryIO) -> Source:
+        packets, size = self.engine.packets, self.engine.bytes
+        self.engine.first_ns = -1
+        source = self._unpacked(raw)
+        reader = self._reader(source)
+        self._all(source, reader)
+        engine = self.engine
+        return Source(
+            name=self.path,
+            live=False,
+            format=self.format,
+            packets=engine.packets - packets,
+            bytes=engine.bytes - size,
+            first_ns=engine.first_ns if engine.first_ns >= 0 else None,
+            last_ns=engine.last_ns if engine.first_ns >= 0 else None,
+            truncated=bool(self.problem),
+            dropped=reader.dropped if reader.dropped >= 0 else None,
+            problem=self.problem,
+        )
+
+    def _fill(self, source: BinaryIO, wanted: int) -> None:
+        """Reads until the buffer has `wanted` bytes, or the source has no more."""
+        view = memoryview(self.buffer)
+        while self.filled < wanted and not self.problem:
+            got = self._read_some(source, view[self.filled :])
+            if not got:
+                break
+            self.filled += got
+
+    def _read_some(self, source: BinaryIO, room: memoryview) -> int:
+        """Bytes read into `room`; 0 at the end, or where a compressed file is damaged."""
+        if not self.format.endswith(".gz"):
+            return source.readinto(room) or 0  # type: ignore[attr-defined, no-any-return]
+        import zlib
+
+        try:
+            return source.readinto(room) or 0  # type: ignore[attr-defined, no-any-return]
+        except (EOFError, zlib.error) as error:
+            self.problem = f"the compressed file is damaged: {error}"
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            self.problem = f"the compressed file is damaged: {error}"  # gzip.BadGzipFile
+        return 0
+
+    def _unpacked(self, raw: BinaryIO) -> BinaryIO:
+        """The source itself, or what comes out of it where it is compressed."""
+        self._fill(raw, 4)
+        if not self.buffer.startswith(GZIP):
+            return raw
+        from verifier.sources.gunzip import opened
+
+        self.format = ".gz"
+        head = bytes(self.buffer[: self.filled])
+        self.filled = 0
+        return opened(head, raw)
+
+    def _reader(self, source: BinaryIO) -> Reader:
+        """The reader for the format that the first bytes show."""
+        self._fill(source, pcap.HEADER)
+        head = bytes(self.buffer[: min(self.filled, pcap.HEADER)])
+        if not head:
+            raise VerifierError(f"{self.shown}: the file is empty", "capture something into it, or name another")
+        if pcap.recognised(head):
+            problem = pcap.header_problem(head)
+            if problem:
+                raise VerifierError(f"{self.shown}: damaged capture: {problem}")
+            self.format = "pcap" + self.format
+            self.filled -= pcap.HEADER
+            self.buffer[: self.filled] = self.buffer[pcap.HEADER : pcap.HEADER + self.filled]
+            return pcap.PcapReader(head)
+        if head.startswith(SECTION_HEADER):
+            from verifier.wire.pcapng import PcapngReader
+
+            self.format = "pcapng" + self.format
+            return PcapngReader()
+        for begin, what, mend in KNOWN_OTHERS:
+            if head.startswith(begin):
+                raise VerifierError(f"{self.shown}: {what}", mend.format(self.shown))
+        raise VerifierError(
+            f"{self.shown}: not a capture (it begins with {head[:8].hex(' ')})",
+            "pcap and pcapng are read; write one with: tcpdump -i lo -w capture.pcap",
+        )
+
+    def _all(self, source: BinaryIO, reader: Reader) -> None:
+        """Chunk after chunk; what is left of a record at the end of one goes to the front of the next."""
+        while True:
+            before = self.filled
+            if before == len(self.buffer):
+                self.buffer.extend(bytes(len(self.buffer)))  # a record larger than the buffer
+            got = 0 if self.problem else self._read_some(source, memoryview(self.buffer)[before:])
+            self.filled += got
+            if not got and not before:
+                break
+            reader.load(memoryview(self.buffer), self.filled)
+            self.engine.read(reader)
+            if reader.problem:
+                self.problem = reader.problem
+                break
+            left = self.filled - reader.at
+            if not got:
+                if left and not self.problem:
+                    self.problem = f"the file ends inside a record at byte {reader.base + reader.at}"
+                break
+            self.buffer[:left] = self.buffer[reader.at : self.filled]
+            self.filled = left
+            reader.load(memoryview(b""), 0)

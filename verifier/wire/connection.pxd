@@ -1,0 +1,41 @@
+from verifier.wire.half cimport Half, Piece
+from verifier.wire.packet cimport Packet
+from verifier.wire.speech cimport Speech
+from verifier.wire.tables cimport Ledger
+
+cdef class Connection:
+    cdef Ledger ledger
+    cdef Py_ssize_t row
+    cdef Half half0, half1
+    cdef Speech speech
+    cdef int client, state, closer, closed_with, patience, history_length
+    cdef bint full_close
+    cdef unsigned int flags, first_frame, syn_frame, synack_frame, ack_frame, close_frame, seen
+    cdef long long opened, last, established, closed
+    cdef Py_ssize_t syn_length
+    cdef object history
+    cdef int take(self, Packet packet, int side) except -1
+    cdef int _note_history(self, int kind, int side) except -1
+    cdef int _syn(self, Packet packet, int side, Half half, Half peer) except -1
+    cdef int _syn_ack(self, Packet packet, int side, Half half, Half peer) except -1
+    cdef int _options(self, Packet packet, Half half, Half peer) except -1
+    cdef int _acknowledged(self, Packet packet, Half peer) except -1
+    cdef int _reset(self, Packet packet, int side, Half half, Half peer) except -1
+    cdef int _finished(self, Packet packet, int side, Half half, Half peer) except -1
+    cdef int _payload(self, Packet packet, int side, Half half, Half peer) except -1
+    cdef bint _early(self, bint acks, unsigned int ack, Half peer) except -1
+    cdef int _deliver(self, Packet packet, int side, Half half, long long ahead, bint fin) except -1
+    cdef int _cut(self, Packet packet, int side, Py_ssize_t size) except -1
+    cdef int _listen(self, Packet packet) except -1
+    cdef int _settle(self, Packet packet) except -1
+    cdef bint _too_much(self, Half half) except -1
+    cdef bint _turns(self, Packet packet) except -1
+    cdef bint _turn(self, Packet packet, int side, Half half, Half peer) except -1
+    cdef int _replay(self, Packet packet, int side, Half half, Piece piece, long long ahead) except -1
+    cdef bint _give_up(self, Packet packet, bint closing) except -1
+    cdef int _earliest(self) except -2
+    cdef int _lose(self, Packet packet, int side, Half half, long long size) except -1
+    cdef int finish(self, Packet packet) except -1
+    cdef int _missing_tail(self, Packet packet, int side, Half half, Half peer) except -1
+    cdef int _write(self) except -1
+    cdef bytes _history(self)

@@ -1,0 +1,559 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""A TCP connection while it is open: its handshake, its two halves, what speaks on it, and how it closed.
+
+The handshake is complete when a segment of the client acknowledges the SYN-ACK (RFC 9293, section 3.5). The first closer is the side whose FIN or RST came
+first; FINs that cross have no first. A connection is closed in full when both FINs are acknowledged, or with an RST that falls into the window.
+
+Bytes reach the speech in the order in which they were sent, and a side's bytes never before the other side's bytes that they acknowledge:
+so that a response is read after its request even where the capture has them the other way round. Where bytes do not come, they
+are given up as missing from the capture after `PATIENCE` more segments, if the other side acknowledged them or the bounds are reached, or else at the end.
+"""
+
+from __future__ import annotations
+
+import cython
+
+from verifier.wire import notes as note
+from verifier.wire import packet as layers
+from verifier.wire import tables
+
+if cython.compiled:
+    from cython.cimports.verifier.wire.half import Half, Piece
+    from cython.cimports.verifier.wire.http1 import Http1
+    from cython.cimports.verifier.wire.packet import Packet
+    from cython.cimports.verifier.wire.seq import diff, plus
+    from cython.cimports.verifier.wire.speech import Speech
+    from cython.cimports.verifier.wire.tables import ConnectionTable, Ledger
+    from cython.cimports.verifier.wire.tls import Tls, looks_like_tls
+else:
+    from verifier.wire.half import Half, Piece
+    from verifier.wire.http1 import Http1
+    from verifier.wire.packet import Packet
+    from verifier.wire.seq import diff, plus
+    from verifier.wire.speech import Speech
+    from verifier.wire.tables import ConnectionTable, Ledger
+    from verifier.wire.tls import Tls, looks_like_tls
+
+# States of the handshake, as numbers in the column `state`; the words in the same order.
+HANDSHAKES = ("not-seen", "unanswered", "refused", "half", "complete")
+NOT_SEEN = cython.declare(cython.int, 0)
+UNANSWERED = cython.declare(cython.int, 1)
+REFUSED = cython.declare(cython.int, 2)
+HALF_OPEN = cython.declare(cython.int, 3)
+COMPLETE = cython.declare(cython.int, 4)
+
+# Who closed first and how, as numbers in the columns `closer` and `closed_with`.
+CLOSERS = ("none", "client", "server", "both")
+CLOSED_WITH = ("none", "fin", "rst")
+NOBODY = cython.declare(cython.int, -1)
+BOTH = cython.declare(cython.int, 2)
+WITH_FIN = cython.declare(cython.int, 1)
+WITH_RST = cython.declare(cython.int, 2)
+
+FIN = cython.declare(cython.uint, layers.FIN)
+SYN = cython.declare(cython.uint, layers.SYN)
+RST = cython.declare(cython.uint, layers.RST)
+ACK = cython.declare(cython.uint, layers.ACK)
+
+PATIENCE = cython.declare(cython.int, 16)
+"""Segments of the connection. Captures swap neighbours (several receive queues, several interfaces), not more."""
+MOST_PIECES = cython.declare(cython.Py_ssize_t, 4096)
+MOST_HELD = cython.declare(cython.Py_ssize_t, 8 << 20)
+"""Bytes held out of order for one direction: above the largest receive buffer Linux grants by default (tcp_rmem: 6 MiB)."""
+FARTHEST = cython.declare(cython.longlong, 1 << 30)
+"""The largest window there is (RFC 7323, section 2.3): a number farther ahead is no acknowledgement of ours."""
+
+SYN_SEEN = cython.declare(cython.uint, tables.SYN_SEEN)
+SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
+CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
+FULL_CLOSE = cython.declare(cython.uint, tables.FULL_CLOSE)
+PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
+SERVER_ASKS = cython.declare(cython.uint, tables.SERVER_ASKS)
+
+# Letters of the history, as in Zeek's conn.log, a bit each; the originator's are upper case there.
+LETTERS = "shadfrgtw"
+HISTORY_SYN = cython.declare(cython.int, 0)
+HISTORY_SYNACK = cython.declare(cython.int, 1)
+HISTORY_ACK = cython.declare(cython.int, 2)
+HISTORY_DATA = cython.declare(cython.int, 3)
+HISTORY_FIN = cython.declare(cython.int, 4)
+HISTORY_RST = cython.declare(cython.int, 5)
+HISTORY_GAP = cython.declare(cython.int, 6)
+HISTORY_AGAIN = cython.declare(cython.int, 7)
+HISTORY_WINDOW = cython.declare(cython.int, 8)
+
+
+class Connection:
+    def __init__(self, ledger: Ledger, row: cython.Py_ssize_t, packet: Packet) -> None:
+        self.ledger = ledger
+        self.row = row
+        self.half0 = Half()
+        self.half1 = Half()
+        self.speech: Speech | None = None
+        self.client = 0
+        self.state = NOT_SEEN
+        self.flags = 0
+        self.opened = packet.ts
+        self.last = packet.ts
+        self.established = -1
+        self.first_frame = packet.frame
+        self.syn_frame = 0
+        self.synack_frame = 0
+        self.ack_frame = 0
+        self.closer = NOBODY
+        self.closed_with = 0
+        self.closed = -1
+        self.close_frame = 0
+        self.full_close = False
+        self.syn_length = 0
+        self.patience = 0
+        self.seen = 0
+        self.history: int = 0
+        self.history_length = 0
+        if packet.flags & SYN == 0 and packet.src_port < packet.dst_port:
+            self.client = 1  # no better sign: servers have the lower port
+        elif packet.flags & SYN and packet.flags & ACK:
+            self.client = 1
+
+    def take(self, packet: Packet, side: cython.int) -> cython.int:
+        """The next segment, sent by `side`."""
+        half: Half = self.half0 if side == 0 else self.half1
+        peer: Half = self.half1 if side == 0 else self.half0
+        flags: cython.uint = packet.flags
+        length: cython.Py_ssize_t = packet.length
+        if packet.ts < self.last:
+            if packet.ts >= 0:
+                self.ledger.notes.add(note.TIME_WENT_BACK, packet.frame)
+            packet.ts = self.last
+        else:
+            self.last = packet.ts
+        half.packets += 1
+        half.segments += 1
+        if half.mss and length > half.mss:
+            half.segments += (length - 1) // half.mss
+        if flags & RST:
+            return self._reset(packet, side, half, peer)
+        if flags & SYN:
+            self._syn(packet, side, half, peer)
+            if length == 0:
+                return 0
+        elif flags & ACK:
+            if self.state == HALF_OPEN and side == self.client:
+                self._acknowledged(packet, peer)
+            elif self.state == UNANSWERED:
+                self.state = HALF_OPEN  # somebody answered, out of the capture's sight
+            if not half.acks or diff(packet.ack, half.acked) > 0:
+                half.acked = packet.ack
+                half.acks = True
+            if packet.window == 0 and side == self.client:
+                self._note_history(HISTORY_WINDOW, side)
+            half.closed_window = packet.window == 0
+        if length or flags & FIN:
+            self._payload(packet, side, half, peer)
+        elif not self.seen & (1 << (HISTORY_ACK * 2 + side)):
+            self._note_history(HISTORY_ACK, side)
+        if not half.known and flags & SYN == 0:
+            half.next = packet.seq
+            half.known = True
+        if half.pieces is not None or peer.pieces is not None:
+            self._settle(packet)
+        if half.fin_known and peer.fin_known and not self.full_close:
+            if half.acks and peer.acks and diff(half.acked, peer.fin_seq) > 0 and diff(peer.acked, half.fin_seq) > 0:
+                self.full_close = True
+        return 0
+
+    def _note_history(self, kind: cython.int, side: cython.int) -> cython.int:
+        bit: cython.uint = cython.cast(cython.uint, 1) << (kind * 2 + side)
+        if not self.seen & bit:
+            self.seen |= bit
+            self.history |= cython.cast(object, kind * 2 + side) << (5 * self.history_length)
+            self.history_length += 1
+        return 0
+
+    def _syn(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
+        packet.read_options()
+        if packet.flags & ACK:
+            self._note_history(HISTORY_SYNACK, side)
+            return self._syn_ack(packet, side, half, peer)
+        self._note_history(HISTORY_SYN, side)
+        if half.isn_known and half.isn == packet.seq and self.syn_frame:
+            self.ledger.notes.add(note.SYN_RETRANSMISSION, packet.frame)
+            return 0
+        if self.state == UNANSWERED and side != self.client:
+            # Simultaneous open (RFC 9293, section 3.5): one connection, and each side's SYN is answered by the other's.
+            self.ledger.notes.add(note.SIMULTANEOUS_OPEN, packet.frame)
+            half.start(packet.seq)
+            self.synack_frame = packet.frame
+            self.state = HALF_OPEN
+            self._options(packet, half, peer)
+            return 0
+        self.client = side
+        self.flags |= SYN_SEEN
+        self.syn_frame = packet.frame
+        self.opened = packet.ts
+        self.syn_length = packet.length
+        self._options(packet, half, peer)
+        if packet.join:
+            self.flags |= SUBFLOW
+            self.ledger.notes.add(note.MPTCP_JOIN, packet.frame)
+        if self.synack_frame:  # it came before its SYN: the capture has them the other way round
+            self.state = HALF_OPEN
+            return 0
+        half.start(packet.seq)
+        self.state = UNANSWERED
+        if packet.length:
+            self.ledger.notes.add(note.FAST_OPEN, packet.frame)
+        return 0
+
+    def _syn_ack(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
+        if side == self.client and self.state == UNANSWERED:
+            self.ledger.notes.add(note.HANDSHAKE_MISMATCH, packet.frame)
+            return 0
+        if side == self.client and self.state == HALF_OPEN:
+            # Simultaneous open: the client's SYN-ACK acknowledges the other's SYN.
+            if packet.ack == peer.next:
+                self._acknowledged(packet, peer)
+            return 0
+        if self.state == COMPLETE or (half.isn_known and half.isn == packet.seq):
+            self.ledger.notes.add(note.SYN_RETRANSMISSION, packet.frame)
+            return 0
+        if self.syn_frame:
+            ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
+            if ahead < 0 or ahead > self.syn_length:
+                self.ledger.notes.add(note.HANDSHAKE_MISMATCH, packet.frame)
+                return 0
+            self.state = HALF_OPEN
+        else:
+            # The SYN is not in the capture; what it numbered is known from here.
+            peer.start(plus(packet.ack, -1))
+        half.start(packet.seq)
+        half.acked = packet.ack
+        half.acks = True
+        self.synack_frame = packet.frame
+        self._options(packet, half, peer)
+        return 0
+
+    def _options(self, packet: Packet, half: Half, peer: Half) -> cython.int:
+        """What a SYN's options say of segment sizes: each side sends by what the other announced."""
+        half.scale = packet.scale
+        half.stamps = packet.stamps
+        peer.mss = packet.mss
+        if half.stamps and peer.stamps:
+            # 12 bytes of each segment go to the timestamps (RFC 7323, appendix A).
+            half.mss -= 12 if half.mss > 12 else 0
+            peer.mss -= 12 if peer.mss > 12 else 0
+        return 0
+
+    def _acknowledged(self, packet: Packet, peer: Half) -> cython.int:
+        """The client acknowledges: the SYN-ACK's number, or more."""
+        if not peer.isn_known:
+            return 0
+        ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
+        if 0 <= ahead < FARTHEST:
+            self.state = COMPLETE
+            self.established = packet.ts
+            self.ack_frame = packet.frame
+        return 0
+
+    def _reset(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
+        self._note_history(HISTORY_RST, side)
+        if self.state == UNANSWERED and side != self.client:
+            # A closed port answers with the number that the SYN asked for (RFC 9293, section 3.10.7.1).
+            if packet.flags & ACK and diff(packet.ack, plus(peer.isn, 1)) not in (0, self.syn_length):
+                self.ledger.notes.add(note.RESET_OUT_OF_WINDOW, packet.frame)
+                return 0
+            self.state = REFUSED
+        elif half.known:
+            ahead: cython.longlong = diff(packet.seq, half.next)
+            if ahead >= FARTHEST or ahead <= -FARTHEST:
+                self.ledger.notes.add(note.RESET_OUT_OF_WINDOW, packet.frame)
+                return 0
+        if self.closer == NOBODY:
+            self.closer = side
+            self.closed_with = WITH_RST
+            self.closed = packet.ts
+            self.close_frame = packet.frame
+        if half.pieces is not None or peer.pieces is not None:
+            self._settle(packet)
+        self.full_close = True
+        return 0
+
+    def _finished(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
+        """A FIN, as soon as it is seen, in its turn or before."""
+        half.fin_known = True
+        half.fin_seq = plus(packet.seq, packet.length)
+        self._note_history(HISTORY_FIN, side)
+        if self.closer == NOBODY:
+            self.closer = side
+            self.closed_with = WITH_FIN
+            self.closed = packet.ts
+            self.close_frame = packet.frame
+        elif self.closer != side and self.closer != BOTH and self.closed_with == WITH_FIN:
+            if packet.flags & ACK == 0 or diff(packet.ack, peer.fin_seq) <= 0:
+                self.closer = BOTH  # sent before the other's FIN had arrived
+        return 0
+
+    def _payload(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
+        """Bytes, a FIN, or both: taken if it is their turn, else held."""
+        seq: cython.uint = packet.seq
+        fin: cython.bint = packet.flags & FIN != 0
+        if packet.flags & SYN:
+            seq = plus(seq, 1)
+        if packet.length:
+            self._note_history(HISTORY_DATA, side)
+        if fin and not half.fin_known:
+            self._finished(packet, side, half, peer)
+        if not half.isn_known and half.bytes == 0 and half.missing == 0:
+            # The capture begins inside: with these bytes, wherever an acknowledgement or a keep-alive probe stood before.
+            half.next = seq
+            half.known = True
+        ahead: cython.longlong = diff(seq, half.next)
+        if ahead + packet.length + fin <= 0:
+            if packet.length:
+                self._note_history(HISTORY_AGAIN, side)
+                self.ledger.notes.add(note.RETRANSMISSION, packet.frame)
+            return 0
+        if ahead > FARTHEST:
+            self.ledger.notes.add(note.OUT_OF_ORDER, packet.frame)
+            return 0
+        if ahead > 0 or half.pieces is not None or self._early(packet.flags & ACK != 0, packet.ack, peer):
+            if ahead > 0:
+                self.ledger.notes.add(note.OUT_OF_ORDER, packet.frame)
+            if half.pieces is None and peer.pieces is None:
+                self.patience = 0
+            return half.hold(packet, seq, fin, self.ledger.notes)
+        return self._deliver(packet, side, half, ahead, fin)
+
+    def _early(self, acks: cython.bint, ack: cython.uint, peer: Half) -> cython.bint:
+        """Whether a segment acknowledges bytes of the other side that have not been taken yet."""
+        if not acks or not peer.known or peer.ended:
+            return False
+        # One ahead is the acknowledgement of a FIN that is not in the capture, or that waits for its turn.
+        return 1 < diff(ack, peer.next) < FARTHEST
+
+    def _deliver(
+        self, packet: Packet, side: cython.int, half: Half, ahead: cython.longlong, fin: cython.bint
+    ) -> cython.int:
+        """It is the segment's turn: the part of it that is new (`ahead` is not above zero) goes to the speech."""
+        fresh: cython.Py_ssize_t = packet.length + ahead
+        if fresh > 0:
+            packet.at -= ahead
+            packet.have += ahead
+            half.next = plus(half.next, fresh)
+            half.bytes += fresh
+            if self.speech is None:
+                self._listen(packet)
+            if packet.have > 0:
+                self.speech.data(packet, side)
+            if packet.have < fresh:
+                self._cut(packet, side, fresh - (packet.have if packet.have > 0 else 0))
+        if fin and not half.ended:
+            half.ended = True
+            half.next = plus(half.next, 1)
+            if self.speech is not None:
+                self.speech.end(packet, side)
+        return 0
+
+    def _cut(self, packet: Packet, side: cython.int, size: cython.Py_ssize_t) -> cython.int:
+        """The capture kept only the front of the segment."""
+        self.flags |= PAYLOAD_CUT
+        self.ledger.notes.add(note.PAYLOAD_CUT, packet.frame)
+        if self.speech is not None:
+            self.speech.gap(packet, side, size)
+        return 0
+
+    def _listen(self, packet: Packet) -> cython.int:
+        """The first bytes of the connection decide what speaks on it."""
+        if looks_like_tls(packet.view, packet.at, packet.at + packet.have):
+            self.speech = Tls(self.ledger, self.row)
+        else:
+            self.speech = Http1(self.ledger, self.row)
+        return 0
+
+    def _settle(self, packet: Packet) -> cython.int:
+        """Takes the held pieces whose turn has come; after `PATIENCE` segments without progress, gives up what does not come."""
+        while self._turns(packet):
+            self.patience = 0
+        if self.half0.pieces is None and self.half1.pieces is None:
+            return 0
+        self.patience += 1
+        if self.patience > PATIENCE or self._too_much(self.half0) or self._too_much(self.half1):
+            if self._give_up(packet, False):
+                self.patience = 0
+                while self._turns(packet):
+                    continue
+        return 0
+
+    def _too_much(self, half: Half) -> cython.bint:
+        return half.pieces is not None and (len(half.pieces) > MOST_PIECES or half.held_bytes > MOST_HELD)
+
+    def _turns(self, packet: Packet) -> cython.bint:
+        """Takes the next piece of each side if it may be taken; whether any was."""
+        taken0: cython.bint = self._turn(packet, 0, self.half0, self.half1)
+        taken1: cython.bint = self._turn(packet, 1, self.half1, self.half0)
+        return taken0 or taken1
+
+    def _turn(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.bint:
+        piece: Piece = half.first()
+        if piece is None:
+            return False
+        ahead: cython.longlong = diff(piece.seq, half.next)
+        if ahead > 0 or self._early(piece.acks, piece.ack, peer):
+            return False
+        half.drop_first()
+        if ahead + piece.length + piece.fin > 0:
+            self._replay(packet, side, half, piece, ahead)
+        return True
+
+    def _replay(
+        self, packet: Packet, side: cython.int, half: Half, piece: Piece, ahead: cython.longlong
+    ) -> cython.int:
+        """Delivers a piece as the packet that it was."""
+        view = packet.view
+        at: cython.Py_ssize_t = packet.at
+        have: cython.Py_ssize_t = packet.have
+        length: cython.Py_ssize_t = packet.length
+        ts: cython.longlong = packet.ts
+        frame: cython.uint = packet.frame
+        packet.view = piece.data if cython.compiled else memoryview(piece.data)
+        packet.at = 0
+        packet.have = len(piece.data)
+        packet.length = piece.length
+        packet.ts = piece.ts
+        packet.frame = piece.frame
+        self._deliver(packet, side, half, ahead, piece.fin)
+        packet.view = view
+        packet.at = at
+        packet.have = have
+        packet.length = length
+        packet.ts = ts
+        packet.frame = frame
+        return 0
+
+    def _give_up(self, packet: Packet, closing: cython.bint) -> cython.bint:
+        """Declares missing what the earliest held piece waits for; whether there was something to declare."""
+        side: cython.int = self._earliest()
+        if side < 0:
+            return False
+        half: Half = self.half0 if side == 0 else self.half1
+        peer: Half = self.half1 if side == 0 else self.half0
+        piece: Piece = half.first()
+        ahead: cython.longlong = diff(piece.seq, half.next)
+        if ahead > 0:
+            received: cython.bint = peer.acks and diff(peer.acked, half.next) > 0
+            if not closing and not received and not self._too_much(half):
+                return False  # not acknowledged: the sender may still send it again
+            if not received and not closing:
+                self.ledger.notes.add(note.REORDER_LIMIT, piece.frame)
+            self._lose(packet, side, half, ahead)
+            return True
+        size: cython.longlong = diff(piece.ack, peer.next)
+        waiting: Piece = peer.first()
+        if waiting is not None and diff(waiting.seq, peer.next) > 0:
+            size = min(size, diff(waiting.seq, peer.next))
+        self._lose(packet, 1 - side, peer, size)
+        return True
+
+    def _earliest(self) -> cython.int:
+        """The side that holds the piece captured first."""
+        first: Piece = self.half0.first()
+        second: Piece = self.half1.first()
+        if first is None:
+            return -1 if second is None else 1
+        return 0 if second is None or first.frame < second.frame else 1
+
+    def _lose(self, packet: Packet, side: cython.int, half: Half, size: cython.longlong) -> cython.int:
+        """The next `size` bytes of this half were sent, and are not in the capture."""
+        half.next = plus(half.next, size)
+        half.missing += size
+        self._note_history(HISTORY_GAP, side)
+        self.ledger.notes.add(note.BYTES_MISSING, packet.frame)
+        if self.speech is None:
+            self.speech = Http1(self.ledger, self.row)
+        self.speech.gap(packet, side, size)
+        return 0
+
+    def finish(self, packet: Packet) -> cython.int:
+        """Nothing more comes: takes what is held, counts what is missing at the ends, and writes the connection's row."""
+        packet.frame = self.close_frame or self.first_frame
+        packet.ts = self.last
+        while self.half0.pieces is not None or self.half1.pieces is not None:
+            if not self._turns(packet) and not self._give_up(packet, True):
+                break
+        self._missing_tail(packet, 0, self.half0, self.half1)
+        self._missing_tail(packet, 1, self.half1, self.half0)
+        if self.speech is not None:
+            self.speech.close()
+        return self._write()
+
+    def _missing_tail(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
+        """Bytes that the other side acknowledged, and that never came. A single one was a FIN."""
+        if half.known and peer.acks and not half.ended:
+            size: cython.longlong = diff(peer.acked, half.next)
+            if 1 < size < FARTHEST:
+                self._lose(packet, side, half, size)
+        return 0
+
+    def _write(self) -> cython.int:
+        table: ConnectionTable = self.ledger.connections
+        row: cython.Py_ssize_t = self.row
+        speech: Speech = self.speech
+        client: Half
+        if speech is not None:
+            if speech.asker >= 0:
+                if self.flags & SYN_SEEN == 0 and self.synack_frame == 0:
+                    self.client = speech.asker
+                elif speech.asker != self.client:
+                    self.flags |= SERVER_ASKS
+            self.flags |= speech.flags
+            table.requests[row] = speech.requests
+            table.responses[row] = speech.responses
+            table.request_frame[row] = speech.request_frame
+            table.protocol[row] = speech.protocol
+        client = self.half0 if self.client == 0 else self.half1
+        if client.closed_window:
+            self.flags |= CLIENT_STOPPED_READING
+        if self.full_close:
+            self.flags |= FULL_CLOSE
+        table.opened[row] = self.opened
+        table.last[row] = self.last
+        table.closed[row] = self.closed
+        table.handshake_ns[row] = self.established - self.opened if self.state == COMPLETE else -1
+        table.tls_ns[row] = -1
+        if speech is not None and speech.ready_ns >= 0 and self.established >= 0:
+            table.tls_ns[row] = max(0, speech.ready_ns - self.established)
+        table.first_frame[row] = self.first_frame
+        table.syn_frame[row] = self.syn_frame
+        table.synack_frame[row] = self.synack_frame
+        table.ack_frame[row] = self.ack_frame
+        table.close_frame[row] = self.close_frame
+        table.flags[row] = self.flags
+        table.packets0[row] = self.half0.packets
+        table.packets1[row] = self.half1.packets
+        table.segments0[row] = self.half0.segments
+        table.segments1[row] = self.half1.segments
+        table.bytes0[row] = self.half0.bytes
+        table.bytes1[row] = self.half1.bytes
+        table.missing[row] = self.half0.missing + self.half1.missing
+        table.client[row] = self.client
+        table.state[row] = self.state
+        table.closed_with[row] = self.closed_with
+        if self.closer == NOBODY:
+            table.closer[row] = 0
+        elif self.closer == BOTH:
+            table.closer[row] = 3
+        else:
+            table.closer[row] = 1 if self.closer == self.client else 2
+        table.history[row] = self.ledger.words.number(self._history())
+        return 0
+
+    def _history(self) -> bytes:
+        """The letters in the order of first sight, upper case for the client."""
+        text = bytearray()
+        packed: int = self.history
+        for _ in range(self.history_length):
+            code = packed & 31
+            packed >>= 5
+            letter = LETTERS[code >> 1]
+            text += (letter.upper() if code & 1 == self.client else letter).encode()
+        return bytes(text)

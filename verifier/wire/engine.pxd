@@ -1,0 +1,24 @@
+from verifier.wire.connection cimport Connection
+from verifier.wire.flows cimport Flows
+from verifier.wire.notes cimport Notes
+from verifier.wire.packet cimport Packet
+from verifier.wire.records cimport Reader
+from verifier.wire.tables cimport Ledger
+
+cdef class Engine:
+    cdef public Notes notes
+    cdef public Ledger ledger
+    cdef Flows flows
+    cdef Packet one
+    cdef list live
+    cdef object closed
+    cdef Py_ssize_t last_row
+    cdef public long long packets, tcp_packets, bytes, first_ns, last_ns
+    cpdef read(self, Reader reader)
+    cdef int _take(self, Packet packet) except -1
+    cdef int _segment(self, Packet packet) except -1
+    cdef bint _begins(self, Packet packet, Py_ssize_t row, Connection connection) except -1
+    cdef int _open(self, Packet packet) except -1
+    cdef int _late(self, Packet packet, Py_ssize_t row) except -1
+    cdef int _linger(self, Packet packet, Py_ssize_t row) except -1
+    cdef int _finish(self, Packet packet, Py_ssize_t row) except -1

@@ -1,0 +1,231 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""The engine: packets in, rows out, incrementally; the same for saved files and live captures.
+
+A connection is a 4-tuple and the initial sequence number of its SYN. It is an object from its first packet until it is closed and
+`LINGER` others have closed after it; then its row is all that is left of it, so that memory follows open connections and the tables.
+Packets are numbered from 1 in the order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import cython
+
+from verifier.wire import connection as connections
+from verifier.wire import notes as note
+from verifier.wire import packet as layers
+from verifier.wire import tables
+
+if cython.compiled:
+    from cython.cimports.verifier.wire.connection import Connection
+    from cython.cimports.verifier.wire.flows import Flows
+    from cython.cimports.verifier.wire.half import Half
+    from cython.cimports.verifier.wire.link import decode
+    from cython.cimports.verifier.wire.notes import Notes
+    from cython.cimports.verifier.wire.packet import Packet
+    from cython.cimports.verifier.wire.records import Reader
+    from cython.cimports.verifier.wire.seq import diff, plus
+    from cython.cimports.verifier.wire.tables import Ledger
+else:
+    from verifier.wire.connection import Connection
+    from verifier.wire.flows import Flows
+    from verifier.wire.half import Half
+    from verifier.wire.link import decode
+    from verifier.wire.notes import Notes
+    from verifier.wire.packet import Packet
+    from verifier.wire.records import Reader
+    from verifier.wire.seq import diff, plus
+    from verifier.wire.tables import Ledger
+
+COMPILED: bool = cython.compiled
+"""Whether this module runs as compiled code."""
+
+LINGER = cython.declare(cython.Py_ssize_t, 1024)
+"""Closed connections that are kept whole, for segments that the capture shows late."""
+
+TCP = cython.declare(cython.int, layers.TCP)
+SYN = cython.declare(cython.uint, layers.SYN)
+ACK = cython.declare(cython.uint, layers.ACK)
+UNANSWERED = cython.declare(cython.int, connections.HANDSHAKES.index("unanswered"))
+COMPLETE = cython.declare(cython.int, connections.HANDSHAKES.index("complete"))
+LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
+LATEST_NS = cython.declare(cython.longlong, 1 << 62)
+
+
+class Engine:
+    """`seed` keys the hash of connections; it changes no result."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.notes = Notes()
+        self.ledger = Ledger(self.notes)
+        self.flows = Flows(self.ledger.connections, seed)
+        self.one = Packet(self.notes)
+        self.live: list[Connection | None] = []
+        """By row: the connection while it is an object."""
+        self.closed: deque[int] = deque()
+        self.last_row = -1
+        self.packets = 0
+        self.tcp_packets = 0
+        self.bytes = 0
+        self.first_ns = -1
+        self.last_ns = -1
+
+    def packet(self, data: bytes, ts_ns: int, wire_length: int, link_type: int) -> None:
+        """One packet: its captured bytes, its time, its length on the wire, its pcap link type."""
+        packet: Packet = self.one
+        packet.view = data if cython.compiled else memoryview(data)
+        packet.at = 0
+        packet.end = len(data)
+        packet.wire_end = wire_length if wire_length > packet.end else packet.end
+        packet.ts = ts_ns
+        packet.link_type = link_type
+        self._take(packet)
+        packet.swapped = False
+
+    def read(self, reader: Reader) -> None:
+        """Takes all whole records that the reader has."""
+        packet: Packet = self.one
+        packet.view = reader.view
+        while reader.next(packet):
+            self._take(packet)
+            if packet.swapped:
+                packet.view = reader.view
+                packet.swapped = False
+
+    def _take(self, packet: Packet) -> cython.int:
+        self.packets += 1
+        packet.frame = cython.cast(cython.uint, self.packets & 0xFFFFFFFF)
+        self.bytes += packet.end - packet.at
+        if packet.ts < 0 or packet.ts > LATEST_NS:
+            # No time, or one outside of the range: the packet's place in the file has to do.
+            if packet.ts != -1:
+                self.notes.add(note.TIME_OUT_OF_RANGE, packet.frame)
+            packet.ts = self.last_ns if self.last_ns >= 0 else 0
+        elif self.first_ns < 0:
+            self.first_ns = packet.ts
+            self.last_ns = packet.ts
+        elif packet.ts > self.last_ns:
+            self.last_ns = packet.ts
+        if decode(packet, packet.link_type) == TCP:
+            self.tcp_packets += 1
+            packet.scope = packet.version
+            self._segment(packet)
+        return 0
+
+    def _segment(self, packet: Packet) -> cython.int:
+        row: cython.Py_ssize_t = self.last_row
+        # A packet's neighbour is often of the same connection.
+        if row < 0 or not self.flows._is(packet, row) or self.live[row] is None:
+            row = self.flows.find(packet)
+        connection: Connection = None
+        if row >= 0:
+            connection = self.live[row]
+        if packet.flags & SYN and (row < 0 or self._begins(packet, row, connection)):
+            return self._open(packet)
+        if row < 0:
+            return self._open(packet)
+        self.last_row = row
+        if connection is None:
+            return self._late(packet, row)
+        full: cython.bint = connection.full_close
+        connection.take(packet, self.flows.side)
+        if connection.full_close and not full:
+            self._linger(packet, row)
+        return 0
+
+    def _begins(self, packet: Packet, row: cython.Py_ssize_t, connection: Connection) -> cython.bint:
+        """Whether a segment with SYN opens a new connection on a 4-tuple that has one."""
+        side: cython.int = self.flows.side
+        half: Half
+        peer: Half
+        if packet.flags & ACK:
+            if connection is None:
+                return True
+            half = connection.half0 if side == 0 else connection.half1
+            peer = connection.half1 if side == 0 else connection.half0
+            if half.isn_known and half.isn == packet.seq:
+                return False
+            # Another number than before, and no answer to the SYN that is known: its own SYN is not in the capture.
+            if connection.state == COMPLETE or connection.full_close:
+                return not peer.isn_known or diff(packet.ack, plus(peer.isn, 1)) != 0
+            return not peer.isn_known and peer.known
+        if connection is None or connection.full_close:
+            same: cython.bint = False
+            if connection is not None:
+                half = connection.half0 if side == 0 else connection.half1
+                same = half.isn_known and half.isn == packet.seq
+                if same and connection.synack_frame == 0:
+                    return False  # asked again after a refusal: the same attempt
+            self.notes.add(note.PORT_REUSE_SAME_ISN if same else note.PORT_REUSE, packet.frame)
+            return True
+        half = connection.half0 if side == 0 else connection.half1
+        if half.isn_known and half.isn == packet.seq:
+            return False
+        if connection.state == UNANSWERED and side != connection.client:
+            return False
+        self.notes.add(note.PORT_REUSE, packet.frame)
+        return True
+
+    def _open(self, packet: Packet) -> cython.int:
+        """A connection begins, as far as the capture knows it."""
+        row: cython.Py_ssize_t = self.flows.find(packet)
+        if row >= 0 and self.live[row] is not None:
+            self._finish(packet, row)  # superseded: nothing more of it can be told from the new one's
+        row = self.ledger.connections.add()
+        self.flows.put(packet, row)
+        self.last_row = row
+        connection = Connection(self.ledger, row, packet)
+        self.live.append(connection)
+        connection.take(packet, 0)
+        if connection.full_close:
+            self._linger(packet, row)
+        return 0
+
+    def _late(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
+        """A segment of a connection that was closed and written down."""
+        if packet.length and not packet.flags & SYN:
+            self.notes.add(note.DATA_AFTER_CLOSE, packet.frame)
+            self.ledger.connections.flags[row] |= LATE_DATA
+        if self.flows.side == 0:
+            self.ledger.connections.packets0[row] += 1
+        else:
+            self.ledger.connections.packets1[row] += 1
+        return 0
+
+    def _linger(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
+        self.closed.append(row)
+        if len(self.closed) > LINGER:
+            oldest: cython.Py_ssize_t = self.closed.popleft()
+            if self.live[oldest] is not None:
+                self._finish(packet, oldest)
+        return 0
+
+    def _finish(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
+        """Writes a connection's row; `packet` is as it was before, afterwards."""
+        connection: Connection = self.live[row]
+        frame: cython.uint = packet.frame
+        ts: cython.longlong = packet.ts
+        connection.finish(packet)
+        packet.frame = frame
+        packet.ts = ts
+        self.live[row] = None
+        return 0
+
+    def closing(self) -> int:
+        """How many connections are still open in both directions or half closed, for who waits until all are closed."""
+        count = 0
+        for item in self.live:
+            if item is not None:
+                connection: Connection = item
+                count += 0 if connection.full_close else 1
+        return count
+
+    def finish(self) -> Ledger:
+        """No packet comes any more: every connection is written down. The engine is used up."""
+        row: cython.Py_ssize_t
+        self.one.fragments.finish()
+        for row in range(len(self.live)):
+            if self.live[row] is not None:
+                self._finish(self.one, row)
+        return self.ledger

@@ -1,0 +1,134 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""From a 4-tuple to the row of the newest connection that has it: an open-addressing hash table, either direction of a segment finding the same row.
+
+Addresses are 128 bits in two words (IPv4 with a zero high word and its own IP version in the scope), so that a lookup compares numbers and
+allocates nothing. The hash is keyed, so that a capture cannot be made to collide.
+"""
+
+from __future__ import annotations
+
+import array
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.verifier.wire.packet import Packet
+    from cython.cimports.verifier.wire.tables import ConnectionTable
+else:
+    from verifier.wire.packet import Packet
+    from verifier.wire.tables import ConnectionTable
+
+FIRST_SIZE = 256
+ALL_BITS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
+# The finaliser of MurmurHash3 (fmix64).
+MIX_1 = cython.declare(cython.ulonglong, 0xFF51AFD7ED558CCD)
+MIX_2 = cython.declare(cython.ulonglong, 0xC4CEB9FE1A85EC53)
+
+
+def mixed(word: cython.ulonglong) -> cython.ulonglong:
+    word ^= word >> 33
+    word = (word * MIX_1) & ALL_BITS
+    word ^= word >> 33
+    word = (word * MIX_2) & ALL_BITS
+    return word ^ (word >> 33)
+
+
+class Flows:
+    """`side` after a lookup: 0 where the segment was sent by the row's side 0, else 1."""
+
+    def __init__(self, table: ConnectionTable, seed: int) -> None:
+        self.table = table
+        self.seed = seed & 0xFFFFFFFFFFFFFFFF
+        self.size = FIRST_SIZE
+        self.used = 0
+        self.rows = memoryview(array.array("i", bytes(4 * FIRST_SIZE)))
+        self.hashes = memoryview(array.array("I", bytes(4 * FIRST_SIZE)))
+        self.side = 0
+        self.slot = 0
+        self.hash = 0
+
+    def find(self, packet: Packet) -> cython.Py_ssize_t:
+        """The row of the segment's connection, or -1; remembers the place for `put`."""
+        a: cython.ulonglong = mixed(
+            mixed(packet.src_hi ^ self.seed) ^ packet.src_lo ^ (cython.cast(cython.ulonglong, packet.src_port) << 40)
+        )
+        b: cython.ulonglong = mixed(
+            mixed(packet.dst_hi ^ self.seed) ^ packet.dst_lo ^ (cython.cast(cython.ulonglong, packet.dst_port) << 40)
+        )
+        self.hash = cython.cast(cython.uint, ((a + b) & ALL_BITS) >> 32)
+        mask: cython.Py_ssize_t = self.size - 1
+        slot: cython.Py_ssize_t = self.hash & mask
+        row: cython.Py_ssize_t
+        while self.rows[slot]:
+            if self.hashes[slot] == self.hash:
+                row = self.rows[slot] - 1
+                if self._is(packet, row):
+                    self.slot = slot
+                    return row
+            slot = (slot + 1) & mask
+        self.slot = slot
+        return -1
+
+    def _is(self, packet: Packet, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether the row's 4-tuple is the segment's, in either direction."""
+        table: ConnectionTable = self.table
+        if table.scope[row] != packet.scope:
+            return False
+        if (
+            table.port0[row] == packet.src_port
+            and table.port1[row] == packet.dst_port
+            and table.lo0[row] == packet.src_lo
+            and table.lo1[row] == packet.dst_lo
+            and table.hi0[row] == packet.src_hi
+            and table.hi1[row] == packet.dst_hi
+        ):
+            self.side = 0
+            return True
+        self.side = 1
+        return (
+            table.port0[row] == packet.dst_port
+            and table.port1[row] == packet.src_port
+            and table.lo0[row] == packet.dst_lo
+            and table.lo1[row] == packet.src_lo
+            and table.hi0[row] == packet.dst_hi
+            and table.hi1[row] == packet.src_hi
+        )
+
+    def put(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
+        """The 4-tuple that `find` was asked for belongs to `row` from now on, whose side 0 sent the segment."""
+        table: ConnectionTable = self.table
+        table.hi0[row] = packet.src_hi
+        table.lo0[row] = packet.src_lo
+        table.hi1[row] = packet.dst_hi
+        table.lo1[row] = packet.dst_lo
+        table.port0[row] = packet.src_port
+        table.port1[row] = packet.dst_port
+        table.scope[row] = packet.scope
+        self.side = 0
+        if self.rows[self.slot] == 0:
+            self.used += 1
+        self.rows[self.slot] = row + 1
+        self.hashes[self.slot] = self.hash
+        if self.used * 2 > self.size:
+            self._grow()
+        return 0
+
+    def _grow(self) -> cython.int:
+        """Doubles the table: at most half full, a lookup passes one and a half places on average (Knuth, 6.4)."""
+        old_rows = self.rows
+        old_hashes = self.hashes
+        old_size: cython.Py_ssize_t = self.size
+        self.size = old_size * 2
+        self.rows = memoryview(array.array("i", bytes(4 * self.size)))
+        self.hashes = memoryview(array.array("I", bytes(4 * self.size)))
+        mask: cython.Py_ssize_t = self.size - 1
+        slot: cython.Py_ssize_t
+        i: cython.Py_ssize_t
+        for i in range(old_size):
+            if old_rows[i]:
+                slot = old_hashes[i] & mask
+                while self.rows[slot]:
+                    slot = (slot + 1) & mask
+                self.rows[slot] = old_rows[i]
+                self.hashes[slot] = old_hashes[i]
+        return 0

@@ -1,0 +1,21 @@
+from verifier.wire.notes cimport Notes
+from verifier.wire.packet cimport Packet
+
+cdef class Piece:
+    cdef unsigned int seq, ack, frame
+    cdef bytes data
+    cdef Py_ssize_t length
+    cdef bint fin, acks
+    cdef long long ts
+
+cdef class Half:
+    cdef bint known, isn_known, acks, fin_known, ended, stamps, closed_window
+    cdef unsigned int next, isn, acked, fin_seq, packets, segments, mss
+    cdef int scale
+    cdef list pieces
+    cdef Py_ssize_t held_bytes
+    cdef unsigned long long bytes, missing
+    cdef int start(self, unsigned int seq) except -1
+    cdef int hold(self, Packet packet, unsigned int seq, bint fin, Notes notes) except -1
+    cdef Piece first(self)
+    cdef int drop_first(self) except -1

@@ -1,0 +1,104 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""One direction of a TCP connection: what its sender sent so far, put in order (RFC 9293, section 3.4).
+
+A connection has two halves, alike; which one is the client's is decided outside. Bytes that the capture shows twice are taken once, the first
+copy stands. Bytes ahead of their turn are kept as pieces until the hole before them is filled, or is known to be one.
+"""
+
+from __future__ import annotations
+
+import cython
+
+from verifier.wire import notes as note
+
+if cython.compiled:
+    from cython.cimports.verifier.wire.notes import Notes
+    from cython.cimports.verifier.wire.octets import copy
+    from cython.cimports.verifier.wire.packet import Packet
+    from cython.cimports.verifier.wire.seq import diff, plus
+else:
+    from verifier.wire.notes import Notes
+    from verifier.wire.octets import copy
+    from verifier.wire.packet import Packet
+    from verifier.wire.seq import diff, plus
+
+
+class Piece:
+    """A segment that waits for its turn, with what its packet said of it."""
+
+    def __init__(self, packet: Packet, seq: cython.uint, fin: cython.bint) -> None:
+        self.seq = seq
+        self.data = copy(packet.view, packet.at, packet.at + packet.have)
+        self.length = packet.length
+        self.fin = fin
+        self.ack = packet.ack
+        self.acks = packet.flags & 16 != 0
+        self.ts = packet.ts
+        self.frame = packet.frame
+
+
+class Half:
+    def __init__(self) -> None:
+        self.known = False
+        """Whether `next` is: from the SYN, or from the first bytes seen."""
+        self.next = 0
+        """Sequence number of the next byte in order."""
+        self.isn = 0
+        self.isn_known = False
+        self.acked = 0
+        """The highest acknowledgement this side has sent, of the other's bytes."""
+        self.acks = False
+        self.fin_known = False
+        self.fin_seq = 0
+        """Sequence number of the FIN itself."""
+        self.ended = False
+        """The FIN's turn has come: everything before it was taken, or is known to be missing."""
+        self.pieces: list[Piece] | None = None
+        self.held_bytes = 0
+        self.packets = 0
+        self.segments = 0
+        """As the sender's kernel counts them: what segmentation offload sent as one packet counts by the segment size."""
+        self.bytes = 0
+        self.missing = 0
+        self.mss = 0
+        self.scale = -1
+        self.stamps = False
+        self.closed_window = False
+
+    def start(self, seq: cython.uint) -> cython.int:
+        """The SYN's number is `seq`: the first byte is the one behind it."""
+        self.isn = seq
+        self.isn_known = True
+        self.next = plus(seq, 1)
+        self.known = True
+        return 0
+
+    def hold(self, packet: Packet, seq: cython.uint, fin: cython.bint, notes: Notes) -> cython.int:
+        """Keeps the segment for later, in order of sequence numbers, the first of equal ones in front."""
+        piece = Piece(packet, seq, fin)
+        if self.pieces is None:
+            self.pieces = []
+        pieces: list[Piece] = self.pieces
+        place: cython.Py_ssize_t = len(pieces)
+        while place and diff(cython.cast(Piece, pieces[place - 1]).seq, seq) > 0:
+            place -= 1
+        if place:
+            before = cython.cast(Piece, pieces[place - 1])
+            if before.seq == seq and before.length >= piece.length and before.fin >= piece.fin:
+                notes.add(note.RETRANSMISSION, packet.frame)
+                return 0
+        pieces.insert(place, piece)
+        self.held_bytes += len(piece.data)
+        return 0
+
+    def first(self) -> Piece | None:
+        """The piece that comes next, if any is held."""
+        return self.pieces[0] if self.pieces else None
+
+    def drop_first(self) -> cython.int:
+        if self.pieces is not None:
+            piece = cython.cast(Piece, self.pieces.pop(0))
+            self.held_bytes -= len(piece.data)
+            if not self.pieces:
+                self.pieces = None
+        return 0

@@ -1,0 +1,45 @@
+from verifier.wire.head cimport Head
+from verifier.wire.packet cimport Packet
+from verifier.wire.speech cimport Speech
+from verifier.wire.tables cimport ExchangeTable, Ledger
+from verifier.wire.tls cimport Tls
+
+cdef class Lane:
+    cdef int state
+    cdef bint fresh
+    cdef unsigned int first_frame, last_frame
+    cdef long long left, first_ns, last_ns
+    cdef bytearray held
+    cdef Py_ssize_t row
+    cdef int lose(self) except -1
+
+cdef class Http1(Speech):
+    cdef Lane lane0, lane1
+    cdef Head head
+    cdef Py_ssize_t front
+    cdef object waiting
+    cdef bint pipelined
+    cdef int agent, server, host_number, target_number
+    cdef bytes host, target
+    cdef Tls inner
+    cdef int data(self, Packet packet, int side) except -1
+    cdef int gap(self, Packet packet, int side, long long size) except -1
+    cdef int end(self, Packet packet, int side) except -1
+    cdef int close(self) except -1
+    cdef int _keep_last_byte(self, Lane lane) except -1
+    cdef Py_ssize_t _head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef Py_ssize_t _held_head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef Py_ssize_t _not_http(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef int _message(self, Lane lane, int side, const unsigned char[:] view, Packet packet) except -1
+    cdef int _out_of_role(self, Lane lane, Packet packet) except -1
+    cdef int _request(self, Lane lane, const unsigned char[:] view, Packet packet) except -1
+    cdef int _word(self, bytes word, Packet packet) except -2
+    cdef int _wait(self, Py_ssize_t row, Packet packet) except -1
+    cdef int _response(self, Lane lane, const unsigned char[:] view, Packet packet) except -1
+    cdef Py_ssize_t _last_waiting(self) except -2
+    cdef unsigned int _response_flags(self, Py_ssize_t row) except? 0
+    cdef int _response_body(self, Lane lane, unsigned int asked) except -1
+    cdef int _message_end(self, Lane lane, int side) except -1
+    cdef Py_ssize_t _line(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
+
+cdef long long chunk_size(bytes line) except -2

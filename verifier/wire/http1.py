@@ -1,0 +1,562 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""HTTP/1 on a connection, recognised by content, on any port and from any side: messages framed by RFC 9112, section 6, paired into exchanges.
+
+Each direction is a `Lane`, a small state machine that knows nothing of its role; a lane's role shows in its first start line. Where
+the framing is lost (bytes missing from the capture, a capture that begins inside a message, a broken message) the lane looks for the next
+segment that begins with a start line. Whatever is not HTTP/1 ends there too, and counts nothing.
+
+Bounds: a head of `LONGEST_HEAD` bytes, a chunk line of `LONGEST_LINE`, `MOST_WAITING` requests without a response.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import cython
+
+from verifier.wire import notes as note
+from verifier.wire import speech as speeches
+from verifier.wire import tables
+from verifier.wire.octets import Octets
+
+if cython.compiled:
+    from cython.cimports.verifier.wire.head import Head, plausible
+    from cython.cimports.verifier.wire.octets import copy, find, same
+    from cython.cimports.verifier.wire.packet import Packet
+    from cython.cimports.verifier.wire.speech import Speech
+    from cython.cimports.verifier.wire.tables import ExchangeTable, Ledger
+    from cython.cimports.verifier.wire.tls import Tls, looks_like_tls
+else:
+    from verifier.wire.head import Head, plausible
+    from verifier.wire.octets import copy, find, same
+    from verifier.wire.packet import Packet
+    from verifier.wire.speech import Speech
+    from verifier.wire.tables import ExchangeTable, Ledger
+    from verifier.wire.tls import Tls, looks_like_tls
+
+LONGEST_HEAD = cython.declare(cython.Py_ssize_t, 256 << 10)
+"""Bytes. Servers stop far below: Apache at 8 KiB a field, nginx at 32 KiB, Node at 16 KiB."""
+LONGEST_LINE = cython.declare(cython.Py_ssize_t, 16 << 10)
+"""Bytes of a chunk's size line or a trailer, as in Node's and nginx's limits for a head."""
+MOST_WAITING = cython.declare(cython.Py_ssize_t, 10000)
+"""Zeek stops at 100 pending requests (http max_pending_requests)."""
+LARGEST_CHUNK = cython.declare(cython.longlong, 1 << 60)
+
+# The states of a lane.
+HEAD = cython.declare(cython.int, 0)
+LENGTH = cython.declare(cython.int, 1)
+CHUNK_SIZE = cython.declare(cython.int, 2)
+CHUNK_DATA = cython.declare(cython.int, 3)
+CHUNK_END = cython.declare(cython.int, 4)
+TRAILERS = cython.declare(cython.int, 5)
+UNTIL_CLOSE = cython.declare(cython.int, 6)
+LOST = cython.declare(cython.int, 7)
+"""Looking for a segment that begins with a start line."""
+RAW = cython.declare(cython.int, 8)
+"""No HTTP any more: behind a 101."""
+
+HTTP1 = cython.declare(cython.int, speeches.HTTP1)
+H2 = cython.declare(cython.int, speeches.H2)
+TLS = cython.declare(cython.int, speeches.TLS)
+
+RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
+REQUEST_CLOSE = cython.declare(cython.uint, tables.REQUEST_CLOSE)
+RESPONSE_CLOSE = cython.declare(cython.uint, tables.RESPONSE_CLOSE)
+REQUEST_HTTP10 = cython.declare(cython.uint, tables.REQUEST_HTTP10)
+RESPONSE_HTTP10 = cython.declare(cython.uint, tables.RESPONSE_HTTP10)
+RESPONSE_KEEP_ALIVE = cython.declare(cython.uint, tables.RESPONSE_KEEP_ALIVE)
+CLOSE_DELIMITED = cython.declare(cython.uint, tables.CLOSE_DELIMITED)
+BODY_MISSING = cython.declare(cython.uint, tables.BODY_MISSING)
+EARLY_RESPONSE = cython.declare(cython.uint, tables.EARLY_RESPONSE)
+CONTINUED = cython.declare(cython.uint, tables.CONTINUED)
+HEAD_REQUEST = cython.declare(cython.uint, tables.HEAD_REQUEST)
+CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
+UPGRADED = cython.declare(cython.uint, tables.UPGRADED)
+PROXY_CONNECTION = cython.declare(cython.uint, tables.PROXY_CONNECTION)
+CONNECTION_AUTH = cython.declare(cython.uint, tables.CONNECTION_AUTH)
+REQUESTS_MISSED = cython.declare(cython.uint, tables.REQUESTS_MISSED)
+RESPONSES_MISSED = cython.declare(cython.uint, tables.RESPONSES_MISSED)
+UNASKED_RESPONSE = cython.declare(cython.uint, tables.UNASKED_RESPONSE)
+UPGRADE = cython.declare(cython.uint, tables.UPGRADE)
+TUNNEL = cython.declare(cython.uint, tables.TUNNEL)
+ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
+
+LONGEST_METHOD = cython.declare(cython.Py_ssize_t, 32)
+INVALID = cython.declare(cython.Py_ssize_t, -2)
+
+
+class Lane:
+    """One direction: where in a message its next byte stands."""
+
+    def __init__(self) -> None:
+        self.state = HEAD
+        self.left = 0
+        self.held: bytearray | None = None
+        """The beginning of a head or of a line that is not complete yet."""
+        self.fresh = True
+        """At the beginning of a message: nothing of its head was seen yet."""
+        self.first_ns = 0
+        self.first_frame = 0
+        self.last_ns = -1
+        self.last_frame = 0
+        self.row = -1
+        """The exchange that the message under way belongs to, -1 where none is known."""
+
+    def lose(self) -> cython.int:
+        """The framing is lost: look for the next start line."""
+        self.state = LOST
+        self.held = None
+        self.fresh = True
+        self.row = -1
+        return 0
+
+
+class Http1(Speech):
+    def __init__(self, ledger: Ledger, row: cython.Py_ssize_t) -> None:
+        super().__init__(ledger, row)
+        self.lane0 = Lane()
+        self.lane1 = Lane()
+        self.head = Head()
+        self.front = -1
+        """The exchange whose response comes next, -1 where no request waits."""
+        self.waiting: deque[int] | None = None
+        """Those behind it: only where requests are pipelined, or a response is missing."""
+        self.pipelined = False
+        self.agent = -1
+        self.server = -1
+        self.host = b""
+        self.host_number = -1
+        self.target = b""
+        self.target_number = -1
+        self.inner: Tls | None = None
+        """What speaks inside a tunnel, where that is TLS."""
+
+    def data(self, packet: Packet, side: cython.int) -> cython.int:
+        if self.inner is not None:
+            self.inner.data(packet, side)
+            self.ready_ns = self.inner.ready_ns
+            return 0
+        lane: Lane = self.lane0 if side == 0 else self.lane1
+        lane.last_ns = packet.ts
+        lane.last_frame = packet.frame
+        at: cython.Py_ssize_t = packet.at
+        end: cython.Py_ssize_t = at + packet.have
+        step: cython.longlong
+        state: cython.int
+        while at < end:
+            state = lane.state
+            if state == LENGTH or state == CHUNK_DATA:
+                step = end - at
+                if step > lane.left:
+                    step = lane.left
+                lane.left -= step
+                at += step
+                if lane.left == 0:
+                    if state == LENGTH:
+                        self._message_end(lane, side)
+                    else:
+                        lane.state = CHUNK_END
+            elif state == HEAD:
+                at = self._head(lane, side, packet, at, end)
+                if self.inner is not None:
+                    return 0
+            elif state == LOST:
+                if not plausible(packet.view, at, min(end, at + LONGEST_METHOD)):
+                    return 0
+                lane.state = HEAD
+            elif state == RAW or state == UNTIL_CLOSE:
+                break
+            else:
+                at = self._line(lane, side, packet, at, end)
+        return 0
+
+    def gap(self, packet: Packet, side: cython.int, size: cython.longlong) -> cython.int:
+        if self.inner is not None:
+            return self.inner.gap(packet, side, size)
+        lane: Lane = self.lane0 if side == 0 else self.lane1
+        state: cython.int = lane.state
+        if (state == LENGTH or state == CHUNK_DATA) and size <= lane.left:
+            # The framing stands: these bytes were announced, and nothing can hide among them.
+            lane.left -= size
+            if lane.row >= 0:
+                self.ledger.exchanges.flags[lane.row] |= BODY_MISSING
+            if lane.left == 0:
+                if state == LENGTH:
+                    self._message_end(lane, side)
+                else:
+                    lane.state = CHUNK_END
+            return 0
+        if state == UNTIL_CLOSE or state == RAW:
+            if lane.row >= 0:
+                self.ledger.exchanges.flags[lane.row] |= BODY_MISSING
+            return 0
+        if self.asker < 0:
+            self.flags |= REQUESTS_MISSED | RESPONSES_MISSED
+        elif side == self.asker:
+            self.flags |= REQUESTS_MISSED
+        else:
+            self.flags |= RESPONSES_MISSED
+        if state != LOST:
+            self.ledger.notes.add(note.HTTP_RESYNC, packet.frame)
+        self._keep_last_byte(lane)
+        lane.lose()
+        return 0
+
+    def end(self, packet: Packet, side: cython.int) -> cython.int:
+        if self.inner is not None:
+            return self.inner.end(packet, side)
+        lane: Lane = self.lane0 if side == 0 else self.lane1
+        if lane.state == UNTIL_CLOSE:
+            lane.last_ns = packet.ts
+            lane.last_frame = packet.frame
+            self._message_end(lane, side)
+        return 0
+
+    def close(self) -> cython.int:
+        if self.inner is not None:
+            self.inner.close()
+            self.ready_ns = self.inner.ready_ns
+            self.flags |= self.inner.flags
+        self._keep_last_byte(self.lane0)
+        self._keep_last_byte(self.lane1)
+        for lane in (self.lane0, self.lane1):
+            if lane.held is not None and lane.state == HEAD and self.protocol == HTTP1:
+                self.ledger.notes.add(note.HTTP_HEAD_UNFINISHED, lane.first_frame)
+                if self.asker == (0 if lane is self.lane0 else 1):
+                    self.flags |= REQUESTS_MISSED
+        if self.agent >= 0 or self.server >= 0:
+            self.ledger.connections.agents[self.row] = (self.agent, self.server)
+        return 0
+
+    def _keep_last_byte(self, lane: Lane) -> cython.int:
+        """Writes down when the last byte of a response came that goes no further."""
+        exchanges: ExchangeTable = self.ledger.exchanges
+        if lane.row >= 0 and (self.lane0 if self.asker == 0 else self.lane1) is not lane:
+            if not exchanges.flags[lane.row] & RESPONSE_DONE:
+                exchanges.end_ns[lane.row] = lane.last_ns
+                exchanges.end_frame[lane.row] = lane.last_frame
+        return 0
+
+    def _head(
+        self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """Reads on in a head; returns where to go on."""
+        letter: cython.int
+        if lane.fresh:
+            # Empty lines before a start line are passed over (RFC 9112, section 2.2).
+            letter = packet.view[at]
+            while letter == 13 or letter == 10:
+                at += 1
+                if at == end:
+                    return at
+                letter = packet.view[at]
+            lane.first_ns = packet.ts
+            lane.first_frame = packet.frame
+            lane.fresh = False
+        behind: cython.Py_ssize_t
+        if lane.held is None:
+            behind = self.head.parse(packet.view, at, end)
+            if behind >= 0:
+                self._message(lane, side, packet.view, packet)
+                return behind
+            if behind == INVALID or end - at > LONGEST_HEAD:
+                return self._not_http(lane, side, packet, at, end)
+            lane.held = bytearray(copy(packet.view, at, end))
+            return end
+        return self._held_head(lane, side, packet, at, end)
+
+    def _held_head(
+        self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """A head in several segments: collected until its empty line, then read."""
+        held: bytearray = lane.held if lane.held is not None else bytearray()
+        before: cython.Py_ssize_t = len(held)
+        held += copy(packet.view, at, end)
+        if held.find(b"\n", 0, before) < 0:
+            # The start line was not complete before: see whether this can still be one.
+            whole = bytes(held)
+            if self.head.parse(whole if cython.compiled else memoryview(whole), 0, len(whole)) == INVALID:
+                return self._not_http(lane, side, packet, at, end)
+        start: cython.Py_ssize_t = max(0, before - 3)
+        bare: cython.Py_ssize_t = held.find(b"\n\n", start)
+        full: cython.Py_ssize_t = held.find(b"\n\r\n", start)
+        behind: cython.Py_ssize_t = bare + 2 if bare >= 0 else -1
+        if full >= 0 and (behind < 0 or full + 3 < behind):
+            behind = full + 3
+        if behind < 0:
+            if len(held) > LONGEST_HEAD:
+                self.ledger.notes.add(note.HTTP_HEAD_TOO_LONG, packet.frame)
+                return self._not_http(lane, side, packet, at, end)
+            return end
+        head = bytes(held[:behind])
+        if self.head.parse(head if cython.compiled else memoryview(head), 0, behind) < 0:
+            return self._not_http(lane, side, packet, at, end)
+        lane.held = None
+        self._message(lane, side, head if cython.compiled else memoryview(head), packet)
+        return at + behind - before
+
+    def _not_http(
+        self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """What stands where a start line should: another protocol, or bytes too many."""
+        if lane.held is None and looks_like_tls(packet.view, at, end):
+            # A tunnel that turns to TLS, or TLS behind a greeting of another kind.
+            self.inner = Tls(self.ledger, self.row)
+            if self.protocol != HTTP1:
+                self.protocol = TLS
+            packet.have = end - at
+            packet.at = at
+            self.inner.data(packet, side)
+            self.flags |= ENCRYPTED
+            return end
+        if self.protocol == HTTP1 and not self.flags & TUNNEL:
+            if side != self.asker and self.front < 0:
+                self.ledger.notes.add(note.EXCESS_BYTES, packet.frame)
+            else:
+                self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
+                self.flags |= REQUESTS_MISSED if side == self.asker else RESPONSES_MISSED
+        lane.lose()
+        return end
+
+    def _message(self, lane: Lane, side: cython.int, view: Octets, packet: Packet) -> cython.int:
+        """A head is complete, in `view`: open its exchange, or find the one it answers, and frame its body."""
+        lane.fresh = True
+        if self.head.status:
+            if self.asker == side:
+                return self._out_of_role(lane, packet)
+            self.asker = 1 - side
+            return self._response(lane, view, packet)
+        if self.asker == 1 - side:
+            return self._out_of_role(lane, packet)
+        self.asker = side
+        if self.head.version == 20 and self.head.method_end - self.head.method == 3:
+            # The preface of HTTP/2 (RFC 9113, section 3.4) is made to look like a request.
+            self.protocol = H2
+            self.flags |= ENCRYPTED
+            self.lane0.state = RAW
+            self.lane1.state = RAW
+            return 0
+        return self._request(lane, view, packet)
+
+    def _out_of_role(self, lane: Lane, packet: Packet) -> cython.int:
+        """A request where responses flow, or the other way round: content that looks like a head."""
+        self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
+        lane.lose()
+        return 0
+
+    def _request(self, lane: Lane, view: Octets, packet: Packet) -> cython.int:
+        head: Head = self.head
+        exchanges: ExchangeTable = self.ledger.exchanges
+        flags: cython.uint = 0
+        size: cython.Py_ssize_t = head.method_end - head.method
+        self.protocol = HTTP1
+        if self.requests == 0:
+            self.request_frame = lane.first_frame
+            if head.agent_end:
+                self.agent = self.ledger.words.number(copy(view, head.agent, head.agent_end))
+        self.requests += 1
+        if head.close:
+            flags |= REQUEST_CLOSE
+        if head.version == 10:
+            flags |= REQUEST_HTTP10
+        if head.proxied:
+            flags |= PROXY_CONNECTION
+        if size == 4 and same(view, head.method, head.method_end, b"HEAD"):
+            flags |= HEAD_REQUEST
+        elif size == 7 and same(view, head.method, head.method_end, b"CONNECT"):
+            flags |= CONNECT_REQUEST
+        row: cython.Py_ssize_t = exchanges.add()
+        exchanges.connection[row] = self.row
+        exchanges.depth[row] = self.requests
+        exchanges.method[row] = self.ledger.words.number(copy(view, head.method, head.method_end))
+        if not same(view, head.target, head.target_end, self.target) or self.target_number < 0:
+            self.target = copy(view, head.target, head.target_end)
+            self.target_number = self._word(self.target, packet)
+        exchanges.target[row] = self.target_number
+        if head.host_end == 0:
+            exchanges.host[row] = -1
+        else:
+            if not same(view, head.host, head.host_end, self.host) or self.host_number < 0:
+                self.host = copy(view, head.host, head.host_end)
+                self.host_number = self._word(self.host, packet)
+            exchanges.host[row] = self.host_number
+        exchanges.flags[row] = flags
+        exchanges.request_ns[row] = lane.first_ns
+        exchanges.request_frame[row] = lane.first_frame
+        exchanges.response_ns[row] = -1
+        exchanges.end_ns[row] = -1
+        lane.row = row
+        self._wait(row, packet)
+        if head.chunked:
+            lane.state = CHUNK_SIZE
+        elif head.length > 0:
+            lane.state = LENGTH
+            lane.left = head.length
+        else:
+            if head.length < -1 or head.coded:
+                self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
+            self._message_end(lane, self.asker)
+        return 0
+
+    def _word(self, word: bytes, packet: Packet) -> cython.int:
+        number: cython.int = self.ledger.words.number(word)
+        if number < 0:
+            self.ledger.notes.add(note.WORD_LIMIT, packet.frame)
+        return number
+
+    def _wait(self, row: cython.Py_ssize_t, packet: Packet) -> cython.int:
+        """Queues a request for its response."""
+        if self.front < 0:
+            self.front = row
+            return 0
+        if self.waiting is None:
+            self.waiting = deque()
+        if len(self.waiting) >= MOST_WAITING:
+            self.ledger.notes.add(note.REQUEST_QUEUE_LIMIT, packet.frame)
+            self.flags |= RESPONSES_MISSED
+            return 0
+        self.waiting.append(row)
+        other: Lane = self.lane1 if self.asker == 0 else self.lane0
+        if other.state != LOST:
+            self.pipelined = True
+        return 0
+
+    def _response(self, lane: Lane, view: Octets, packet: Packet) -> cython.int:
+        head: Head = self.head
+        exchanges: ExchangeTable = self.ledger.exchanges
+        row: cython.Py_ssize_t = self.front
+        self.protocol = HTTP1
+        if self.server < 0 and head.agent_end:
+            self.server = self.ledger.words.number(copy(view, head.agent, head.agent_end))
+        if 100 <= head.status < 200 and head.status != 101:
+            if row >= 0:
+                exchanges.flags[row] |= CONTINUED
+            return 0
+        self.responses += 1
+        asked: cython.uint = 0
+        if row < 0:
+            self.ledger.notes.add(note.RESPONSE_WITHOUT_REQUEST, packet.frame)
+            self.flags |= UNASKED_RESPONSE
+        else:
+            if self.waiting is not None and self.flags & RESPONSES_MISSED and not self.pipelined:
+                # Responses were lost. Who does not pipeline had them before asking again: this one answers the last request.
+                row = self._last_waiting()
+            asked = exchanges.flags[row]
+            exchanges.status[row] = head.status
+            exchanges.response_ns[row] = lane.first_ns
+            exchanges.response_frame[row] = lane.first_frame
+            exchanges.flags[row] = asked | self._response_flags(row)
+        lane.row = row
+        return self._response_body(lane, asked)
+
+    def _last_waiting(self) -> cython.Py_ssize_t:
+        if self.waiting is not None and len(self.waiting):
+            self.front = self.waiting.pop()
+            self.waiting = None
+        return self.front
+
+    def _response_flags(self, row: cython.Py_ssize_t) -> cython.uint:
+        """What the response's head says about re-use."""
+        head: Head = self.head
+        flags: cython.uint = 0
+        if head.close:
+            flags |= RESPONSE_CLOSE
+        if head.keep_alive:
+            flags |= RESPONSE_KEEP_ALIVE
+        if head.version == 10:
+            flags |= RESPONSE_HTTP10
+        if head.bound_auth:
+            flags |= CONNECTION_AUTH
+        request: Lane = self.lane0 if self.asker == 0 else self.lane1
+        if request.row == row and request.state != HEAD and request.state != LOST:
+            flags |= EARLY_RESPONSE
+        return flags
+
+    def _response_body(self, lane: Lane, asked: cython.uint) -> cython.int:
+        """Frames the body of a response by RFC 9112, section 6.3."""
+        head: Head = self.head
+        if head.status == 101:
+            self._message_end(lane, 1 - self.asker)
+            if lane.row >= 0:
+                self.ledger.exchanges.flags[lane.row] |= UPGRADED
+            self.flags |= UPGRADE
+            if head.h2c:
+                self.protocol = H2
+                self.flags |= ENCRYPTED
+            self.lane0.state = RAW
+            self.lane1.state = RAW
+        elif asked & CONNECT_REQUEST and 200 <= head.status < 300:
+            self._message_end(lane, 1 - self.asker)
+            self.flags |= TUNNEL
+            self.lane0.state = HEAD
+            self.lane1.state = HEAD
+        elif asked & HEAD_REQUEST or head.status == 204 or head.status == 304:
+            self._message_end(lane, 1 - self.asker)
+        elif head.chunked:
+            lane.state = CHUNK_SIZE
+        elif head.length > 0 and not head.coded:
+            lane.state = LENGTH
+            lane.left = head.length
+        elif head.length == 0 and not head.coded:
+            self._message_end(lane, 1 - self.asker)
+        else:
+            lane.state = UNTIL_CLOSE
+            if lane.row >= 0:
+                self.ledger.exchanges.flags[lane.row] |= CLOSE_DELIMITED
+        return 0
+
+    def _message_end(self, lane: Lane, side: cython.int) -> cython.int:
+        """The message's last byte is there, in the segment of `lane.last_frame`."""
+        lane.state = HEAD
+        lane.fresh = True
+        exchanges: ExchangeTable = self.ledger.exchanges
+        if side != self.asker:
+            if lane.row >= 0:
+                exchanges.end_ns[lane.row] = lane.last_ns
+                exchanges.end_frame[lane.row] = lane.last_frame
+                exchanges.flags[lane.row] |= RESPONSE_DONE
+                if lane.row == self.front:
+                    self.front = -1
+                    if self.waiting is not None and len(self.waiting):
+                        self.front = self.waiting.popleft()
+        return 0
+
+    def _line(
+        self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """Reads one line of chunked coding (RFC 9112, section 7.1): a size, the end of a chunk's data, or a trailer."""
+        line_end: cython.Py_ssize_t = find(packet.view, 10, at, end)
+        held: cython.Py_ssize_t = 0 if lane.held is None else len(lane.held)
+        if line_end < 0:
+            if held + end - at > LONGEST_LINE:
+                return self._not_http(lane, side, packet, at, end)
+            if lane.held is None:
+                lane.held = bytearray()
+            lane.held += copy(packet.view, at, end)
+            return end
+        line: bytes = copy(packet.view, at, line_end)
+        if lane.held is not None:
+            line = bytes(lane.held) + line
+            lane.held = None
+        line = line.rstrip(b"\r")
+        if lane.state == CHUNK_SIZE:
+            size: cython.longlong = chunk_size(line)
+            if size < 0:
+                return self._not_http(lane, side, packet, at, end)
+            lane.left = size
+            lane.state = CHUNK_DATA if size else TRAILERS
+        elif lane.state == CHUNK_END:
+            if line:
+                return self._not_http(lane, side, packet, at, end)
+            lane.state = CHUNK_SIZE
+        elif not line:
+            self._message_end(lane, side)
+        return line_end + 1
+
+
+def chunk_size(line: bytes) -> cython.longlong:
+    """The size that a chunk's first line announces, extensions passed over, or -1 where it is none."""
+    digits = line.partition(b";")[0].strip(b" \t")
+    if not digits or len(digits) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
+        return -1
+    return int(digits, 16)

@@ -1,0 +1,442 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""From a frame to its TCP segment: link layers, tags and tunnels, one step at a time.
+
+`decode` follows the layers until TCP, or until it is clear that there is none. Each step reads one header at `packet.at` and says what comes
+next, as one number (see `packet`): an EtherType, an IP protocol, or a link type. Tags and tunnels lie outside the segment, so they are passed
+over, and are not part of a connection's key. Depth is bounded, so that a frame of nothing but tags ends.
+
+Link types: https://www.tcpdump.org/linktypes.html. Ethernet and tags: IEEE 802.1Q; MPLS: RFC 3032, 4385; PPPoE: RFC 2516; PPP: RFC 1661; frame
+relay: RFC 2427; GRE: RFC 2784, 2890; PPTP's GRE: RFC 2637; ERSPAN: draft-foschiano-erspan; VXLAN: RFC 7348; Geneve: RFC 8926; GTP-U: 3GPP TS 29.281;
+CAPWAP: RFC 5415; Teredo: RFC 4380; 802.11: IEEE 802.11-2020, 9.2; radiotap: radiotap.org.
+"""
+
+from __future__ import annotations
+
+import cython
+
+from verifier.wire import notes as note
+from verifier.wire import packet as layers
+
+if cython.compiled:
+    from cython.cimports.verifier.wire.packet import Packet
+else:
+    from verifier.wire.packet import Packet
+
+IPV4 = cython.declare(cython.int, layers.IPV4)
+IPV6 = cython.declare(cython.int, layers.IPV6)
+PROTOCOL = cython.declare(cython.int, layers.IP_PROTOCOL)
+LINK = cython.declare(cython.int, layers.LINK_TYPE)
+TCP = cython.declare(cython.int, layers.TCP)
+ETHERNET = cython.declare(cython.int, layers.LINK_TYPE + 1)
+OTHER = cython.declare(cython.int, layers.OTHER)
+MOST_LAYERS = 32
+
+ETHERTYPE_BRIDGED = 0x6558
+ETHERTYPE_ERSPAN_2 = 0x88BE
+ETHERTYPE_ERSPAN_3 = 0x22EB
+ETHERTYPE_PPP = 0x880B
+
+# Numbers of our own for layers without a registered one of those kinds.
+LLC = 0x30001
+WIFI = 0x30002
+PPP = 0x30003
+
+KNOWN_LINKS = frozenset(
+    {0, 1, 9, 12, 14, 50, 51, 100, 101, 104, 105, 107, 108, 109, 113, 117, 119, 127, 149, 163, 166, 192, 204, 205}
+    | {228, 229, 239, 253, 276}
+)
+
+
+def decode(packet: Packet, link_type: cython.int) -> cython.int:
+    """Follows the layers of the frame at `packet.at`: TCP and its fields filled, or OTHER, HELD or BAD."""
+    layer: cython.int = LINK + link_type
+    if layer == ETHERNET and packet.at + 34 <= packet.end and packet.u16(packet.at + 12) == 0x0800:
+        packet.at += 14
+        layer = IPV4
+    depth: cython.int
+    for depth in range(MOST_LAYERS):
+        if layer == IPV4:
+            layer = packet.ipv4()
+        elif layer == TCP:
+            return packet.tcp()
+        elif layer == IPV6:
+            layer = packet.ipv6()
+        elif layer < 0:
+            return layer
+        else:
+            layer = step(packet, layer)
+    return packet.bad()
+
+
+def step(packet: Packet, layer: cython.int) -> cython.int:
+    """One header that is neither IP nor TCP; returns what comes next."""
+    if layer >= LLC:
+        if layer == LLC:
+            return logical_link(packet)
+        return wifi(packet) if layer == WIFI else point_to_point(packet)
+    if layer >= LINK:
+        return link(packet, layer - LINK)
+    if layer >= PROTOCOL:
+        return inside_ip(packet, layer - PROTOCOL)
+    return inside_frame(packet, layer)
+
+
+def skip(packet: Packet, size: cython.Py_ssize_t, following: cython.int) -> cython.int:
+    """Passes over a header of `size` bytes."""
+    packet.at += size
+    return following if packet.at <= packet.end else packet.bad()
+
+
+def has(packet: Packet, size: cython.Py_ssize_t) -> cython.bint:
+    return packet.at + size <= packet.end
+
+
+def link(packet: Packet, kind: cython.int) -> cython.int:
+    """The frame's first header, by its link type."""
+    at: cython.Py_ssize_t = packet.at
+    if kind not in KNOWN_LINKS:
+        packet.notes.add(note.LINK_TYPE_UNKNOWN, packet.frame)
+        return OTHER
+    if kind == 1:
+        return ether_type(packet, 12, 14)
+    if kind in (12, 14, 101, 228, 229):
+        return raw(packet)
+    if kind == 0 or kind == 108:
+        return family(packet, 4, packet.u32(at)) if has(packet, 4) else packet.bad()
+    if kind == 109:  # OpenBSD's encapsulated IP: family, SPI, flags
+        return family(packet, 12, packet.u32(at)) if has(packet, 12) else packet.bad()
+    if kind == 113:
+        return ether_type(packet, 14, 16)
+    if kind == 276:
+        return ether_type(packet, 0, 20)
+    if kind == 104:
+        return ether_type(packet, 2, 4)
+    if kind == 51:
+        return skip(packet, 6, PPP)
+    if kind in (9, 50):
+        return PPP
+    if kind in (166, 204):  # with a direction byte in front
+        return skip(packet, 1, PPP)
+    if kind == 205:  # C HDLC with a direction byte in front
+        return ether_type(packet, 3, 5)
+    if kind == 100:
+        return LLC
+    if kind == 107:
+        return frame_relay(packet)
+    if kind == 117:  # OpenBSD's packet filter log: length, address family
+        if not has(packet, 4):
+            return packet.bad()
+        return family(packet, (packet.view[at] + 3) & ~3, packet.view[at + 1])
+    if kind == 239:
+        return netfilter_log(packet)
+    if kind == 253:
+        return ether_type(packet, 14, 16)
+    return wifi_capture(packet, kind)
+
+
+def wifi_capture(packet: Packet, kind: cython.int) -> cython.int:
+    """802.11, bare or behind one of the headers that captures put in front of it."""
+    at: cython.Py_ssize_t = packet.at
+    if kind == 105:
+        return WIFI
+    if not has(packet, 8):
+        return packet.bad()
+    if kind == 127:  # radiotap: version, pad, length (little-endian)
+        return skip(packet, packet.view[at + 2] | (packet.view[at + 3] << 8), WIFI)
+    if kind == 192:  # per-packet information: version, flags, length, link type
+        inner: cython.int = packet.view[at + 4] | (packet.view[at + 5] << 8)
+        return skip(packet, packet.view[at + 2] | (packet.view[at + 3] << 8), LINK + inner)
+    if kind == 119 and packet.u32(at) & 0xFFFFF000 != 0x80211000:
+        return skip(packet, 144, WIFI)  # Prism, of fixed length
+    if kind in (119, 163):  # AVS: magic, length
+        return skip(packet, packet.u32(at + 4), WIFI)
+    return OTHER
+
+
+def ether_type(packet: Packet, type_at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.int:
+    """A header of `size` bytes whose EtherType lies at `type_at`; a small one is a length, and LLC follows."""
+    if not has(packet, size):
+        return packet.bad()
+    kind: cython.int = packet.u16(packet.at + type_at)
+    packet.at += size
+    return kind if kind >= 0x0600 else LLC
+
+
+def raw(packet: Packet) -> cython.int:
+    if not has(packet, 1):
+        return packet.bad()
+    version: cython.int = packet.view[packet.at] >> 4
+    if version == 4:
+        return IPV4
+    return IPV6 if version == 6 else OTHER
+
+
+def family(packet: Packet, size: cython.Py_ssize_t, number: cython.uint) -> cython.int:
+    """An address family, in either byte order: 2 is IPv4 everywhere, IPv6 is 10, 24, 28 or 30 by system."""
+    if number > 0xFFFF:
+        number = ((number & 0xFF) << 24) | ((number & 0xFF00) << 8) | ((number >> 8) & 0xFF00) | (number >> 24)
+    if number == 2:
+        return skip(packet, size, IPV4)
+    return skip(packet, size, IPV6) if number in (10, 24, 28, 30) else OTHER
+
+
+def inside_frame(packet: Packet, kind: cython.int) -> cython.int:
+    """What an EtherType announces, beside IP."""
+    at: cython.Py_ssize_t = packet.at
+    if kind in (0x8100, 0x88A8, 0x9100, 0x9200, 0x9300):
+        return ether_type(packet, 2, 4)
+    if kind in (0x8847, 0x8848):
+        return label(packet)
+    if kind == 0x8864:
+        return skip(packet, 6, PPP)
+    if kind == ETHERTYPE_PPP:
+        return PPP
+    if kind == ETHERTYPE_BRIDGED:
+        return ETHERNET
+    if kind == ETHERTYPE_ERSPAN_2:
+        return skip(packet, 8, ETHERNET)
+    if kind == ETHERTYPE_ERSPAN_3:
+        if not has(packet, 12):
+            return packet.bad()
+        return skip(packet, 20 if packet.view[at + 11] & 1 else 12, ETHERNET)
+    if kind == 0x8926:  # VN-tag
+        return ether_type(packet, 4, 6)
+    if kind == 0x8903:  # FabricPath: a whole Ethernet header follows
+        return skip(packet, 2, ETHERNET)
+    if kind == 0x893F:  # E-tag
+        return ether_type(packet, 6, 8)
+    return OTHER
+
+
+def label(packet: Packet) -> cython.int:
+    """One MPLS label; under the last lies IP by its version, or Ethernet, with or without a control word."""
+    if not has(packet, 5):
+        return packet.bad()
+    at: cython.Py_ssize_t = packet.at
+    last: cython.int = packet.view[at + 2] & 1
+    packet.at += 4
+    if not last:
+        return 0x8847
+    version: cython.int = packet.view[at + 4] >> 4
+    if version == 4:
+        return IPV4
+    if version == 6:
+        return IPV6
+    return skip(packet, 4, ETHERNET) if version == 0 else ETHERNET
+
+
+def point_to_point(packet: Packet) -> cython.int:
+    """PPP, with or without the HDLC address and control bytes, its protocol in two bytes or one."""
+    if has(packet, 2) and packet.view[packet.at] == 0xFF and packet.view[packet.at + 1] == 3:
+        packet.at += 2
+    if not has(packet, 2):
+        return packet.bad()
+    number: cython.int = packet.view[packet.at]
+    if number & 1:
+        packet.at += 1
+    else:
+        number = packet.u16(packet.at)
+        packet.at += 2
+    if number == 0x21:
+        return IPV4
+    if number == 0x57:
+        return IPV6
+    return 0x8847 if number in (0x281, 0x283) else OTHER
+
+
+def logical_link(packet: Packet) -> cython.int:
+    """IEEE 802.2 LLC: IP in SNAP, or directly."""
+    at: cython.Py_ssize_t = packet.at
+    if not has(packet, 3):
+        return OTHER
+    if packet.view[at] == 0xAA and packet.view[at + 1] == 0xAA:
+        return ether_type(packet, 6, 8) if has(packet, 8) else packet.bad()
+    if packet.view[at] == 0x06 and packet.view[at + 1] == 0x06:
+        return skip(packet, 3, IPV4)
+    return OTHER
+
+
+def frame_relay(packet: Packet) -> cython.int:
+    """RFC 2427: address, control, protocol identifier."""
+    at: cython.Py_ssize_t = packet.at
+    while at < packet.end and not packet.view[at] & 1:
+        at += 1
+    at += 1
+    if at + 3 > packet.end:
+        return packet.bad()
+    if packet.view[at] != 3:  # Cisco's form: an EtherType behind the address
+        packet.at = at
+        return ether_type(packet, 0, 2)
+    at += 1
+    if packet.view[at] == 0:
+        at += 1
+    packet.at = at + 1
+    kind: cython.int = packet.view[at]
+    if kind == 0xCC:
+        return IPV4
+    if kind == 0x8E:
+        return IPV6
+    return ether_type(packet, 3, 5) if kind == 0x80 else OTHER
+
+
+def netfilter_log(packet: Packet) -> cython.int:
+    """Linux's NFLOG: family, then values of type and length in the capturing host's byte order; type 9 is the packet."""
+    if not has(packet, 4):
+        return packet.bad()
+    at: cython.Py_ssize_t = packet.at + 4
+    size: cython.Py_ssize_t
+    kind: cython.int
+    while at + 4 <= packet.end:
+        size = packet.view[at] | (packet.view[at + 1] << 8)
+        kind = packet.view[at + 2] | (packet.view[at + 3] << 8)
+        if size < 4 or kind > 0x7F:
+            size = packet.u16(at)
+            kind = packet.u16(at + 2)
+        if size < 4:
+            return packet.bad()
+        if kind == 9:
+            packet.at = at + 4
+            packet.wire_end = min(packet.wire_end, at + size)
+            packet.end = min(packet.end, packet.wire_end)
+            return raw(packet)
+        at += (size + 3) & ~3
+    return OTHER
+
+
+def inside_ip(packet: Packet, protocol: cython.int) -> cython.int:
+    """What an IP protocol number announces, beside TCP: tunnels."""
+    if protocol == 17:
+        return udp(packet)
+    if protocol == 4:
+        return IPV4
+    if protocol == 41:
+        return IPV6
+    if protocol == 47:
+        return routing_encapsulation(packet)
+    if protocol == 137:
+        return 0x8847
+    return ETHERNET if protocol == 143 else OTHER
+
+
+def routing_encapsulation(packet: Packet) -> cython.int:
+    """GRE: optional checksum, key and sequence; version 1 (PPTP) has an acknowledgement as well."""
+    at: cython.Py_ssize_t = packet.at
+    if not has(packet, 4):
+        return packet.bad()
+    flags: cython.int = packet.u16(at)
+    kind: cython.int = packet.u16(at + 2)
+    size: cython.Py_ssize_t = 4
+    if flags & 0xC000:
+        size += 4
+    if flags & 0x2000:
+        size += 4
+    if flags & 0x1000:
+        size += 4
+    if flags & 7 == 1 and flags & 0x80:
+        size += 4
+    if kind == ETHERTYPE_ERSPAN_2 and not flags & 0x1000:
+        return skip(packet, size, ETHERNET)  # type I has no header of its own
+    return skip(packet, size, kind)
+
+
+def udp(packet: Packet) -> cython.int:
+    """Tunnels over UDP, by their port."""
+    at: cython.Py_ssize_t = packet.at
+    if not has(packet, 16):
+        return OTHER
+    source: cython.int = packet.u16(at)
+    target: cython.int = packet.u16(at + 2)
+    body: cython.Py_ssize_t = at + 8
+    size: cython.Py_ssize_t = packet.u16(at + 4)
+    if size >= 8 and at + size < packet.wire_end:
+        packet.wire_end = at + size
+        packet.end = min(packet.end, packet.wire_end)
+        if not has(packet, 16):
+            return OTHER
+    if target in (4789, 8472) and packet.view[body] & 8:
+        return skip(packet, 16, ETHERNET)
+    if target == 4790 and packet.view[body] & 4:  # VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): says what follows
+        following: cython.int = packet.view[body + 3]
+        return skip(packet, 16, IPV4 if following == 1 else IPV6 if following == 2 else ETHERNET)
+    if target == 6081 and packet.view[body] >> 6 == 0:
+        kind: cython.int = packet.u16(body + 2)
+        return skip(packet, 16 + (packet.view[body] & 0x3F) * 4, kind)
+    if target == 2152 or source == 2152:
+        return tunnelled_user_data(packet, body)
+    if target == 5247 or source == 5247:
+        return access_point(packet, body)
+    if target == 3544 or source == 3544:
+        return teredo(packet, body)
+    return OTHER
+
+
+def tunnelled_user_data(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
+    """GTP-U, version 1: only a G-PDU (255) carries a user's packet."""
+    flags: cython.int = packet.view[body]
+    if flags >> 5 != 1 or packet.view[body + 1] != 255:
+        return OTHER
+    at: cython.Py_ssize_t = body + 8
+    if flags & 7:
+        following: cython.int = packet.view[at + 3] if at + 4 <= packet.end else 0
+        at += 4
+        while following and flags & 4 and at + 4 <= packet.end:
+            size: cython.Py_ssize_t = packet.view[at] * 4
+            if size == 0 or at + size > packet.end:
+                return packet.bad()
+            at += size
+            following = packet.view[at - 1]
+    packet.at = at
+    return raw(packet)
+
+
+def access_point(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
+    """CAPWAP's data channel where it is in the clear: 802.3 or 802.11 inside."""
+    if packet.view[body] != 0:
+        return OTHER
+    size: cython.Py_ssize_t = (packet.view[body + 1] >> 3) * 4
+    native: cython.int = packet.view[body + 2] & 1
+    fragment: cython.int = packet.view[body + 3] & 0x80
+    if size < 8 or fragment:
+        return OTHER
+    packet.at = body
+    if not native:
+        return skip(packet, size, ETHERNET)
+    packet.at = body + size
+    # Cisco's controllers send the two bytes of the frame control field the other way round.
+    if has(packet, 2) and packet.view[packet.at] & 0x0C != 0x08 and packet.view[packet.at + 1] & 0x0C == 0x08:
+        return wifi_data(packet, packet.view[packet.at + 1], packet.view[packet.at])
+    return WIFI
+
+
+def teredo(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
+    """IPv6 over UDP, behind an authentication and an origin indication that may be there."""
+    at: cython.Py_ssize_t = body
+    if packet.u16(at) == 1 and at + 4 <= packet.end:
+        at += 13 + packet.view[at + 2] + packet.view[at + 3]
+    if at + 2 <= packet.end and packet.u16(at) == 0:
+        at += 8
+    packet.at = at
+    return raw(packet)
+
+
+def wifi(packet: Packet) -> cython.int:
+    """802.11: data frames in the clear."""
+    if not has(packet, 24):
+        return OTHER
+    return wifi_data(packet, packet.view[packet.at], packet.view[packet.at + 1])
+
+
+def wifi_data(packet: Packet, control: cython.int, flags: cython.int) -> cython.int:
+    """A data frame with these two bytes of frame control: addresses, QoS and HT fields passed over, LLC follows."""
+    if control & 0x0C != 0x08 or control & 0x40 or flags & 0x40:  # not data, no data, or protected
+        return OTHER
+    size: cython.Py_ssize_t = 24
+    if flags & 3 == 3:
+        size += 6
+    if control & 0x80:
+        size += 2
+        if flags & 0x80:
+            size += 4
+        if has(packet, size) and packet.view[packet.at + size - (6 if flags & 0x80 else 2)] & 0x80:
+            return OTHER  # an aggregate of several frames
+    return skip(packet, size, LLC)

@@ -1,0 +1,65 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""Reading bytes out of a buffer: the two operations that are worth a call into C, with an equal in plain Python."""
+
+from __future__ import annotations
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.libc.string import memchr, memcmp
+
+Octets = memoryview
+"""A buffer of bytes. The `.pxd` files type such arguments `const unsigned char[:]`."""
+
+
+def find(view: Octets, wanted: cython.uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Index of the first `wanted` in view[at:end], or -1."""
+    if at >= end:
+        return -1
+    if not cython.compiled:
+        place = bytes(view[at:end]).find(wanted)
+        return place if place < 0 else at + place
+    view[end - 1]  # the bounds check of the whole range
+    start: cython.p_uchar = cython.cast(cython.p_uchar, cython.address(view[at]))
+    hit: cython.p_uchar = cython.cast(cython.p_uchar, memchr(start, wanted, end - at))
+    if hit == cython.NULL:
+        return -1
+    return at + (hit - start)
+
+
+def copy(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
+    """view[at:end] as bytes."""
+    if at >= end:
+        return b""
+    if not cython.compiled:
+        return bytes(view[at:end])
+    view[end - 1]
+    start: cython.p_char = cython.cast(cython.p_char, cython.address(view[at]))
+    return start[: end - at]
+
+
+def same(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t, text: bytes) -> cython.bint:
+    """Whether view[at:end] is `text`, byte for byte."""
+    if end - at != len(text):
+        return False
+    if at >= end:
+        return True
+    if not cython.compiled:
+        return bytes(view[at:end]) == text
+    view[end - 1]
+    return memcmp(cython.address(view[at]), cython.cast(cython.p_char, text), end - at) == 0
+
+
+def same_word(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t, word: bytes) -> cython.bint:
+    """Whether view[at:end] is `word` in any case. `word` is lower case, and letters, digits and hyphens only."""
+    if end - at != len(word):
+        return False
+    i: cython.Py_ssize_t
+    letter: cython.int
+    for i in range(end - at):
+        letter = view[at + i]
+        if 65 <= letter <= 90:
+            letter |= 32
+        if letter != word[i]:
+            return False
+    return True

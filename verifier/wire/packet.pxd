@@ -1,0 +1,28 @@
+from verifier.wire.fragments cimport Fragments
+from verifier.wire.notes cimport Notes
+
+cdef class Packet:
+    cdef const unsigned char[:] view
+    cdef Notes notes
+    cdef Fragments fragments
+    cdef bint swapped
+    cdef public unsigned int frame
+    cdef long long ts
+    cdef int link_type
+    cdef Py_ssize_t at, end, wire_end
+    cdef unsigned long long src_hi, src_lo, dst_hi, dst_lo
+    cdef unsigned int scope, src_port, dst_port, seq, ack, flags, window, mss
+    cdef int version, scale
+    cdef bint stamps, join
+    cdef Py_ssize_t options, length, have
+
+    cdef unsigned int u16(self, Py_ssize_t at) except? 0xFFFFFFFF
+    cdef unsigned int u32(self, Py_ssize_t at) except? 0xFFFFFFFF
+    cdef unsigned long long u64(self, Py_ssize_t at) except? 0xFFFFFFFF
+    cdef int bad(self) except -100
+    cdef int swap(self, bytes data) except -1
+    cdef int ipv4(self) except -100
+    cdef int ipv6(self) except -100
+    cdef int fragment(self, int protocol, unsigned int number, unsigned int offset, bint more) except -100
+    cdef int tcp(self) except -100
+    cdef int read_options(self) except -1

@@ -1,0 +1,232 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""One packet under the lens: the buffer that holds it, where its layers begin and end, and the fields of its TCP segment.
+
+One object is filled again for each packet, so that nothing is allocated per packet. `end` is where the captured bytes stop, `wire_end`
+where the layer's bytes stopped on the wire: a capture cut by a snaplen has `end` before `wire_end`, and padding lies behind both.
+
+IPv4: RFC 791. IPv6 and its extension headers: RFC 8200, RFC 4302. TCP: RFC 9293, its options: RFC 9293, RFC 8684 (MPTCP).
+"""
+
+from __future__ import annotations
+
+import cython
+
+from verifier.wire import notes as note
+
+if cython.compiled:
+    from cython.cimports.verifier.wire.fragments import Fragments
+    from cython.cimports.verifier.wire.notes import Notes
+else:
+    from verifier.wire.fragments import Fragments
+    from verifier.wire.notes import Notes
+
+# What comes next, as one number: an EtherType as it is, an IP protocol above it, a pcap link type above that.
+IP_PROTOCOL = 0x10000
+LINK_TYPE = 0x20000
+IPV4 = 0x0800
+IPV6 = 0x86DD
+TCP = IP_PROTOCOL + 6
+
+_PROTOCOL = cython.declare(cython.int, IP_PROTOCOL)
+_TCP = cython.declare(cython.int, TCP)
+
+# Or why nothing does.
+OTHER = -1
+"""Not TCP over IP."""
+HELD = -2
+"""A fragment of a datagram that is not complete yet."""
+BAD = -3
+"""Headers that contradict themselves or are cut off."""
+
+FIN = 1
+SYN = 2
+RST = 4
+ACK = 16
+
+HOP_BY_HOP = cython.declare(cython.int, 0)
+ROUTING = cython.declare(cython.int, 43)
+FRAGMENT = cython.declare(cython.int, 44)
+AUTHENTICATION = cython.declare(cython.int, 51)
+DESTINATION = cython.declare(cython.int, 60)
+MOBILITY = cython.declare(cython.int, 135)
+
+# What a TCP header needs for us: ports, numbers, data offset and flags.
+SHORTEST_TCP = cython.declare(cython.int, 14)
+
+
+class Packet:
+    """The fields of the packet being decoded. Numbers of absent options are -1."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+        self.fragments = Fragments(notes)
+        self.view = memoryview(b"")
+        self.swapped = False
+        self.frame = 0
+        self.scope = 0
+
+    def u16(self, at: cython.Py_ssize_t) -> cython.uint:
+        return (cython.cast(cython.uint, self.view[at]) << 8) | self.view[at + 1]
+
+    def u32(self, at: cython.Py_ssize_t) -> cython.uint:
+        return (
+            (cython.cast(cython.uint, self.view[at]) << 24)
+            | (cython.cast(cython.uint, self.view[at + 1]) << 16)
+            | (cython.cast(cython.uint, self.view[at + 2]) << 8)
+            | self.view[at + 3]
+        )
+
+    def u64(self, at: cython.Py_ssize_t) -> cython.ulonglong:
+        return (cython.cast(cython.ulonglong, self.u32(at)) << 32) | self.u32(at + 4)
+
+    def bad(self) -> cython.int:
+        self.notes.add(note.MALFORMED, self.frame)
+        return BAD
+
+    def swap(self, data: bytes) -> cython.int:
+        """Go on reading in `data`, a datagram put together from fragments."""
+        self.view = data if cython.compiled else memoryview(data)
+        self.swapped = True
+        self.at = 0
+        self.end = len(data)
+        self.wire_end = len(data)
+        return 0
+
+    def ipv4(self) -> cython.int:
+        """Reads the header at `at`; returns what comes next."""
+        at: cython.Py_ssize_t = self.at
+        if at + 20 > self.end:
+            return self.bad()
+        first: cython.uint = self.view[at]
+        header: cython.Py_ssize_t = (first & 15) * 4
+        total: cython.Py_ssize_t = self.u16(at + 2)
+        if first >> 4 != 4 or header < 20:
+            return self.bad()
+        if total == 0:
+            # Segmentation offload: the length did not fit, so the frame's own length stands.
+            self.notes.add(note.IP_LENGTH_ZERO, self.frame)
+        elif total < header:
+            return self.bad()
+        elif at + total < self.wire_end:
+            self.wire_end = at + total
+            if self.wire_end < self.end:
+                self.end = self.wire_end
+        if at + header > self.end:
+            return self.bad()
+        self.src_hi = 0
+        self.dst_hi = 0
+        self.src_lo = self.u32(at + 12)
+        self.dst_lo = self.u32(at + 16)
+        self.version = 4
+        protocol: cython.int = self.view[at + 9]
+        fragment: cython.uint = self.u16(at + 6)
+        self.at = at + header
+        if fragment & 0x3FFF:
+            return self.fragment(protocol, self.u16(at + 4), (fragment & 0x1FFF) * 8, fragment & 0x2000 != 0)
+        return _PROTOCOL + protocol
+
+    def ipv6(self) -> cython.int:
+        """Reads the header at `at` and its extension headers; returns what comes next."""
+        at: cython.Py_ssize_t = self.at
+        if at + 40 > self.end or self.view[at] >> 4 != 6:
+            return self.bad()
+        total: cython.Py_ssize_t = self.u16(at + 4)
+        if total and at + 40 + total < self.wire_end:
+            self.wire_end = at + 40 + total
+            if self.wire_end < self.end:
+                self.end = self.wire_end
+        self.src_hi = self.u64(at + 8)
+        self.src_lo = self.u64(at + 16)
+        self.dst_hi = self.u64(at + 24)
+        self.dst_lo = self.u64(at + 32)
+        self.version = 6
+        following: cython.int = self.view[at + 6]
+        at += 40
+        while at + 8 <= self.end:
+            if following in (HOP_BY_HOP, ROUTING, DESTINATION, MOBILITY):
+                following = self.view[at]
+                at += (self.view[at + 1] + 1) * 8
+            elif following == AUTHENTICATION:
+                following = self.view[at]
+                at += (self.view[at + 1] + 2) * 4
+            elif following == FRAGMENT:
+                self.at = at + 8
+                offset: cython.uint = self.u16(at + 2)
+                if offset & 0xFFF9 == 0:  # an atomic fragment, RFC 6946
+                    following = self.view[at]
+                    at += 8
+                    continue
+                return self.fragment(self.view[at], self.u32(at + 4), offset & 0xFFF8, offset & 1 != 0)
+            else:
+                break
+        if at > self.end:
+            return self.bad()
+        self.at = at
+        return _PROTOCOL + following
+
+    def fragment(
+        self, protocol: cython.int, number: cython.uint, offset: cython.uint, more: cython.bint
+    ) -> cython.int:
+        """Keeps the fragment; goes on in the whole datagram where this one completes it."""
+        if protocol == 6 or protocol == 17 or protocol == 47 or protocol == 4 or protocol == 41:
+            whole = self.fragments.add(self, protocol, number, offset, more)
+            if whole is None:
+                return HELD
+            self.swap(whole)
+            return _PROTOCOL + protocol
+        return OTHER
+
+    def tcp(self) -> cython.int:
+        """Reads the TCP header at `at`; returns TCP, or why not."""
+        at: cython.Py_ssize_t = self.at
+        if at + SHORTEST_TCP > self.end:
+            self.notes.add(note.TCP_HEADER_CUT, self.frame)
+            return BAD
+        header: cython.Py_ssize_t = (self.view[at + 12] >> 4) * 4
+        if header < 20 or at + header > self.wire_end:
+            return self.bad()
+        self.src_port = self.u16(at)
+        self.dst_port = self.u16(at + 2)
+        self.seq = self.u32(at + 4)
+        self.ack = self.u32(at + 8)
+        self.flags = self.view[at + 13]
+        # Where the capture cut the header behind the flags, the window is not known: take it as open.
+        self.window = self.u16(at + 14) if at + 16 <= self.end else 0xFFFF
+        self.options = at + 20
+        self.at = at + header
+        self.length = self.wire_end - self.at
+        self.have = self.end - self.at if self.end > self.at else 0
+        return _TCP
+
+    def read_options(self) -> cython.int:
+        """Reads the options that a SYN carries: `mss`, `scale`, `stamps`, `join`."""
+        self.mss = 0
+        self.scale = -1
+        self.stamps = False
+        self.join = False
+        at: cython.Py_ssize_t = self.options
+        end: cython.Py_ssize_t = self.at if self.at < self.end else self.end
+        kind: cython.int
+        size: cython.Py_ssize_t
+        while at < end:
+            kind = self.view[at]
+            if kind == 0:
+                break
+            if kind == 1:
+                at += 1
+                continue
+            if at + 2 > end:
+                break
+            size = self.view[at + 1]
+            if size < 2 or at + size > end:
+                break
+            if kind == 2 and size == 4:
+                self.mss = self.u16(at + 2)
+            elif kind == 3 and size == 3:
+                self.scale = self.view[at + 2]
+            elif kind == 8 and size == 10:
+                self.stamps = True
+            elif kind == 30 and size >= 3 and self.view[at + 2] >> 4 == 1:
+                self.join = True
+            at += size
+        return 0

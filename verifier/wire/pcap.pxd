@@ -1,0 +1,7 @@
+from verifier.wire.packet cimport Packet
+from verifier.wire.records cimport Reader
+
+cdef class PcapReader(Reader):
+    cdef int tick, link_type
+    cdef Py_ssize_t header
+    cdef bint next(self, Packet packet) except -1

@@ -1,0 +1,71 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""The pcap file format (draft-ietf-opsawg-pcap): micro- and nanoseconds, both byte orders, and Kuznetzov's longer record header."""
+
+from __future__ import annotations
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.verifier.wire.packet import Packet
+    from cython.cimports.verifier.wire.records import Reader
+else:
+    from verifier.wire.packet import Packet
+    from verifier.wire.records import Reader
+
+HEADER = 24
+LARGEST_RECORD = cython.declare(cython.longlong, 16 << 20)
+"""Bytes. Wireshark's WTAP_MAX_PACKET_SIZE_STANDARD is 256 KiB; only D-Bus and USB go beyond, to 128 MiB."""
+
+# Magic, as a big-endian number: (nanoseconds in a tick, bytes in a record's header).
+MAGICS = {0xA1B2C3D4: (1000, 16), 0xA1B23C4D: (1, 16), 0xA1B2CD34: (1000, 24)}
+
+
+def recognised(head: bytes) -> str:
+    """The byte order, `big` or `little`, of a file that begins with `head`; empty where it is no pcap file."""
+    if int.from_bytes(head[:4], "big") in MAGICS:
+        return "big"
+    return "little" if int.from_bytes(head[:4], "little") in MAGICS else ""
+
+
+def header_problem(head: bytes) -> str:
+    """What makes a file unreadable although its magic fits; empty where nothing does."""
+    order = "big" if recognised(head) == "big" else "little"
+    if len(head) < HEADER:
+        return f"the file ends inside its header, after {len(head)} of {HEADER} bytes"
+    link = int.from_bytes(head[20:24], order)  # type: ignore[arg-type]
+    if link & 0x03FF0000:
+        return f"reserved bits of the link type are set (0x{link:08x})"
+    return ""
+
+
+class PcapReader(Reader):
+    """Reads records; `head` is the file's first 24 bytes, which the loaded buffers do not repeat."""
+
+    def __init__(self, head: bytes) -> None:
+        super().__init__()
+        self.big = recognised(head) == "big"
+        order = "big" if self.big else "little"
+        self.tick, self.header = MAGICS[int.from_bytes(head[:4], order)]  # type: ignore[arg-type]
+        self.link_type = int.from_bytes(head[20:24], order) & 0xFFFF  # type: ignore[arg-type]
+        self.base = HEADER
+
+    def next(self, packet: Packet) -> cython.bint:
+        at: cython.Py_ssize_t = self.at
+        body: cython.Py_ssize_t = at + self.header
+        if body > self.end:
+            return False
+        captured: cython.longlong = self.u32(at + 8)
+        length: cython.longlong = self.u32(at + 12)
+        if captured > LARGEST_RECORD:
+            return self.fail(f"a record claims {captured} bytes")
+        if body + captured > self.end:
+            return False
+        packet.ts = cython.cast(cython.longlong, self.u32(at)) * 1000000000 + (
+            cython.cast(cython.longlong, self.u32(at + 4)) * self.tick
+        )
+        packet.at = body
+        packet.end = body + captured
+        packet.wire_end = body + (length if length > captured else captured)
+        packet.link_type = self.link_type
+        self.at = body + captured
+        return True

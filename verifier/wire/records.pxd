@@ -1,0 +1,13 @@
+from verifier.wire.packet cimport Packet
+
+cdef class Reader:
+    cdef const unsigned char[:] view
+    cdef public Py_ssize_t at, end
+    cdef public long long base, dropped
+    cdef bint big
+    cdef public str problem
+    cpdef load(self, const unsigned char[:] view, Py_ssize_t end)
+    cdef bint next(self, Packet packet) except -1
+    cdef bint fail(self, str problem) except -1
+    cdef unsigned int u16(self, Py_ssize_t at) except? 0xFFFFFFFF
+    cdef unsigned int u32(self, Py_ssize_t at) except? 0xFFFFFFFF

@@ -1,0 +1,17 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""TCP sequence numbers: arithmetic modulo 2**32 (RFC 9293, section 3.4). The only place that subtracts or compares them."""
+
+from __future__ import annotations
+
+import cython
+
+
+def diff(a: cython.uint, b: cython.uint) -> cython.longlong:
+    """How far `a` lies ahead of `b`: from -2**31 to 2**31 - 1, negative where it lies behind."""
+    distance: cython.longlong = (cython.cast(cython.longlong, a) - b) & 0xFFFFFFFF
+    return distance - 0x100000000 if distance & 0x80000000 else distance
+
+
+def plus(a: cython.uint, n: cython.longlong) -> cython.uint:
+    """The sequence number `n` bytes after `a`."""
+    return cython.cast(cython.uint, (cython.cast(cython.longlong, a) + n) & 0xFFFFFFFF)

@@ -1,0 +1,13 @@
+from verifier.wire.packet cimport Packet
+from verifier.wire.tables cimport Ledger
+
+cdef class Speech:
+    cdef Ledger ledger
+    cdef Py_ssize_t row
+    cdef int protocol, asker
+    cdef unsigned int flags, requests, responses, request_frame
+    cdef long long ready_ns
+    cdef int data(self, Packet packet, int side) except -1
+    cdef int gap(self, Packet packet, int side, long long size) except -1
+    cdef int end(self, Packet packet, int side) except -1
+    cdef int close(self) except -1

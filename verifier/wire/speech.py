@@ -1,0 +1,53 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""What speaks on a connection: the part that an engine for another protocol replaces.
+
+A `Speech` is given the payload of both directions in stream order, told where bytes are missing and where a direction ended, and writes the
+exchanges it finds into the ledger. It knows nothing of TCP.
+"""
+
+from __future__ import annotations
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.verifier.wire.packet import Packet
+    from cython.cimports.verifier.wire.tables import Ledger
+else:
+    from verifier.wire.packet import Packet
+    from verifier.wire.tables import Ledger
+
+# The protocols, as numbers in the column `protocol`, and their words.
+PROTOCOLS = ("other", "http/1", "h2", "tls")
+OTHER = 0
+HTTP1 = 1
+H2 = 2
+TLS = 3
+
+
+class Speech:
+    def __init__(self, ledger: Ledger, row: cython.Py_ssize_t) -> None:
+        self.ledger = ledger
+        self.row = row
+        self.protocol = OTHER
+        self.flags = 0
+        self.requests = 0
+        self.responses = 0
+        self.request_frame = 0
+        self.asker = -1
+        self.ready_ns = -1
+
+    def data(self, packet: Packet, side: cython.int) -> cython.int:
+        """The next bytes that `side` sent: packet.view[packet.at : packet.at + packet.have]."""
+        raise NotImplementedError
+
+    def gap(self, packet: Packet, side: cython.int, size: cython.longlong) -> cython.int:
+        """The next `size` bytes that `side` sent are not in the capture."""
+        raise NotImplementedError
+
+    def end(self, packet: Packet, side: cython.int) -> cython.int:
+        """`side` sent all it had, and said so (FIN)."""
+        raise NotImplementedError
+
+    def close(self) -> cython.int:
+        """Nothing more comes, from either side."""
+        raise NotImplementedError

@@ -1,0 +1,76 @@
+from verifier.wire.notes cimport Notes
+
+cdef class Words:
+    cdef bytearray text_of
+    cdef object starts
+    cdef dict recent
+    cdef int number(self, bytes word) except -2
+
+
+cdef class ConnectionTable:
+    cdef public Py_ssize_t rows, capacity
+    cdef public dict arrays
+    cdef unsigned long long[:] hi0
+    cdef unsigned long long[:] lo0
+    cdef unsigned long long[:] hi1
+    cdef unsigned long long[:] lo1
+    cdef unsigned short[:] port0
+    cdef unsigned short[:] port1
+    cdef unsigned int[:] scope
+    cdef long long[:] opened
+    cdef long long[:] closed
+    cdef long long[:] last
+    cdef long long[:] handshake_ns
+    cdef long long[:] tls_ns
+    cdef unsigned int[:] first_frame
+    cdef unsigned int[:] syn_frame
+    cdef unsigned int[:] synack_frame
+    cdef unsigned int[:] ack_frame
+    cdef unsigned int[:] close_frame
+    cdef unsigned int[:] request_frame
+    cdef unsigned int[:] requests
+    cdef unsigned int[:] responses
+    cdef unsigned int[:] flags
+    cdef int[:] history
+    cdef unsigned int[:] packets0
+    cdef unsigned int[:] packets1
+    cdef unsigned int[:] segments0
+    cdef unsigned int[:] segments1
+    cdef unsigned long long[:] bytes0
+    cdef unsigned long long[:] bytes1
+    cdef unsigned long long[:] missing
+    cdef unsigned char[:] client
+    cdef unsigned char[:] state
+    cdef unsigned char[:] closer
+    cdef unsigned char[:] closed_with
+    cdef unsigned char[:] protocol
+    cdef Py_ssize_t add(self) except -1
+    cdef int _grow(self) except -1
+    cdef public dict tls, agents
+
+
+cdef class ExchangeTable:
+    cdef public Py_ssize_t rows, capacity
+    cdef public dict arrays
+    cdef unsigned int[:] connection
+    cdef unsigned int[:] depth
+    cdef int[:] method
+    cdef int[:] target
+    cdef int[:] host
+    cdef unsigned short[:] status
+    cdef unsigned int[:] flags
+    cdef long long[:] request_ns
+    cdef long long[:] response_ns
+    cdef long long[:] end_ns
+    cdef unsigned int[:] request_frame
+    cdef unsigned int[:] response_frame
+    cdef unsigned int[:] end_frame
+    cdef Py_ssize_t add(self) except -1
+    cdef int _grow(self) except -1
+
+
+cdef class Ledger:
+    cdef public Notes notes
+    cdef public ConnectionTable connections
+    cdef public ExchangeTable exchanges
+    cdef public Words words

@@ -1,0 +1,235 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""The result: one row a connection, one row an exchange, in typed columns. Bytes a row, not objects a row.
+
+A column is a growing array; its typed view is an attribute for the engine's writes, and `column(name)` reads it from
+Python. Absent times and frames are -1 and 0. Words (hosts, targets, ...) are interned: a column holds their number.
+"""
+
+from __future__ import annotations
+
+import array
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.verifier.wire.notes import Notes
+else:
+    from verifier.wire.notes import Notes
+
+FIRST_CAPACITY = 64
+WORDS_LIMIT = 64 << 20
+"""Bytes of hosts, targets and other words together: 600,000 different targets of 100 bytes."""
+MOST_RECENT = 4096
+"""Words that are found again by their bytes; a word seen again after as many others is kept twice."""
+
+# Bits of the column `flags` of an exchange.
+RESPONSE_DONE = 1
+REQUEST_CLOSE = 2
+RESPONSE_CLOSE = 4
+REQUEST_HTTP10 = 8
+RESPONSE_HTTP10 = 16
+RESPONSE_KEEP_ALIVE = 32
+CLOSE_DELIMITED = 64
+BODY_MISSING = 128
+EARLY_RESPONSE = 256
+CONTINUED = 512
+REQUEST_CUT = 1024
+HEAD_REQUEST = 2048
+CONNECT_REQUEST = 4096
+UPGRADED = 8192
+PROXY_CONNECTION = 16384
+CONNECTION_AUTH = 32768
+
+# Bits of the column `flags` of a connection.
+SYN_SEEN = 1
+REQUESTS_MISSED = 2
+"""Bytes are missing where a request could have been: more requests may have been made than are counted."""
+RESPONSES_MISSED = 4
+ENCRYPTED = 8
+SUBFLOW = 16
+CLIENT_STOPPED_READING = 32
+CROSSED = 64
+UPGRADE = 128
+TUNNEL = 256
+FULL_CLOSE = 512
+LATE_DATA = 1024
+UNASKED_RESPONSE = 2048
+SERVER_ASKS = 4096
+"""The requests came from the side that accepted the connection."""
+PAYLOAD_CUT = 8192
+"""Packets of it were kept only in part (snaplen)."""
+
+
+class Words:
+    """Byte strings, kept once while they are among the last seen, one behind the other in one buffer, each with a number.
+
+    Bounded: past `LIMIT` bytes new words get number -1, and the report says so.
+    """
+
+    def __init__(self) -> None:
+        self.text_of = bytearray()
+        self.starts = array.array("Q", [0])
+        self.recent: dict[bytes, int] = {}
+
+    def number(self, word: bytes) -> cython.int:
+        found = self.recent.get(word)
+        if found is not None:
+            return found
+        if len(self.text_of) + len(word) > WORDS_LIMIT:
+            return -1
+        if len(self.recent) >= MOST_RECENT:
+            self.recent.clear()
+        number = len(self.starts) - 1
+        self.recent[word] = number
+        self.text_of += word
+        self.starts.append(len(self.text_of))
+        return number
+
+    def text(self, number: int) -> str | None:
+        """The word, read as Latin-1 (RFC 9110, section 5.5), or None."""
+        if number < 0:
+            return None
+        return self.text_of[self.starts[number] : self.starts[number + 1]].decode("latin-1")
+
+
+def widened(old: array.array[int], capacity: int) -> array.array[int]:
+    """A zeroed array of `capacity` items that begins with those of `old`."""
+    new = array.array(old.typecode, bytes(old.itemsize * capacity))
+    memoryview(new)[: len(old)] = memoryview(old)
+    return new
+
+
+class ConnectionTable:
+    """One row a connection, in the order of first packets. Side 0 sent the first packet, side 1 is its peer."""
+
+    COLUMNS = (
+        ("hi0", "Q"), ("lo0", "Q"), ("hi1", "Q"), ("lo1", "Q"), ("port0", "H"), ("port1", "H"), ("scope", "I"),
+        ("opened", "q"), ("closed", "q"), ("last", "q"), ("handshake_ns", "q"), ("tls_ns", "q"),
+        ("first_frame", "I"), ("syn_frame", "I"), ("synack_frame", "I"), ("ack_frame", "I"), ("close_frame", "I"),
+        ("request_frame", "I"), ("requests", "I"), ("responses", "I"), ("flags", "I"), ("history", "i"),
+        ("packets0", "I"), ("packets1", "I"), ("segments0", "I"), ("segments1", "I"),
+        ("bytes0", "Q"), ("bytes1", "Q"), ("missing", "Q"),
+        ("client", "B"), ("state", "B"), ("closer", "B"), ("closed_with", "B"), ("protocol", "B"),
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.capacity = 0
+        self.arrays: dict[str, array.array[int]] = {name: array.array(code) for name, code in self.COLUMNS}
+        self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
+        """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
+        self.agents: dict[int, tuple[int, int]] = {}
+        """Row to the words of the first User-Agent and Server seen there, -1 for none."""
+
+    def add(self) -> cython.Py_ssize_t:
+        """A new row, all zero."""
+        if self.rows == self.capacity:
+            self._grow()
+        self.rows += 1
+        return self.rows - 1
+
+    def column(self, name: str) -> memoryview:
+        """The column's values, one for each row."""
+        return memoryview(self.arrays[name])[: self.rows]
+
+    def _grow(self) -> cython.int:
+        self.capacity = max(FIRST_CAPACITY, self.capacity * 2)
+        arrays = {name: widened(old, self.capacity) for name, old in self.arrays.items()}
+        self.arrays = arrays
+        self.hi0 = memoryview(arrays["hi0"])
+        self.lo0 = memoryview(arrays["lo0"])
+        self.hi1 = memoryview(arrays["hi1"])
+        self.lo1 = memoryview(arrays["lo1"])
+        self.port0 = memoryview(arrays["port0"])
+        self.port1 = memoryview(arrays["port1"])
+        self.scope = memoryview(arrays["scope"])
+        self.opened = memoryview(arrays["opened"])
+        self.closed = memoryview(arrays["closed"])
+        self.last = memoryview(arrays["last"])
+        self.handshake_ns = memoryview(arrays["handshake_ns"])
+        self.tls_ns = memoryview(arrays["tls_ns"])
+        self.first_frame = memoryview(arrays["first_frame"])
+        self.syn_frame = memoryview(arrays["syn_frame"])
+        self.synack_frame = memoryview(arrays["synack_frame"])
+        self.ack_frame = memoryview(arrays["ack_frame"])
+        self.close_frame = memoryview(arrays["close_frame"])
+        self.request_frame = memoryview(arrays["request_frame"])
+        self.requests = memoryview(arrays["requests"])
+        self.responses = memoryview(arrays["responses"])
+        self.flags = memoryview(arrays["flags"])
+        self.history = memoryview(arrays["history"])
+        self.packets0 = memoryview(arrays["packets0"])
+        self.packets1 = memoryview(arrays["packets1"])
+        self.segments0 = memoryview(arrays["segments0"])
+        self.segments1 = memoryview(arrays["segments1"])
+        self.bytes0 = memoryview(arrays["bytes0"])
+        self.bytes1 = memoryview(arrays["bytes1"])
+        self.missing = memoryview(arrays["missing"])
+        self.client = memoryview(arrays["client"])
+        self.state = memoryview(arrays["state"])
+        self.closer = memoryview(arrays["closer"])
+        self.closed_with = memoryview(arrays["closed_with"])
+        self.protocol = memoryview(arrays["protocol"])
+        return 0
+
+
+class ExchangeTable:
+    """One row an exchange, in the order in which request heads were complete."""
+
+    COLUMNS = (
+        ("connection", "I"), ("depth", "I"), ("method", "i"), ("target", "i"), ("host", "i"), ("status", "H"),
+        ("flags", "I"), ("request_ns", "q"), ("response_ns", "q"), ("end_ns", "q"),
+        ("request_frame", "I"), ("response_frame", "I"), ("end_frame", "I"),
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.capacity = 0
+        self.arrays: dict[str, array.array[int]] = {name: array.array(code) for name, code in self.COLUMNS}
+
+    def add(self) -> cython.Py_ssize_t:
+        """A new row, all zero."""
+        if self.rows == self.capacity:
+            self._grow()
+        self.rows += 1
+        return self.rows - 1
+
+    def column(self, name: str) -> memoryview:
+        """The column's values, one for each row."""
+        return memoryview(self.arrays[name])[: self.rows]
+
+    def _grow(self) -> cython.int:
+        self.capacity = max(FIRST_CAPACITY, self.capacity * 2)
+        arrays = {name: widened(old, self.capacity) for name, old in self.arrays.items()}
+        self.arrays = arrays
+        self.connection = memoryview(arrays["connection"])
+        self.depth = memoryview(arrays["depth"])
+        self.method = memoryview(arrays["method"])
+        self.target = memoryview(arrays["target"])
+        self.host = memoryview(arrays["host"])
+        self.status = memoryview(arrays["status"])
+        self.flags = memoryview(arrays["flags"])
+        self.request_ns = memoryview(arrays["request_ns"])
+        self.response_ns = memoryview(arrays["response_ns"])
+        self.end_ns = memoryview(arrays["end_ns"])
+        self.request_frame = memoryview(arrays["request_frame"])
+        self.response_frame = memoryview(arrays["response_frame"])
+        self.end_frame = memoryview(arrays["end_frame"])
+        return 0
+
+    def extend(self, records: list[dict[str, int]]) -> None:
+        """Appends rows given as values by column."""
+        for record in records:
+            row = self.add()
+            for name, value in record.items():
+                self.arrays[name][row] = value
+
+
+class Ledger:
+    """Everything the engine writes down: shared by all connections of one engine."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+        self.connections = ConnectionTable()
+        self.exchanges = ExchangeTable()
+        self.words = Words()
