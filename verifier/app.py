@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 
+from verifier.errors import VerifierError
 from verifier.judge.decide import Case, Counts, of_files
 from verifier.sources import file
 from verifier.wire.engine import Engine
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
+DEMO_TIMEOUT_S = 10.0
+CLOSING_DEADLINE_S = 0.5
+"""How long a run waits for its connections to be closed by both sides. Measured with httpbin on loopback: 1 to 22 ms."""
+
 
 def new_engine() -> Engine:
     return Engine(int.from_bytes(os.urandom(8), "big"))
@@ -30,3 +36,81 @@ def analyze(paths: Sequence[str], selection: Selection, expectations: Expectatio
     sources = tuple(file.read(path, engine) for path in paths)
     case = Case(engine.finish(), Counts(engine.packets, engine.tcp_packets), sources)
     return of_files(case, selection, expectations)
+
+
+def http(plan: Plan, wish: CaptureWish, expectations: Expectations, progress: Progress) -> Report:
+    """Carries out the plan under capture: the report on a live run."""
+    from verifier.sources import interface, rights
+
+    rights.require()
+    name = wish.interface or interface.leading_to(first_hop(plan.urls[0])).name
+    return _observed(plan, wish._replace(interface=name), expectations, progress)
+
+
+def demo(wish: CaptureWish, expectations: Expectations, progress: Progress) -> Report:
+    """Two GETs to httpbin on loopback through one Session. Without the right to capture, in a network namespace of its own."""
+    from verifier.sources import interface, namespace, rights
+
+    if not rights.may_capture():
+        namespace.enter()
+    from verifier.clients.session import Plan
+    from verifier.lab.httpbin import Httpbin
+
+    with Httpbin() as httpbin:
+        plan = Plan(urls=(f"{httpbin.url}/get",), per_url=2, timeout=DEMO_TIMEOUT_S)
+        name = wish.interface or interface.leading_to("127.0.0.1").name
+        return _observed(plan, wish._replace(interface=name), expectations, progress)
+
+
+def _observed(plan: Plan, wish: CaptureWish, expectations: Expectations, progress: Progress) -> Report:
+    """Runs the client inside of a capture on the interface that is wished for."""
+    from verifier.clients import session
+    from verifier.judge.decide import of_run
+    from verifier.sources.live import CaptureOptions, LiveCapture
+
+    engine = new_engine()
+    options = CaptureOptions(
+        interface=wish.interface or "",
+        path=wish.path or unused_path(),
+        packets=wish.packets,
+        buffer_bytes=wish.buffer_bytes,
+    )
+    with LiveCapture(options, engine.packet) as capture:
+        run = session.run(plan, lambda host, port: capture.allow(port), progress)
+        # The servers' last FINs are nobody's evidence, but a capture with them reads better.
+        capture.wait_until(lambda: engine.open_connections == 0, CLOSING_DEADLINE_S)
+        source, live = capture.drain()
+    case = Case(engine.finish(), Counts(engine.packets, engine.tcp_packets), (source,))
+    return of_run(case, run, live, expectations)
+
+
+def first_hop(url: str) -> str:
+    """The address that a request for this URL is sent to first: the server's, or that of the proxy that the environment names."""
+    import socket
+
+    from requests.utils import get_environ_proxies, select_proxy
+    from urllib3.util import parse_url
+
+    target = parse_url(select_proxy(url, get_environ_proxies(url)) or url)
+    host = (target.host or "").strip("[]")
+    try:
+        return str(socket.getaddrinfo(host, target.port or 80, type=socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError) as error:
+        raise VerifierError(f"{host}: the name is not resolved", f"check its spelling, or the name service: getent hosts {host}") from error
+
+
+def unused_path() -> str:
+    """Where a capture is saved that nobody named: in the current folder where that can be written, else with other temporary files."""
+    folder = "." if os.access(".", os.W_OK) else tempfile_folder()
+    stem = time.strftime("verify-%Y%m%d-%H%M%S")
+    for number in range(1, 1000):
+        path = os.path.join(folder, f"{stem}{'' if number == 1 else f'-{number}'}.pcapng")
+        if not os.path.exists(path):
+            return os.path.relpath(path) if folder == "." else path
+    raise VerifierError(f"{folder} has a thousand captures of this second already", "name one with --write FILE")
+
+
+def tempfile_folder() -> str:
+    import tempfile
+
+    return tempfile.gettempdir()

@@ -13,6 +13,7 @@ cdef class Engine:
     cdef list live
     cdef object closed
     cdef Py_ssize_t last_row
+    cdef public Py_ssize_t open_connections
     cdef public long long packets, tcp_packets, bytes, first_ns, last_ns
     cpdef read(self, Reader reader)
     cdef int _take(self, Packet packet) except -1

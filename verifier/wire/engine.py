@@ -65,6 +65,7 @@ class Engine:
         """By row: the connection while it is an object."""
         self.closed: deque[int] = deque()
         self.last_row = -1
+        self.open_connections = 0
         self.packets = 0
         self.tcp_packets = 0
         self.bytes = 0
@@ -131,6 +132,7 @@ class Engine:
         full: cython.bint = connection.full_close
         connection.take(packet, self.flows.side)
         if connection.full_close and not full:
+            self.open_connections -= 1
             self._linger(packet, row)
         return 0
 
@@ -171,6 +173,8 @@ class Engine:
         """A connection begins, as far as the capture knows it."""
         row: cython.Py_ssize_t = self.flows.find(packet)
         if row >= 0 and self.live[row] is not None:
+            if not cython.cast(Connection, self.live[row]).full_close:
+                self.open_connections -= 1
             self._finish(packet, row)  # superseded: nothing more of it can be told from the new one's
         row = self.ledger.connections.add()
         self.flows.put(packet, row)
@@ -180,6 +184,8 @@ class Engine:
         connection.take(packet, 0)
         if connection.full_close:
             self._linger(packet, row)
+        else:
+            self.open_connections += 1
         return 0
 
     def _late(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
@@ -211,15 +217,6 @@ class Engine:
         packet.ts = ts
         self.live[row] = None
         return 0
-
-    def closing(self) -> int:
-        """How many connections are still open in both directions or half closed, for who waits until all are closed."""
-        count = 0
-        for item in self.live:
-            if item is not None:
-                connection: Connection = item
-                count += 0 if connection.full_close else 1
-        return count
 
     def finish(self) -> Ledger:
         """No packet comes any more: every connection is written down. The engine is used up."""
