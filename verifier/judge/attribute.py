@@ -17,7 +17,7 @@ from verifier.wire.tables import ExchangeTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from verifier.clients.run import Connect, Request, Run
+    from verifier.clients.run import Connect, Counters, Request, Run
     from verifier.wire.tables import Ledger
 
 FAILED = (HANDSHAKES.index("refused"), HANDSHAKES.index("unanswered"))
@@ -197,19 +197,27 @@ class Attribution:
         for connect, row in zip(self.run.connects, self.rows, strict=True):
             if row is None or connect.counters is None:
                 continue
-            client = self.columns["client"][row]
-            sent = self.columns[f"segments{client}"][row]
-            received = self.columns[f"segments{1 - client}"][row]
-            got = self.columns[f"bytes{1 - client}"][row]
-            counted = connect.counters
-            if sent < counted.segments_out or received < counted.segments_in or got < counted.bytes_received:
-                short.append(
-                    f"connection {row}: {sent} of {counted.segments_out} segments out, {received} of {counted.segments_in} in, "
-                    f"{got} of {counted.bytes_received} bytes received"
-                )
+            short += [f"connection {row}: {text}" for text in self._shortfalls(row, connect.counters)]
         if short:
             text = f"the kernel counted more than the capture has on {len(short)} connections: {short[0]}"
             self.missing.append(Missing(Reason.SEGMENTS_MISSING, text))
+
+
+    def _shortfalls(self, row: int, counted: Counters) -> list[str]:
+        """Where the capture has less than the client's kernel counted. Segments are compared where each packet was one: segmentation
+        offload shows several as one packet, and how many is not always to be told from its size."""
+        column = self.columns
+        client = column["client"][row]
+        server = 1 - client
+        seen_and_counted = [
+            (column[f"bytes{client}"][row], counted.bytes_acked - 1, "bytes sent"),  # the SYN counts as one there
+            (column[f"bytes{server}"][row], counted.bytes_received, "bytes received"),
+        ]
+        if column[f"largest{client}"][row] <= counted.segment_size_out:
+            seen_and_counted.append((column[f"packets{client}"][row], counted.segments_out, "segments sent"))
+        if column[f"largest{server}"][row] <= counted.segment_size_in:
+            seen_and_counted.append((column[f"packets{server}"][row], counted.segments_in, "segments received"))
+        return [f"{seen} of {count} {what}" for seen, count, what in seen_and_counted if seen < count]
 
 
 def key_of(end: tuple[str, int]) -> Key:

@@ -180,7 +180,7 @@ class _Bench:
         self.tally.add_exchanges(exchanges)
         self.details = Details(case.ledger, exchanges, self.tally, self.frames)
         self.columns = self.details.columns
-        self.fields = self.tally.fields
+        self.fields = {name: self.tally.field(name) for name in self.tally.FIELDS}
         self.known = [
             not (unreadable or missed)
             for unreadable, missed in zip(self.fields["unreadable"], self.fields["missed"], strict=True)
@@ -201,6 +201,7 @@ class _Bench:
         """Settles the lower bounds, and what follows from them."""
         self.bounds = bounds
         self.tally.count_cost(bounds)
+        self.fields["cost_ns"] = self.tally.field("cost_ns")
         self.extra = [
             max(0, handshakes - bound) if bound else 0
             for handshakes, bound in zip(self.fields["handshakes"], bounds, strict=True)

@@ -13,7 +13,20 @@ from verifier.sources.facts import LiveFacts, Source
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reason, Reuse, Verdict
 
 if TYPE_CHECKING:
-    from verifier.judge.details import Details
+    from collections.abc import Iterator
+    from typing import Protocol as Interface
+
+    class Details(Interface):
+        """Makes connections and exchanges one at a time, so that a large capture never becomes a list of objects."""
+
+        def connections(self) -> Iterator[Connection]:
+            """In the order of first packets."""
+
+        def exchanges(self) -> Iterator[Exchange]:
+            """In the order of requests."""
+
+        def connection(self, number: int) -> Connection:
+            """The connection with this id."""
 
 
 class Endpoint(NamedTuple):

@@ -9,12 +9,13 @@ of their requests, so one pass with a heap of the ends under way finds the peak.
 from __future__ import annotations
 
 import array
-import heapq
 
 import cython
 
 from verifier.wire import connection as connections
 from verifier.wire import tables
+from verifier.wire.octets import Octets
+from verifier.wire.tables import zeros
 
 if cython.compiled:
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
@@ -43,11 +44,7 @@ REUSED = cython.declare(cython.int, 1)
 PRE_EXISTING = cython.declare(cython.int, 2)
 UNKNOWN = cython.declare(cython.int, 3)
 
-FIELDS = (
-    "connections", "handshakes", "half", "not_seen", "failed", "requests", "responses", "reused", "unknown",
-    "peak", "unreadable", "missed", "cost_ns", "first_row",
-)  # fmt: skip
-
+NOTHING = array.array("q")
 
 def reuse(connection_state: cython.int, connection_flags: cython.uint, depth: cython.uint) -> cython.int:
     """What an exchange of this depth did with a connection of this state and these flags."""
@@ -65,81 +62,113 @@ class Tally:
     of control packets alone, which have no third segment to show.
     """
 
+    FIELDS = (
+        "connections", "handshakes", "failed", "requests", "responses", "reused", "unknown", "peak", "unreadable", "missed",
+        "cost_ns", "first_row",
+    )  # fmt: skip
+
     def __init__(
         self, table: ConnectionTable, wanted: bytes, capture_end_ns: int, halves_count: bool
     ) -> None:
         self.table = table
-        self.wanted = wanted if cython.compiled else memoryview(wanted)
         self.end_ns = capture_end_ns
-        self.halves_count = halves_count
-        self.pairs = 0
-        self.pair_of = memoryview(array.array("i", bytes(4 * table.rows)))
+        self.pair_of = memoryview(zeros("i", table.rows))
         """Pair of each connection, -1 where it does not count."""
-        self.numbers: dict[tuple[int, ...], int] = {}
-        self.fields: dict[str, list[int]] = {name: [] for name in FIELDS}
-        self._connections()
+        first_rows = self._number_pairs(wanted if cython.compiled else memoryview(wanted))
+        self.pairs = len(first_rows)
+        arrays = {name: zeros("q", self.pairs) for name in self.FIELDS}
+        arrays["first_row"] = array.array("q", first_rows)
+        self.arrays = arrays
+        self.connections = memoryview(arrays["connections"])
+        self.handshakes = memoryview(arrays["handshakes"])
+        self.failed = memoryview(arrays["failed"])
+        self.requests = memoryview(arrays["requests"])
+        self.responses = memoryview(arrays["responses"])
+        self.reused = memoryview(arrays["reused"])
+        self.unknown = memoryview(arrays["unknown"])
+        self.peak = memoryview(arrays["peak"])
+        self.unreadable = memoryview(arrays["unreadable"])
+        self.missed = memoryview(arrays["missed"])
+        self.cost_ns = memoryview(arrays["cost_ns"])
+        self._connections(halves_count)
 
     def pair(self, row: cython.Py_ssize_t) -> cython.int:
         """The pair of a connection, -1 where the connection does not count."""
         return self.pair_of[row]
 
-    def _connections(self) -> cython.int:
-        """Counts each connection that is wanted into its pair."""
+    def field(self, name: str) -> list[int]:
+        """One column, a number for each pair."""
+        return list(self.arrays[name])
+
+    def _number_pairs(self, wanted: Octets) -> list[int]:
+        """Gives each connection that is wanted its pair's number; returns the first connection of each pair."""
+        table: ConnectionTable = self.table
+        numbers: dict[tuple[int, ...], int] = {}
+        first_rows: list[int] = []
+        row: cython.Py_ssize_t
+        before: cython.Py_ssize_t = -1
+        for row in range(table.rows):
+            if not wanted[row]:
+                self.pair_of[row] = -1
+                continue
+            if before >= 0 and self._same_pair(row, before):
+                self.pair_of[row] = self.pair_of[before]
+                continue
+            before = row
+            if table.client[row] == 0:
+                key = (table.hi0[row], table.lo0[row], table.hi1[row], table.lo1[row], table.port1[row], table.scope[row])
+            else:
+                key = (table.hi1[row], table.lo1[row], table.hi0[row], table.lo0[row], table.port0[row], table.scope[row])
+            number = numbers.setdefault(key, len(first_rows))
+            if number == len(first_rows):
+                first_rows.append(row)
+            self.pair_of[row] = number
+        return first_rows
+
+    def _same_pair(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether two connections with their clients on side 0 are of the same pair."""
+        table: ConnectionTable = self.table
+        return (
+            table.client[row] == 0
+            and table.client[other] == 0
+            and table.port1[row] == table.port1[other]
+            and table.lo0[row] == table.lo0[other]
+            and table.lo1[row] == table.lo1[other]
+            and table.hi0[row] == table.hi0[other]
+            and table.hi1[row] == table.hi1[other]
+            and table.scope[row] == table.scope[other]
+        )
+
+    def _connections(self, halves_count: cython.bint) -> cython.int:
+        """Counts the connections into their pairs."""
         table: ConnectionTable = self.table
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         state: cython.int
         flags: cython.uint
-        fields = self.fields
-        total: list[int] = fields["connections"]
-        handshakes: list[int] = fields["handshakes"]
         for row in range(table.rows):
-            self.pair_of[row] = -1
-            if not self.wanted[row]:
+            pair = self.pair_of[row]
+            if pair < 0:
                 continue
-            pair = self._pair(row)
-            self.pair_of[row] = pair
-            total[pair] += 1
+            self.connections[pair] += 1
             state = table.state[row]
             flags = table.flags[row]
             if flags & SUBFLOW:
                 continue
-            if state == COMPLETE or (state == HALF and self.halves_count):
-                handshakes[pair] += 1
+            if state == COMPLETE or (state == HALF and halves_count):
+                self.handshakes[pair] += 1
             elif state == REFUSED or state == UNANSWERED:
-                fields["failed"][pair] += 1
-            elif table.bytes0[row] or table.bytes1[row] or table.missing[row]:
-                fields["half" if state == HALF else "not_seen"][pair] += 1
+                self.failed[pair] += 1
             if flags & ENCRYPTED:
-                fields["unreadable"][pair] += 1
+                self.unreadable[pair] += 1
             if flags & LOST:
-                fields["missed"][pair] += 1
+                self.missed[pair] += 1
         return 0
-
-    def _pair(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """The pair of a connection, made where it is the first."""
-        table: ConnectionTable = self.table
-        if table.client[row] == 0:
-            key = (table.hi0[row], table.lo0[row], table.hi1[row], table.lo1[row], table.port1[row], table.scope[row])
-        else:
-            key = (table.hi1[row], table.lo1[row], table.hi0[row], table.lo0[row], table.port0[row], table.scope[row])
-        found = self.numbers.get(key)
-        if found is not None:
-            return found
-        self.numbers[key] = self.pairs
-        for name, column in self.fields.items():
-            column.append(row if name == "first_row" else 0)
-        self.pairs += 1
-        return self.pairs - 1
 
     def add_exchanges(self, exchanges: ExchangeTable) -> None:
         """Counts the exchanges, which are in the order of their requests, and finds each pair's peak."""
         table: ConnectionTable = self.table
         ends: list[Ends] = [Ends() for _ in range(self.pairs)]
-        responses: list[int] = self.fields["responses"]
-        requests: list[int] = self.fields["requests"]
-        reused: list[int] = self.fields["reused"]
-        unknown: list[int] = self.fields["unknown"]
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         connection: cython.Py_ssize_t
@@ -149,18 +178,17 @@ class Tally:
             pair = self.pair_of[connection]
             if pair < 0:
                 continue
-            requests[pair] += 1
+            self.requests[pair] += 1
             if exchanges.status[row]:
-                responses[pair] += 1
+                self.responses[pair] += 1
             kind = reuse(table.state[connection], table.flags[connection], exchanges.depth[row])
             if kind == REUSED:
-                reused[pair] += 1
+                self.reused[pair] += 1
             elif kind == UNKNOWN:
-                unknown[pair] += 1
+                self.unknown[pair] += 1
             cython.cast(Ends, ends[pair]).begin(exchanges.request_ns[row], self._end(exchanges, row, connection))
-        peaks: list[int] = self.fields["peak"]
         for pair in range(self.pairs):
-            peaks[pair] = cython.cast(Ends, ends[pair]).peak
+            self.peak[pair] = cython.cast(Ends, ends[pair]).peak
 
     def _end(
         self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t
@@ -178,21 +206,21 @@ class Tally:
     def count_cost(self, lower_bounds: list[int]) -> None:
         """Adds up `cost_ns`: from SYN to ready for a request, of each pair's handshakes behind its first `lower_bounds`."""
         table: ConnectionTable = self.table
-        left: list[int] = list(lower_bounds)
-        cost: list[int] = [0] * self.pairs
-        self.fields["cost_ns"] = cost
+        needed: cython.longlong[:] = memoryview(array.array("q", lower_bounds))
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
+        for pair in range(self.pairs):
+            self.cost_ns[pair] = 0
         for row in range(table.rows):
             pair = self.pair_of[row]
             if pair < 0 or table.state[row] != COMPLETE or table.flags[row] & SUBFLOW:
                 continue
-            if left[pair] > 0:
-                left[pair] -= 1
+            if needed[pair] > 0:
+                needed[pair] -= 1
                 continue
-            cost[pair] += table.handshake_ns[row]
+            self.cost_ns[pair] += table.handshake_ns[row]
             if table.tls_ns[row] > 0:
-                cost[pair] += table.tls_ns[row]
+                self.cost_ns[pair] += table.tls_ns[row]
 
     def lacking(self, runner_knows: cython.bint) -> list[tuple[int, int]]:
         """(how many connections, the first of them) whose handshake is missing, whose requests are unreadable, of which bytes are missing.
@@ -200,8 +228,6 @@ class Tally:
         Only connections of pairs that make requests. `runner_knows`: the client's own account stands for what is encrypted.
         """
         table: ConnectionTable = self.table
-        requests: list[int] = self.fields["requests"]
-        unreadable: list[int] = self.fields["unreadable"]
         counts = [0, 0, 0]
         firsts = [-1, -1, -1]
         row: cython.Py_ssize_t
@@ -217,7 +243,7 @@ class Tally:
             state = table.state[row]
             flags = table.flags[row]
             cut = flags & LOST and flags & PAYLOAD_CUT and not table.missing[row]
-            if not (requests[pair] or unreadable[pair] or cut):
+            if not (self.requests[pair] or self.unreadable[pair] or cut):
                 continue
             for place in range(3):
                 if place == 0:
@@ -248,32 +274,68 @@ class Ends:
     """The ends of the intervals under way, as a binary heap with the soonest in front (Knuth, 5.2.3); `peak` is the most there were."""
 
     def __init__(self) -> None:
-        self.heap: list[int] = []
-        self.busy = 0
+        self.size = 0
         self.peak = 0
         self.only = 0
+        """The end of the interval under way where there is one: that common case needs no heap."""
+        self.room = 0
+        self.heap = memoryview(NOTHING)
 
     def begin(self, start: cython.longlong, end: cython.longlong) -> cython.int:
         """An interval [start, end) begins; none begins before one that was there already."""
-        if self.busy == 1:
-            # One at a time, the common case, needs no heap.
-            if self.only <= start:
-                self.only = end
-                return 0
-            self.heap = [self.only]
-        elif self.busy == 0:
+        if self.size == 1 and self.only > start:
+            self._grow()
+            self.heap[0] = self.only
+            self._push(end)
+        elif self.size > 1:
+            while self.size and self.heap[0] <= start:
+                self._pop()
+            self._push(end)
+        else:
+            self.size = 1
+        if self.size == 1:
             self.only = end
-            self.busy = 1
-            self.peak = max(self.peak, 1)
+        if self.size > self.peak:
+            self.peak = self.size
+        return 0
+
+    def _push(self, end: cython.longlong) -> cython.int:
+        place: cython.Py_ssize_t = self.size
+        above: cython.Py_ssize_t
+        if place == self.room:
+            self._grow()
+        self.size += 1
+        while place:
+            above = (place - 1) // 2
+            if self.heap[above] <= end:
+                break
+            self.heap[place] = self.heap[above]
+            place = above
+        self.heap[place] = end
+        return 0
+
+    def _pop(self) -> cython.int:
+        """Takes the soonest end away."""
+        self.size -= 1
+        end: cython.longlong = self.heap[self.size]
+        place: cython.Py_ssize_t = 0
+        below: cython.Py_ssize_t = 1
+        while below < self.size:
+            if below + 1 < self.size and self.heap[below + 1] < self.heap[below]:
+                below += 1
+            if self.heap[below] >= end:
+                break
+            self.heap[place] = self.heap[below]
+            place = below
+            below = place * 2 + 1
+        self.heap[place] = end
+        return 0
+
+    def _grow(self) -> cython.int:
+        if self.size < self.room:
             return 0
-        while self.heap and self.heap[0] <= start:
-            heapq.heappop(self.heap)
-        if not self.heap:
-            self.only = end
-            self.busy = 1
-            return 0
-        heapq.heappush(self.heap, end)
-        self.busy = len(self.heap)
-        if self.busy > self.peak:
-            self.peak = self.busy
+        wider = zeros("q", max(8, self.room * 2))
+        memoryview(wider)[: self.room] = self.heap[: self.room]
+        self.heap = memoryview(wider)
+        self.room = len(wider)
         return 0

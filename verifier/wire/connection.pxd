@@ -8,17 +8,16 @@ cdef class Connection:
     cdef Py_ssize_t row
     cdef Half half0, half1
     cdef Speech speech
-    cdef int client, state, closer, closed_with, patience, history_length
+    cdef int client, state, closer, closed_with, patience
     cdef bint full_close
     cdef unsigned int flags, first_frame, syn_frame, synack_frame, ack_frame, close_frame, seen
     cdef long long opened, last, established, closed
     cdef Py_ssize_t syn_length
-    cdef object history
+    cdef unsigned long long letters_early, letters_late
     cdef int take(self, Packet packet, int side) except -1
     cdef int _note_history(self, int kind, int side) except -1
     cdef int _syn(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _syn_ack(self, Packet packet, int side, Half half, Half peer) except -1
-    cdef int _options(self, Packet packet, Half half, Half peer) except -1
     cdef int _acknowledged(self, Packet packet, Half peer) except -1
     cdef int _reset(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _finished(self, Packet packet, int side, Half half, Half peer) except -1
@@ -38,4 +37,4 @@ cdef class Connection:
     cdef int finish(self, Packet packet) except -1
     cdef int _missing_tail(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _write(self) except -1
-    cdef bytes _history(self)
+    cdef int _history(self) except -2

@@ -72,6 +72,8 @@ SERVER_ASKS = cython.declare(cython.uint, tables.SERVER_ASKS)
 
 # Letters of the history, as in Zeek's conn.log, a bit each; the originator's are upper case there.
 LETTERS = "shadfrgtw"
+FULL_WORD = cython.declare(cython.ulonglong, (1 << 55) - 1)
+"""Below it a word of history has room for another letter: it holds eleven at the most."""
 HISTORY_SYN = cython.declare(cython.int, 0)
 HISTORY_SYNACK = cython.declare(cython.int, 1)
 HISTORY_ACK = cython.declare(cython.int, 2)
@@ -108,8 +110,8 @@ class Connection:
         self.syn_length = 0
         self.patience = 0
         self.seen = 0
-        self.history: int = 0
-        self.history_length = 0
+        self.letters_early = 0
+        self.letters_late = 0
         if packet.flags & SYN == 0 and packet.src_port < packet.dst_port:
             self.client = 1  # no better sign: servers have the lower port
         elif packet.flags & SYN and packet.flags & ACK:
@@ -128,9 +130,8 @@ class Connection:
         else:
             self.last = packet.ts
         half.packets += 1
-        half.segments += 1
-        if half.mss and length > half.mss:
-            half.segments += (length - 1) // half.mss
+        if length > half.largest:
+            half.largest = length
         if flags & RST:
             return self._reset(packet, side, half, peer)
         if flags & SYN:
@@ -163,15 +164,18 @@ class Connection:
         return 0
 
     def _note_history(self, kind: cython.int, side: cython.int) -> cython.int:
+        """Notes the first time that a side does something: five bits a letter, twelve letters a word."""
         bit: cython.uint = cython.cast(cython.uint, 1) << (kind * 2 + side)
         if not self.seen & bit:
             self.seen |= bit
-            self.history |= cython.cast(object, kind * 2 + side) << (5 * self.history_length)
-            self.history_length += 1
+            letter: cython.ulonglong = kind * 2 + side + 1
+            if self.letters_early <= FULL_WORD:
+                self.letters_early = (self.letters_early << 5) | letter
+            else:
+                self.letters_late = (self.letters_late << 5) | letter
         return 0
 
     def _syn(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
-        packet.read_options()
         if packet.flags & ACK:
             self._note_history(HISTORY_SYNACK, side)
             return self._syn_ack(packet, side, half, peer)
@@ -185,15 +189,13 @@ class Connection:
             half.start(packet.seq)
             self.synack_frame = packet.frame
             self.state = HALF_OPEN
-            self._options(packet, half, peer)
             return 0
         self.client = side
         self.flags |= SYN_SEEN
         self.syn_frame = packet.frame
         self.opened = packet.ts
         self.syn_length = packet.length
-        self._options(packet, half, peer)
-        if packet.join:
+        if packet.joins():
             self.flags |= SUBFLOW
             self.ledger.notes.add(note.MPTCP_JOIN, packet.frame)
         if self.synack_frame:  # it came before its SYN: the capture has them the other way round
@@ -230,18 +232,6 @@ class Connection:
         half.acked = packet.ack
         half.acks = True
         self.synack_frame = packet.frame
-        self._options(packet, half, peer)
-        return 0
-
-    def _options(self, packet: Packet, half: Half, peer: Half) -> cython.int:
-        """What a SYN's options say of segment sizes: each side sends by what the other announced."""
-        half.scale = packet.scale
-        half.stamps = packet.stamps
-        peer.mss = packet.mss
-        if half.stamps and peer.stamps:
-            # 12 bytes of each segment go to the timestamps (RFC 7323, appendix A).
-            half.mss -= 12 if half.mss > 12 else 0
-            peer.mss -= 12 if peer.mss > 12 else 0
         return 0
 
     def _acknowledged(self, packet: Packet, peer: Half) -> cython.int:
@@ -530,8 +520,8 @@ class Connection:
         table.flags[row] = self.flags
         table.packets0[row] = self.half0.packets
         table.packets1[row] = self.half1.packets
-        table.segments0[row] = self.half0.segments
-        table.segments1[row] = self.half1.segments
+        table.largest0[row] = self.half0.largest
+        table.largest1[row] = self.half1.largest
         table.bytes0[row] = self.half0.bytes
         table.bytes1[row] = self.half1.bytes
         table.missing[row] = self.half0.missing + self.half1.missing
@@ -544,16 +534,27 @@ class Connection:
             table.closer[row] = 3
         else:
             table.closer[row] = 1 if self.closer == self.client else 2
-        table.history[row] = self.ledger.words.number(self._history())
+        table.history[row] = self._history()
         return 0
 
-    def _history(self) -> bytes:
-        """The letters in the order of first sight, upper case for the client."""
-        text = bytearray()
-        packed: int = self.history
-        for _ in range(self.history_length):
-            code = packed & 31
-            packed >>= 5
+    def _history(self) -> cython.int:
+        """The number of the word of history: few different ones, so that each is spelled once."""
+        key = (self.letters_early, self.letters_late, self.client)
+        number = self.ledger.histories.get(key)
+        if number is None:
+            number = self.ledger.words.number(spelled(key))
+            self.ledger.histories[key] = number
+        return number
+
+
+def spelled(key: tuple[int, int, int]) -> bytes:
+    """The letters in the order of first sight, upper case for the client."""
+    early, late, client = key
+    text = ""
+    for word in (late, early):
+        while word:
+            code = (word & 31) - 1
+            word >>= 5
             letter = LETTERS[code >> 1]
-            text += (letter.upper() if code & 1 == self.client else letter).encode()
-        return bytes(text)
+            text = (letter.upper() if code & 1 == client else letter) + text
+    return text.encode()

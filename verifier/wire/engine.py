@@ -50,6 +50,8 @@ ACK = cython.declare(cython.uint, layers.ACK)
 UNANSWERED = cython.declare(cython.int, connections.HANDSHAKES.index("unanswered"))
 COMPLETE = cython.declare(cython.int, connections.HANDSHAKES.index("complete"))
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
+LARGEST_FRAME = cython.declare(cython.longlong, 0xFFFFFFFF)
+"""Frame numbers are 32 bits wide in the tables: they begin anew behind 4,294,967,295 packets."""
 LATEST_NS = cython.declare(cython.longlong, 1 << 62)
 
 
@@ -96,7 +98,7 @@ class Engine:
 
     def _take(self, packet: Packet) -> cython.int:
         self.packets += 1
-        packet.frame = cython.cast(cython.uint, self.packets & 0xFFFFFFFF)
+        packet.frame = cython.cast(cython.uint, self.packets & LARGEST_FRAME)
         self.bytes += packet.end - packet.at
         if packet.ts < 0 or packet.ts > LATEST_NS:
             # No time, or one outside of the range: the packet's place in the file has to do.

@@ -9,9 +9,8 @@ cdef class Piece:
     cdef long long ts
 
 cdef class Half:
-    cdef bint known, isn_known, acks, fin_known, ended, stamps, closed_window
-    cdef unsigned int next, isn, acked, fin_seq, packets, segments, mss
-    cdef int scale
+    cdef bint known, isn_known, acks, fin_known, ended, closed_window
+    cdef unsigned int next, isn, acked, fin_seq, packets, largest
     cdef list pieces
     cdef Py_ssize_t held_bytes
     cdef unsigned long long bytes, missing

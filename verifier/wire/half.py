@@ -56,13 +56,10 @@ class Half:
         self.pieces: list[Piece] | None = None
         self.held_bytes = 0
         self.packets = 0
-        self.segments = 0
-        """As the sender's kernel counts them: what segmentation offload sent as one packet counts by the segment size."""
+        self.largest = 0
+        """Payload bytes of the largest packet."""
         self.bytes = 0
         self.missing = 0
-        self.mss = 0
-        self.scale = -1
-        self.stamps = False
         self.closed_window = False
 
     def start(self, seq: cython.uint) -> cython.int:

@@ -52,7 +52,7 @@ def plausible(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cy
 
 def version_at(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
     """10 for HTTP/1.0, 11 for HTTP/1.1 and so on where view[at:] begins with a version, else -1."""
-    if at + 8 > end or not same(view, at, at + 5, b"HTTP/"):
+    if at + 8 > end or view[at] != 72 or view[at + 1] != 84 or view[at + 2] != 84 or view[at + 3] != 80 or view[at + 4] != 47:
         return -1
     major: cython.int = view[at + 5] - 48
     minor: cython.int = view[at + 7] - 48
@@ -151,6 +151,9 @@ class Head:
 
     def field(self, view: Octets, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
         """Reads one field line, where it is one that matters."""
+        letter: cython.int = view[at] | 32
+        if letter not in (99, 101, 104, 107, 112, 115, 116, 117, 119):  # c e h k p s t u w: the first letters of those below
+            return 0
         colon: cython.Py_ssize_t = at
         while colon < stop and view[colon] != 58:
             colon += 1

@@ -19,8 +19,7 @@ cdef class Http1(Speech):
     cdef Py_ssize_t front
     cdef object waiting
     cdef bint pipelined
-    cdef int agent, server, host_number, target_number
-    cdef bytes host, target
+    cdef int agent, server
     cdef Tls inner
     cdef int data(self, Packet packet, int side) except -1
     cdef int gap(self, Packet packet, int side, long long size) except -1
@@ -33,7 +32,7 @@ cdef class Http1(Speech):
     cdef int _message(self, Lane lane, int side, const unsigned char[:] view, Packet packet) except -1
     cdef int _out_of_role(self, Lane lane, Packet packet) except -1
     cdef int _request(self, Lane lane, const unsigned char[:] view, Packet packet) except -1
-    cdef int _word(self, bytes word, Packet packet) except -2
+    cdef int _word(self, const unsigned char[:] view, Py_ssize_t at, Py_ssize_t end, Packet packet) except -2
     cdef int _wait(self, Py_ssize_t row, Packet packet) except -1
     cdef int _response(self, Lane lane, const unsigned char[:] view, Packet packet) except -1
     cdef Py_ssize_t _last_waiting(self) except -2

@@ -116,7 +116,7 @@ class Http1(Speech):
         super().__init__(ledger, row)
         self.lane0 = Lane()
         self.lane1 = Lane()
-        self.head = Head()
+        self.head = ledger.head
         self.front = -1
         """The exchange whose response comes next, -1 where no request waits."""
         self.waiting: deque[int] | None = None
@@ -124,10 +124,6 @@ class Http1(Speech):
         self.pipelined = False
         self.agent = -1
         self.server = -1
-        self.host = b""
-        self.host_number = -1
-        self.target = b""
-        self.target_number = -1
         self.inner: Tls | None = None
         """What speaks inside a tunnel, where that is TLS."""
 
@@ -353,7 +349,7 @@ class Http1(Speech):
         if self.requests == 0:
             self.request_frame = lane.first_frame
             if head.agent_end:
-                self.agent = self.ledger.words.number(copy(view, head.agent, head.agent_end))
+                self.agent = self.ledger.words.add(view, head.agent, head.agent_end)
         self.requests += 1
         if head.close:
             flags |= REQUEST_CLOSE
@@ -368,18 +364,9 @@ class Http1(Speech):
         row: cython.Py_ssize_t = exchanges.add()
         exchanges.connection[row] = self.row
         exchanges.depth[row] = self.requests
-        exchanges.method[row] = self.ledger.words.number(copy(view, head.method, head.method_end))
-        if not same(view, head.target, head.target_end, self.target) or self.target_number < 0:
-            self.target = copy(view, head.target, head.target_end)
-            self.target_number = self._word(self.target, packet)
-        exchanges.target[row] = self.target_number
-        if head.host_end == 0:
-            exchanges.host[row] = -1
-        else:
-            if not same(view, head.host, head.host_end, self.host) or self.host_number < 0:
-                self.host = copy(view, head.host, head.host_end)
-                self.host_number = self._word(self.host, packet)
-            exchanges.host[row] = self.host_number
+        exchanges.method[row] = self._word(view, head.method, head.method_end, packet)
+        exchanges.target[row] = self._word(view, head.target, head.target_end, packet)
+        exchanges.host[row] = self._word(view, head.host, head.host_end, packet) if head.host_end else -1
         exchanges.flags[row] = flags
         exchanges.request_ns[row] = lane.first_ns
         exchanges.request_frame[row] = lane.first_frame
@@ -398,8 +385,10 @@ class Http1(Speech):
             self._message_end(lane, self.asker)
         return 0
 
-    def _word(self, word: bytes, packet: Packet) -> cython.int:
-        number: cython.int = self.ledger.words.number(word)
+    def _word(
+        self, view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t, packet: Packet
+    ) -> cython.int:
+        number: cython.int = self.ledger.words.add(view, at, end)
         if number < 0:
             self.ledger.notes.add(note.WORD_LIMIT, packet.frame)
         return number
@@ -427,7 +416,7 @@ class Http1(Speech):
         row: cython.Py_ssize_t = self.front
         self.protocol = HTTP1
         if self.server < 0 and head.agent_end:
-            self.server = self.ledger.words.number(copy(view, head.agent, head.agent_end))
+            self.server = self.ledger.words.add(view, head.agent, head.agent_end)
         if 100 <= head.status < 200 and head.status != 101:
             if row >= 0:
                 exchanges.flags[row] |= CONTINUED

@@ -29,7 +29,7 @@ LINK = cython.declare(cython.int, layers.LINK_TYPE)
 TCP = cython.declare(cython.int, layers.TCP)
 ETHERNET = cython.declare(cython.int, layers.LINK_TYPE + 1)
 OTHER = cython.declare(cython.int, layers.OTHER)
-MOST_LAYERS = 32
+MOST_LAYERS = cython.declare(cython.int, 32)
 
 ETHERTYPE_BRIDGED = 0x6558
 ETHERTYPE_ERSPAN_2 = 0x88BE
@@ -37,14 +37,9 @@ ETHERTYPE_ERSPAN_3 = 0x22EB
 ETHERTYPE_PPP = 0x880B
 
 # Numbers of our own for layers without a registered one of those kinds.
-LLC = 0x30001
-WIFI = 0x30002
-PPP = 0x30003
-
-KNOWN_LINKS = frozenset(
-    {0, 1, 9, 12, 14, 50, 51, 100, 101, 104, 105, 107, 108, 109, 113, 117, 119, 127, 149, 163, 166, 192, 204, 205}
-    | {228, 229, 239, 253, 276}
-)
+LLC = cython.declare(cython.int, 0x30001)
+WIFI = cython.declare(cython.int, 0x30002)
+PPP = cython.declare(cython.int, 0x30003)
 
 
 def decode(packet: Packet, link_type: cython.int) -> cython.int:
@@ -94,9 +89,6 @@ def has(packet: Packet, size: cython.Py_ssize_t) -> cython.bint:
 def link(packet: Packet, kind: cython.int) -> cython.int:
     """The frame's first header, by its link type."""
     at: cython.Py_ssize_t = packet.at
-    if kind not in KNOWN_LINKS:
-        packet.notes.add(note.LINK_TYPE_UNKNOWN, packet.frame)
-        return OTHER
     if kind == 1:
         return ether_type(packet, 12, 14)
     if kind in (12, 14, 101, 228, 229):
@@ -139,6 +131,9 @@ def wifi_capture(packet: Packet, kind: cython.int) -> cython.int:
     at: cython.Py_ssize_t = packet.at
     if kind == 105:
         return WIFI
+    if kind not in (119, 127, 163, 192):
+        packet.notes.add(note.LINK_TYPE_UNKNOWN, packet.frame)
+        return OTHER
     if not has(packet, 8):
         return packet.bad()
     if kind == 127:  # radiotap: version, pad, length (little-endian)
@@ -148,9 +143,7 @@ def wifi_capture(packet: Packet, kind: cython.int) -> cython.int:
         return skip(packet, packet.view[at + 2] | (packet.view[at + 3] << 8), LINK + inner)
     if kind == 119 and packet.u32(at) & 0xFFFFF000 != 0x80211000:
         return skip(packet, 144, WIFI)  # Prism, of fixed length
-    if kind in (119, 163):  # AVS: magic, length
-        return skip(packet, packet.u32(at + 4), WIFI)
-    return OTHER
+    return skip(packet, packet.u32(at + 4), WIFI)  # AVS: magic, length
 
 
 def ether_type(packet: Packet, type_at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import cython
 
 if cython.compiled:
-    from cython.cimports.libc.string import memchr, memcmp
+    from cython.cimports.libc.string import memchr, memcmp, memcpy
 
 Octets = memoryview
 """A buffer of bytes. The `.pxd` files type such arguments `const unsigned char[:]`."""
@@ -63,3 +63,31 @@ def same_word(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t, word:
         if letter != word[i]:
             return False
     return True
+
+
+def equal(
+    one: Octets, one_at: cython.Py_ssize_t, other: Octets, other_at: cython.Py_ssize_t, size: cython.Py_ssize_t
+) -> cython.bint:
+    """Whether `size` bytes of both, from their places on, are the same."""
+    if size <= 0:
+        return True
+    if not cython.compiled:
+        return bool(one[one_at : one_at + size] == other[other_at : other_at + size])
+    one[one_at + size - 1]
+    other[other_at + size - 1]
+    return memcmp(cython.address(one[one_at]), cython.address(other[other_at]), size) == 0
+
+
+def transfer(
+    source: Octets, source_at: cython.Py_ssize_t, target: Octets, target_at: cython.Py_ssize_t, size: cython.Py_ssize_t
+) -> cython.int:
+    """Copies `size` bytes from one buffer's place to another's."""
+    if size <= 0:
+        return 0
+    if not cython.compiled:
+        target[target_at : target_at + size] = source[source_at : source_at + size]
+        return 0
+    source[source_at + size - 1]
+    target[target_at + size - 1]
+    memcpy(cython.address(target[target_at]), cython.address(source[source_at]), size)
+    return 0

@@ -11,9 +11,8 @@ cdef class Packet:
     cdef int link_type
     cdef Py_ssize_t at, end, wire_end
     cdef unsigned long long src_hi, src_lo, dst_hi, dst_lo
-    cdef unsigned int scope, src_port, dst_port, seq, ack, flags, window, mss
-    cdef int version, scale
-    cdef bint stamps, join
+    cdef unsigned int scope, src_port, dst_port, seq, ack, flags, window
+    cdef int version
     cdef Py_ssize_t options, length, have
 
     cdef unsigned int u16(self, Py_ssize_t at) except? 0xFFFFFFFF
@@ -25,4 +24,4 @@ cdef class Packet:
     cdef int ipv6(self) except -100
     cdef int fragment(self, int protocol, unsigned int number, unsigned int offset, bint more) except -100
     cdef int tcp(self) except -100
-    cdef int read_options(self) except -1
+    cdef bint joins(self) except -1

@@ -198,35 +198,23 @@ class Packet:
         self.have = self.end - self.at if self.end > self.at else 0
         return _TCP
 
-    def read_options(self) -> cython.int:
-        """Reads the options that a SYN carries: `mss`, `scale`, `stamps`, `join`."""
-        self.mss = 0
-        self.scale = -1
-        self.stamps = False
-        self.join = False
+    def joins(self) -> cython.bint:
+        """Whether the options of a SYN add it to an MPTCP connection: MP_JOIN (RFC 8684, section 3.2)."""
         at: cython.Py_ssize_t = self.options
         end: cython.Py_ssize_t = self.at if self.at < self.end else self.end
         kind: cython.int
         size: cython.Py_ssize_t
-        while at < end:
+        while at + 3 <= end:
             kind = self.view[at]
             if kind == 0:
                 break
             if kind == 1:
                 at += 1
                 continue
-            if at + 2 > end:
-                break
             size = self.view[at + 1]
-            if size < 2 or at + size > end:
+            if kind == 30 and size >= 3 and self.view[at + 2] >> 4 == 1:
+                return True
+            if size < 2:
                 break
-            if kind == 2 and size == 4:
-                self.mss = self.u16(at + 2)
-            elif kind == 3 and size == 3:
-                self.scale = self.view[at + 2]
-            elif kind == 8 and size == 10:
-                self.stamps = True
-            elif kind == 30 and size >= 3 and self.view[at + 2] >> 4 == 1:
-                self.join = True
             at += size
-        return 0
+        return False

@@ -1,10 +1,17 @@
+from verifier.wire.head cimport Head
 from verifier.wire.notes cimport Notes
 
 cdef class Words:
-    cdef bytearray text_of
-    cdef object starts
-    cdef dict recent
-    cdef int number(self, bytes word) except -2
+    cdef public Py_ssize_t count
+    cdef Py_ssize_t filled
+    cdef object buffer_array, starts_array
+    cdef unsigned char[:] buffer
+    cdef unsigned int[:] starts
+    cdef int[:] recent
+    cdef unsigned int[:] hashes
+    cdef int add(self, const unsigned char[:] view, Py_ssize_t at, Py_ssize_t end) except -2
+    cpdef int number(self, bytes word) except -2
+    cdef int _room(self, Py_ssize_t size) except -1
 
 
 cdef class ConnectionTable:
@@ -34,8 +41,8 @@ cdef class ConnectionTable:
     cdef int[:] history
     cdef unsigned int[:] packets0
     cdef unsigned int[:] packets1
-    cdef unsigned int[:] segments0
-    cdef unsigned int[:] segments1
+    cdef unsigned int[:] largest0
+    cdef unsigned int[:] largest1
     cdef unsigned long long[:] bytes0
     cdef unsigned long long[:] bytes1
     cdef unsigned long long[:] missing
@@ -74,3 +81,5 @@ cdef class Ledger:
     cdef public ConnectionTable connections
     cdef public ExchangeTable exchanges
     cdef public Words words
+    cdef Head head
+    cdef dict histories

@@ -11,16 +11,26 @@ import array
 
 import cython
 
+from verifier.wire.octets import Octets
+
 if cython.compiled:
+    from cython.cimports.verifier.wire.head import Head
     from cython.cimports.verifier.wire.notes import Notes
+    from cython.cimports.verifier.wire.octets import equal, transfer
 else:
+    from verifier.wire.head import Head
     from verifier.wire.notes import Notes
+    from verifier.wire.octets import equal, transfer
 
 FIRST_CAPACITY = 64
-WORDS_LIMIT = 64 << 20
+WORDS_LIMIT = cython.declare(cython.Py_ssize_t, 64 << 20)
 """Bytes of hosts, targets and other words together: 600,000 different targets of 100 bytes."""
-MOST_RECENT = 4096
-"""Words that are found again by their bytes; a word seen again after as many others is kept twice."""
+RECENT_SLOTS = cython.declare(cython.Py_ssize_t, 4096)
+"""A word seen again after about as many others may be kept twice."""
+HASHED = cython.declare(cython.Py_ssize_t, 12)
+"""Bytes at a word's end that its slot depends on: where targets differ."""
+LOW_BITS = cython.declare(cython.uint, 0xFFFFFFFF)
+DOUBLE_UNTIL = 1 << 16
 
 # Bits of the column `flags` of an exchange.
 RESPONSE_DONE = 1
@@ -61,40 +71,78 @@ PAYLOAD_CUT = 8192
 
 
 class Words:
-    """Byte strings, kept once while they are among the last seen, one behind the other in one buffer, each with a number.
+    """Byte strings, one behind the other in one buffer, each with a number. A word that was among the last seen keeps its number.
 
-    Bounded: past `LIMIT` bytes new words get number -1, and the report says so.
+    Bounded: past `WORDS_LIMIT` bytes new words get number -1, and the report says so.
     """
 
     def __init__(self) -> None:
-        self.text_of = bytearray()
-        self.starts = array.array("Q", [0])
-        self.recent: dict[bytes, int] = {}
+        self.count = 0
+        self.filled = 0
+        self.buffer_array = zeros("B", 1024)
+        self.buffer = memoryview(self.buffer_array)
+        self.starts_array = zeros("I", 64)
+        self.starts = memoryview(self.starts_array)
+        self.recent = memoryview(array.array("i", [-1] * RECENT_SLOTS))
+        self.hashes = memoryview(zeros("I", RECENT_SLOTS))
+
+    def add(self, view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+        """The number of the word view[at:end]."""
+        size: cython.Py_ssize_t = end - at
+        hashed: cython.uint = size
+        i: cython.Py_ssize_t
+        for i in range(end - HASHED if size > HASHED else at, end):
+            hashed = (hashed * 31 + view[i]) & LOW_BITS
+        slot: cython.Py_ssize_t = (hashed ^ (hashed >> 12)) & (RECENT_SLOTS - 1)
+        number: cython.Py_ssize_t = self.recent[slot]
+        if number >= 0 and self.hashes[slot] == hashed and self.starts[number + 1] - self.starts[number] == size:
+            if equal(self.buffer, self.starts[number], view, at, size):
+                return number
+        if self.filled + size > WORDS_LIMIT:
+            return -1
+        self._room(size)
+        transfer(view, at, self.buffer, self.filled, size)
+        self.filled += size
+        number = self.count
+        self.count += 1
+        self.starts[self.count] = self.filled
+        self.recent[slot] = number
+        self.hashes[slot] = hashed
+        return number
 
     def number(self, word: bytes) -> cython.int:
-        found = self.recent.get(word)
-        if found is not None:
-            return found
-        if len(self.text_of) + len(word) > WORDS_LIMIT:
-            return -1
-        if len(self.recent) >= MOST_RECENT:
-            self.recent.clear()
-        number = len(self.starts) - 1
-        self.recent[word] = number
-        self.text_of += word
-        self.starts.append(len(self.text_of))
-        return number
+        """The number of a word."""
+        return self.add(word if cython.compiled else memoryview(word), 0, len(word))
 
     def text(self, number: int) -> str | None:
         """The word, read as Latin-1 (RFC 9110, section 5.5), or None."""
         if number < 0:
             return None
-        return self.text_of[self.starts[number] : self.starts[number + 1]].decode("latin-1")
+        return bytes(self.buffer_array[self.starts_array[number] : self.starts_array[number + 1]]).decode("latin-1")
+
+    def _room(self, size: cython.Py_ssize_t) -> cython.int:
+        """Makes sure that one more word of `size` bytes fits."""
+        if self.filled + size > len(self.buffer_array):
+            self.buffer_array = widened(self.buffer_array, larger(self.filled + size))
+            self.buffer = memoryview(self.buffer_array)
+        if self.count + 2 > len(self.starts_array):
+            self.starts_array = widened(self.starts_array, larger(self.count + 2))
+            self.starts = memoryview(self.starts_array)
+        return 0
+
+
+def larger(least: int) -> int:
+    """A capacity with room to grow: the double while that is small, half as much again later."""
+    return max(FIRST_CAPACITY, least * 2 if least < DOUBLE_UNTIL else least + (least >> 1))
+
+
+def zeros(code: str, size: int) -> array.array[int]:
+    return array.array(code, [0]) * size
 
 
 def widened(old: array.array[int], capacity: int) -> array.array[int]:
     """A zeroed array of `capacity` items that begins with those of `old`."""
-    new = array.array(old.typecode, bytes(old.itemsize * capacity))
+    new = zeros(old.typecode, capacity)
     memoryview(new)[: len(old)] = memoryview(old)
     return new
 
@@ -107,7 +155,7 @@ class ConnectionTable:
         ("opened", "q"), ("closed", "q"), ("last", "q"), ("handshake_ns", "q"), ("tls_ns", "q"),
         ("first_frame", "I"), ("syn_frame", "I"), ("synack_frame", "I"), ("ack_frame", "I"), ("close_frame", "I"),
         ("request_frame", "I"), ("requests", "I"), ("responses", "I"), ("flags", "I"), ("history", "i"),
-        ("packets0", "I"), ("packets1", "I"), ("segments0", "I"), ("segments1", "I"),
+        ("packets0", "I"), ("packets1", "I"), ("largest0", "I"), ("largest1", "I"),
         ("bytes0", "Q"), ("bytes1", "Q"), ("missing", "Q"),
         ("client", "B"), ("state", "B"), ("closer", "B"), ("closed_with", "B"), ("protocol", "B"),
     )  # fmt: skip
@@ -133,7 +181,7 @@ class ConnectionTable:
         return memoryview(self.arrays[name])[: self.rows]
 
     def _grow(self) -> cython.int:
-        self.capacity = max(FIRST_CAPACITY, self.capacity * 2)
+        self.capacity = larger(self.capacity)
         arrays = {name: widened(old, self.capacity) for name, old in self.arrays.items()}
         self.arrays = arrays
         self.hi0 = memoryview(arrays["hi0"])
@@ -160,8 +208,8 @@ class ConnectionTable:
         self.history = memoryview(arrays["history"])
         self.packets0 = memoryview(arrays["packets0"])
         self.packets1 = memoryview(arrays["packets1"])
-        self.segments0 = memoryview(arrays["segments0"])
-        self.segments1 = memoryview(arrays["segments1"])
+        self.largest0 = memoryview(arrays["largest0"])
+        self.largest1 = memoryview(arrays["largest1"])
         self.bytes0 = memoryview(arrays["bytes0"])
         self.bytes1 = memoryview(arrays["bytes1"])
         self.missing = memoryview(arrays["missing"])
@@ -199,7 +247,7 @@ class ExchangeTable:
         return memoryview(self.arrays[name])[: self.rows]
 
     def _grow(self) -> cython.int:
-        self.capacity = max(FIRST_CAPACITY, self.capacity * 2)
+        self.capacity = larger(self.capacity)
         arrays = {name: widened(old, self.capacity) for name, old in self.arrays.items()}
         self.arrays = arrays
         self.connection = memoryview(arrays["connection"])
@@ -233,3 +281,7 @@ class Ledger:
         self.connections = ConnectionTable()
         self.exchanges = ExchangeTable()
         self.words = Words()
+        self.histories: dict[tuple[int, int, int], int] = {}
+        """Numbers of the words of history, by the letters they are made of."""
+        self.head = Head()
+        """Where the head of a message is read: one for all connections, as it is done with before the next."""

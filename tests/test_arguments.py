@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from verifier import arguments
+from verifier.commands import COMMANDS
+from verifier.errors import VerifierError
+from verifier.judge.options import Expectations, Selection
+from verifier.sources.filter import Keep
+from verifier.sources.options import CaptureWish
+
+USUAL = CaptureWish(interface=None, path=None, packets=Keep.FULL, buffer_bytes=None)
+
+
+def read(line: str) -> arguments.Words:
+    return arguments.read(line.split())
+
+
+CHECKS: dict[str, Callable[[arguments.Words], object]] = {
+    "demo": arguments.demo,
+    "http": arguments.http,
+    "analyze": arguments.analyze,
+    "open": arguments.only_file,
+}
+
+
+def checked(line: str) -> object:
+    words = read(line)
+    return CHECKS[words.command.name](words)
+
+
+def problem(line: str) -> str:
+    """What is said of a command line that is wrong; one line."""
+    with pytest.raises(VerifierError) as caught:
+        checked(line)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# -- which command
+
+
+@pytest.mark.parametrize(
+    ("line", "command", "operands"),
+    [
+        ("", "demo", ()),
+        ("--json", "demo", ()),
+        ("--write x.pcapng", "demo", ()),
+        ("demo --json", "demo", ()),
+        ("--json demo", "demo", ()),
+        ("http localhost:8000", "http", ("localhost:8000",)),
+        ("http://x/", "http", ("http://x/",)),
+        ("-n 3 http://x/ --json", "http", ("http://x/",)),
+        ("--header A:b http://x/", "http", ("http://x/",)),
+        ("x.pcapng", "analyze", ("x.pcapng",)),
+        ("X.PCAP.GZ", "analyze", ("X.PCAP.GZ",)),
+        ("-", "analyze", ("-",)),
+        (". --json", "analyze", (".",)),
+        ("-- x.cap", "analyze", ("x.cap",)),
+        ("analyze demo", "analyze", ("demo",)),
+        ("analyze -- -x --json", "analyze", ("-x", "--json")),
+        ("open x", "open", ("x",)),
+        ("http http://a -n 2 http://b", "http", ("http://a", "http://b")),
+    ],
+)
+def test_the_command_of_a_line(line: str, command: str, operands: tuple[str, ...]) -> None:
+    words = read(line)
+    assert words.command.name == command
+    assert words.operands == operands
+    assert words.answer == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("dmeo", "no command, URL or capture file: 'dmeo'; did you mean demo?"),
+        ("localhost:8000", "no command, URL or capture file: 'localhost:8000'; see verify --help"),
+        ("--jsn", "demo has no option --jsn; did you mean --json?"),
+        ("http http://x --bogus", "http has no option --bogus; see verify http --help"),
+        ("http -x", "http has no option -x; see verify http --help"),
+        ("demo twice", "demo takes no 'twice'; see verify demo --help"),
+        ("schema --json", "schema has no option --json; see verify schema --help"),
+        ("demo --json=yes", "--json takes no value"),
+        ("demo --write", "--write needs a value; give it as --write FILE"),
+        ("demo --write --json", "--write needs a value; give it as --write FILE"),
+        ("http", "http needs a URL; give one like http://localhost:8000/"),
+        ("analyze", "analyze needs a capture file; name one, or - for standard input"),
+        ("open", "open takes one capture file; see verify open --help"),
+        ("open a b", "open takes one capture file; see verify open --help"),
+    ],
+)
+def test_a_line_that_is_no_command(line: str, said: str) -> None:
+    assert problem(line) == said
+
+
+@given(
+    st.lists(st.sampled_from(["-", "--", "-n", "--json", "--write", "x", "=", "--port=1", "http", "http://x", "-h"]))
+)
+def test_any_words_are_read_or_refused(argv: list[str]) -> None:
+    with suppress(VerifierError):
+        arguments.read(argv)
+
+
+# -- values
+
+
+def test_demo_as_it_is() -> None:
+    assert arguments.demo(read("")) == arguments.Demo(
+        USUAL, Expectations(), arguments.Output(json=False, detail="summary", color="auto", exit_zero=False)
+    )
+
+
+def test_capture_options() -> None:
+    line = "demo --interface eth0 --write=/tmp/x.pcapng --packets control --buffer-size 64M"
+    assert arguments.demo(read(line)).capture == CaptureWish("eth0", "/tmp/x.pcapng", Keep.CONTROL, 64 << 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [("65536", 65536), ("512K", 512 << 10), ("512k", 512 << 10), ("1G", 1 << 30), ("64MiB", 64 << 20), ("2KB", 2048)],
+)
+def test_buffer_sizes(text: str, octets: int) -> None:
+    assert arguments.demo(read(f"--buffer-size {text}")).capture.buffer_bytes == octets
+
+
+def test_expectations() -> None:
+    got = arguments.analyze(read("x.pcap --max-extra 9 --max-handshakes 10 --min-reuse 0.95")).expectations
+    assert got == Expectations(max_extra=9, max_handshakes=10, min_reuse=0.95)
+    assert arguments.analyze(read("x.pcap --min-reuse 95%")).expectations.min_reuse == 0.95
+    assert arguments.analyze(read("x.pcap --max-handshakes 0")).expectations.max_handshakes == 0
+
+
+def test_output_options() -> None:
+    got = arguments.analyze(read("x.pcap --json --detail exchanges --color never --exit-zero")).output
+    assert got == arguments.Output(json=True, detail="exchanges", color="never", exit_zero=True)
+
+
+def test_of_an_option_given_twice_the_last_counts() -> None:
+    assert arguments.analyze(read("x.pcap --max-extra 1 --max-extra=2")).expectations.max_extra == 2
+
+
+def test_selection() -> None:
+    line = "x.pcap --port 80 --port 443 --host [2001:DB8::0:1] --host API.example --client 010.0.0.1"
+    with pytest.raises(VerifierError, match="--client takes an IP address, not '010"):
+        arguments.analyze(read(line))
+    got = arguments.analyze(read(line.replace("010", "10"))).selection
+    assert got == Selection(ports=(80, 443), hosts=("2001:db8::1", "api.example"), clients=("10.0.0.1",))
+
+
+def test_a_plain_request_plan() -> None:
+    plan = arguments.http(read("http://x/")).plan
+    assert plan.urls == ("http://x/",)
+    assert (plan.per_url, plan.concurrency, plan.session, plan.method) == (2, 1, True, "GET")
+    assert (plan.headers, plan.data, plan.timeout, plan.pause) == ((), None, 30.0, 0.0)
+    assert (plan.pool_maxsize, plan.stream, plan.verify_tls) == (None, False, True)
+
+
+def test_a_full_request_plan(tmp_path: Path) -> None:
+    body = tmp_path / "body"
+    body.write_bytes(b"\x00\xff")
+    argv = ["http", "x.test", "https://y.test/a", "-n5", "--concurrency", "3", "--method", "PUT", "--timeout", "1.5"]
+    argv += ["--header", "A: b", "--header", "C: d", "--data", f"@{body}", "--pause", "0.25", "--pool-maxsize", "2"]
+    plan = arguments.http(arguments.read([*argv, "--stream", "--insecure"])).plan
+    assert plan.urls == ("http://x.test", "https://y.test/a")
+    assert (plan.per_url, plan.concurrency, plan.session, plan.method) == (5, 3, True, "PUT")
+    assert (plan.headers, plan.data, plan.timeout) == ((("A", "b"), ("C", "d")), b"\x00\xff", 1.5)
+    assert (plan.pause, plan.pool_maxsize, plan.stream, plan.verify_tls) == (0.25, 2, True, False)
+
+
+def test_a_body_makes_a_post() -> None:
+    plan = arguments.http(arguments.read(["http://x/", "--data", "ä=1"])).plan
+    assert (plan.method, plan.data) == ("POST", "ä=1".encode())
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("demo --detail exchanges", "--detail is for --json; add --json"),
+        ("demo --json --detail all", "--detail takes connections or exchanges, not 'all'"),
+        ("demo --color red", "--color takes auto, always or never, not 'red'"),
+        ("demo --packets some", "--packets takes full, headers or control, not 'some'"),
+        ("demo --buffer-size 0", "--buffer-size takes bytes, like 65536, 512K, 64M or 1G, not '0'"),
+        ("demo --buffer-size M", "--buffer-size takes bytes, like 65536, 512K, 64M or 1G, not 'M'"),
+        ("demo --buffer-size 1T", "--buffer-size takes bytes, like 65536, 512K, 64M or 1G, not '1T'"),
+        ("demo --max-extra -1", "--max-extra takes a whole number of 0 or more, not '-1'"),
+        ("demo --max-extra 1_0", "--max-extra takes a whole number of 0 or more, not '1_0'"),
+        ("demo --max-extra ٣", "--max-extra takes a whole number of 0 or more, not '٣'"),
+        ("demo --max-handshakes 1e9", "--max-handshakes takes a whole number of 0 or more, not '1e9'"),
+        ("demo --min-reuse 2", "--min-reuse takes a share from 0 to 1, or 0% to 100%, not '2'"),
+        ("demo --min-reuse nan", "--min-reuse takes a share from 0 to 1, or 0% to 100%, not 'nan'"),
+        ("demo --min-reuse %", "--min-reuse takes a share from 0 to 1, or 0% to 100%, not '%'"),
+        ("demo --min-reuse 101%", "--min-reuse takes a share from 0 to 1, or 0% to 100%, not '101%'"),
+        ("analyze x --port 0", "--port takes a number from 1 to 65535, not '0'"),
+        ("analyze x --port 65536", "--port takes a number from 1 to 65535, not '65536'"),
+        ("analyze x --client me", "--client takes an IP address, not 'me'; packets have no names of clients"),
+        ("http http://x -n 0", "--requests takes a whole number of 1 or more, not '0'"),
+        ("http http://x --concurrency two", "--concurrency takes a whole number of 1 or more, not 'two'"),
+        ("http http://x --timeout 0", "--timeout takes more than 0 seconds"),
+        ("http http://x --timeout inf", "--timeout takes seconds, like 0.5 or 30, not 'inf'"),
+        ("http http://x --pause -1", "--pause takes seconds, like 0.5 or 30, not '-1'"),
+        ("http http://x --pause .", "--pause takes seconds, like 0.5 or 30, not '.'"),
+        ("http http://x --data @/absent", "can't read --data @/absent: No such file or directory"),
+        ("http http://x --data @", "can't read --data @: No such file or directory"),
+        (
+            "http http://x --no-session --pool-maxsize 3",
+            "--pool-maxsize is of a Session, and --no-session wants none; leave one of them out",
+        ),
+    ],
+)
+def test_bad_values(line: str, said: str) -> None:
+    assert problem(line) == said
+
+
+@pytest.mark.parametrize("line", ["http ftp://x", "http http://", "http http://x --header foo"])
+def test_what_the_client_refuses(line: str) -> None:
+    assert problem(line).startswith("not a")
+
+
+# -- help
+
+
+@pytest.mark.parametrize("line", ["--help", "-h", "--json --help", "help"])
+def test_the_overview(line: str) -> None:
+    answer = read(line).answer
+    assert answer.startswith("Proves from packets")
+    assert all(f"\n  {name} " in answer for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_manual_of_a_command(name: str) -> None:
+    answer = read(f"{name} --help").answer
+    assert answer == read(f"help {name}").answer
+    assert answer.startswith(f"usage: verify {name}")
+    assert max(map(len, answer.splitlines())) <= 80
+    for group in COMMANDS[name].groups:
+        for option in group.options:
+            assert option.name in answer
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_are_command_lines(name: str) -> None:
+    for line, _ in COMMANDS[name].examples:
+        words = arguments.read(line.rpartition("| ")[2].replace("URL", "http://x/").split()[1:])
+        assert words.command.name == name
+
+
+def test_the_version() -> None:
+    assert read("--version").answer.startswith("verify ")
+    assert read("analyze --version").answer == read("--version").answer

@@ -1,0 +1,393 @@
+"""HTTP/1 message framing by RFC 9112, seen from outside: what was sent, and which exchanges that is.
+
+Each case runs three ways, after h11's tests: every message in one segment, byte by byte, and with the next message in
+the same segment (all that one side says in one segment), where the protocol lets the client go on without waiting.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import pytest
+from craft import Conversation, Side, chunked, get, noise, ok, packets, request_head, response_head
+from examine import examine, second_opinion, totals
+
+from verifier.judge.model import Report
+
+
+class Case(NamedTuple):
+    said: tuple[tuple[Side, bytes], ...]
+    exchanges: tuple[tuple[str, int | None], ...]
+    """(method, final status) in order; None where the capture holds no final response."""
+    in_turn: bool = False
+    """The client has to wait for an answer before it goes on."""
+    tshark_differs: str = ""
+    """Why tshark's request count is not asked for."""
+
+
+NEXT: tuple[tuple[Side, bytes], ...] = (("client", get("/next")), ("server", ok(b"next")))
+NEXT_EXCHANGE = ("GET", 200)
+
+
+def answered(request: bytes, response: bytes) -> tuple[tuple[Side, bytes], ...]:
+    return (("client", request), ("server", response))
+
+
+CASES: dict[str, Case] = {
+    "length": Case((*answered(get(), ok(b"twelve bytes")), *NEXT), (("GET", 200), NEXT_EXCHANGE)),
+    "zero length": Case((*answered(get(), ok(b"")), *NEXT), (("GET", 200), NEXT_EXCHANGE)),
+    "length twice the same": Case(
+        (*answered(get(), response_head("200 OK", "Content-Length: 4", "Content-Length: 4") + b"body"), *NEXT),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "length in a list": Case(
+        (*answered(get(), response_head("200 OK", "Content-Length: 4, 4") + b"body"), *NEXT),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "header names in any case, blanks around values": Case(
+        (*answered(get(), response_head("200 OK", "cOnTeNt-lEnGtH: \t 4 \t ") + b"body"), *NEXT),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "request with a body": Case(
+        (*answered(request_head("POST", "/", "Content-Length: 9") + b"name=joe!", ok()), *NEXT),
+        (("POST", 200), NEXT_EXCHANGE),
+    ),
+    "request body that looks like a request": Case(
+        (*answered(request_head("PUT", "/", f"Content-Length: {len(get('/no'))}") + get("/no"), ok()), *NEXT),
+        (("PUT", 200), NEXT_EXCHANGE),
+    ),
+    "response body that looks like a response": Case(
+        (*answered(get(), ok(response_head("500 No", "Content-Length: 0"))), *NEXT),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "chunked": Case(
+        (*answered(get(), response_head("200 OK", "Transfer-Encoding: chunked") + chunked(b"one", b"two" * 20)), *NEXT),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "chunked with trailers": Case(
+        (
+            *answered(
+                get(),
+                response_head("200 OK", "Transfer-Encoding: chunked", "Trailer: Expires")
+                + chunked(b"one", b"two", trailers=("Expires: never", "X-Sum: 12")),
+            ),
+            *NEXT,
+        ),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "chunk extensions and letters of both cases": Case(
+        (
+            *answered(
+                get(),
+                response_head("200 OK", "Transfer-Encoding: Chunked")
+                + b'A;name="v;\\"x"\r\n0123456789\r\n1a ; q\r\n'
+                + b"z" * 26
+                + b"\r\n000\r\n\r\n",
+            ),
+            *NEXT,
+        ),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "chunks that look like messages": Case(
+        (
+            *answered(
+                get(),
+                response_head("200 OK", "Transfer-Encoding: chunked")
+                + chunked(ok(b"no"), b"0\r\n\r\n", response_head("404 No")),
+            ),
+            *NEXT,
+        ),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "chunked request": Case(
+        (*answered(request_head("POST", "/", "Transfer-Encoding: chunked") + chunked(b"up", get("/no")), ok()), *NEXT),
+        (("POST", 200), NEXT_EXCHANGE),
+    ),
+    "chunked wins over length": Case(
+        (
+            *answered(
+                get(),
+                response_head("200 OK", "Content-Length: 3", "Transfer-Encoding: chunked")
+                + chunked(b"longer than three"),
+            ),
+            *NEXT,
+        ),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "another coding before chunked": Case(
+        (*answered(get(), response_head("200 OK", "Transfer-Encoding: gzip, chunked") + chunked(noise(90))), *NEXT),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "HEAD": Case(
+        (*answered(request_head("HEAD", "/"), response_head("200 OK", "Content-Length: 5000")), *NEXT),
+        (("HEAD", 200), NEXT_EXCHANGE),
+    ),
+    "HEAD, chunked": Case(
+        (*answered(request_head("HEAD", "/"), response_head("200 OK", "Transfer-Encoding: chunked")), *NEXT),
+        (("HEAD", 200), NEXT_EXCHANGE),
+    ),
+    "204": Case(
+        (*answered(request_head("DELETE", "/1"), response_head("204 No Content")), *NEXT),
+        (("DELETE", 204), NEXT_EXCHANGE),
+    ),
+    "304 with a length": Case(
+        (*answered(get("/", 'If-None-Match: "1"'), response_head("304 Not Modified", "Content-Length: 1234")), *NEXT),
+        (("GET", 304), NEXT_EXCHANGE),
+    ),
+    "1xx before the final response": Case(
+        (
+            ("client", request_head("POST", "/", "Content-Length: 4", "Expect: 100-continue")),
+            ("server", response_head("100 Continue")),
+            ("client", b"body"),
+            ("server", response_head("102 Processing") + response_head("103 Early Hints", "Link: <a>") + ok()),
+            *NEXT,
+        ),
+        (("POST", 200), NEXT_EXCHANGE),
+    ),
+    "final response instead of 100": Case(
+        (
+            *answered(
+                request_head("POST", "/", "Content-Length: 0", "Expect: 100-continue"),
+                response_head("417 No", "Content-Length: 2") + b"no",
+            ),
+            *NEXT,
+        ),
+        (("POST", 417), NEXT_EXCHANGE),
+    ),
+    "body ended by the close": Case(
+        (
+            *answered(
+                get(), response_head("200 OK", "Content-Type: text/plain") + b"all that follows " + ok(b"is body")
+            ),
+        ),
+        (("GET", 200),),
+    ),
+    "HTTP/1.0 kept alive": Case(
+        (
+            *answered(
+                b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+                b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
+            ),
+            *answered(b"GET /2 HTTP/1.0\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\nto the end"),
+        ),
+        (("GET", 200), ("GET", 200)),
+    ),
+    "CONNECT": Case(
+        (
+            *answered(request_head("CONNECT", "a.example:443"), response_head("200 Connected")),
+            ("client", b"SSH-2.0-here\r\n" + noise(200)),
+            ("server", b"SSH-2.0-there\r\n" + noise(500)),
+        ),
+        (("CONNECT", 200),),
+        in_turn=True,
+    ),
+    "CONNECT with a length in its answer": Case(
+        (
+            *answered(request_head("CONNECT", "a.example:443"), response_head("200 Connected", "Content-Length: 9999")),
+            ("client", b"SSH-2.0-here\r\n" + noise(200)),
+            ("server", b"SSH-2.0-there\r\n" + noise(500)),
+        ),
+        (("CONNECT", 200),),
+        in_turn=True,
+    ),
+    "CONNECT refused": Case(
+        (
+            *answered(request_head("CONNECT", "a.example:443"), response_head("403 No", "Content-Length: 2") + b"no"),
+            *NEXT,
+        ),
+        (("CONNECT", 403), NEXT_EXCHANGE),
+        in_turn=True,
+    ),
+    "Upgrade": Case(
+        (
+            *answered(
+                get("/ws", "Connection: Upgrade", "Upgrade: websocket"),
+                response_head("101 Switching Protocols", "Upgrade: websocket"),
+            ),
+            ("server", b"\x81\x03hey"),
+            ("client", b"\x81\x83abcdxyz"),
+        ),
+        (("GET", 101),),
+        in_turn=True,
+    ),
+    "Upgrade not taken": Case(
+        (*answered(get("/", "Connection: Upgrade", "Upgrade: h2c"), ok()), *NEXT),
+        (("GET", 200), NEXT_EXCHANGE),
+        in_turn=True,
+    ),
+    "empty line before a request": Case(
+        (*answered(get(), ok()), *answered(b"\r\n" + get("/2"), ok())), (("GET", 200), ("GET", 200))
+    ),
+    "bare LF line ends": Case(
+        (
+            *answered(b"GET / HTTP/1.1\nHost: a.example\n\n", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
+            *answered(
+                b"POST /2 HTTP/1.1\nHost: a.example\nContent-Length: 2\n\nup", b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"
+            ),
+        ),
+        (("GET", 200), ("POST", 200)),
+    ),
+    "folded header": Case(
+        (*answered(get("/", "X-Long: one\r\n two\r\n\tthree"), ok(b"ok", "X-Fold: a\r\n Content-Length: 99")), *NEXT),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "no reason phrase": Case(
+        (
+            *answered(get(), b"HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok"),
+            *answered(get("/2"), b"HTTP/1.1 404\r\nContent-Length: 0\r\n\r\n"),
+        ),
+        (("GET", 200), ("GET", 404)),
+    ),
+    "forms of the target": Case(
+        (
+            *answered(b"OPTIONS * HTTP/1.1\r\nHost: a.example\r\n\r\n", ok()),
+            *answered(b"GET http://a.example:8080/x?y=z HTTP/1.1\r\nHost: a.example:8080\r\n\r\n", ok()),
+        ),
+        (("OPTIONS", 200), ("GET", 200)),
+    ),
+    "methods that few know": Case(
+        (
+            *answered(request_head("NOTIFY", "/event"), ok(b"")),
+            *answered(request_head("PROPFIND", "/dav"), response_head("207 Multi-Status", "Content-Length: 1") + b"x"),
+            *answered(request_head("M-SEARCH", "*"), ok(b"")),
+            *NEXT,
+        ),
+        (("NOTIFY", 200), ("PROPFIND", 207), ("M-SEARCH", 200), NEXT_EXCHANGE),
+    ),
+    "long head": Case(
+        (
+            *answered(get("/", *(f"X-{number}: {'v' * 200}" for number in range(40))), ok(b"ok", "X: " + "w" * 3000)),
+            *NEXT,
+        ),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "errors that stay": Case(
+        (
+            *answered(get("/no"), response_head("404 Not Found", "Content-Length: 9") + b"not found"),
+            *answered(get("/bad"), response_head("500 Oh", "Transfer-Encoding: chunked") + chunked(b"oh")),
+            *NEXT,
+        ),
+        (("GET", 404), ("GET", 500), NEXT_EXCHANGE),
+    ),
+    "no answer to the last": Case((*answered(get(), ok()), ("client", get("/2"))), (("GET", 200), ("GET", None))),
+    "a refusal before the body is sent": Case(
+        (
+            ("client", request_head("POST", "/", "Content-Length: 100000") + b"begin"),
+            ("server", response_head("413 Too Large", "Connection: close", "Content-Length: 3") + b"big"),
+        ),
+        (("POST", 413),),
+        tshark_differs="it waits for the body",
+    ),
+}
+
+Way = Literal["whole", "byte by byte", "together"]
+
+
+def conversation(said: tuple[tuple[Side, bytes], ...], way: Way) -> Conversation:
+    talk = Conversation()
+    talk.handshake()
+    if way == "together":
+        for side in ("client", "server"):
+            talk.say(side, "PA", b"".join(data for who, data in said if who == side))
+    else:
+        for side, data in said:
+            talk.send(side, data, 1 if way == "byte by byte" else len(data))
+    talk.ack("client")
+    talk.close("server")
+    return talk
+
+
+def seen(report: Report) -> tuple[tuple[str, int | None], ...]:
+    return tuple((exchange.method, exchange.status) for exchange in report.details.exchanges())
+
+
+WAYS: tuple[Way, ...] = ("whole", "byte by byte", "together")
+RUNS = [(name, way) for name, case in CASES.items() for way in WAYS if way != "together" or not case.in_turn]
+"""Where the client can't go on before the answer, there is no conversation with everything together."""
+
+
+@pytest.mark.parametrize(("name", "way"), RUNS)
+def test_exchanges(name: str, way: Way) -> None:
+    case = CASES[name]
+    talk = conversation(case.said, way)
+    report = examine(talk.packets())
+    assert seen(report) == case.exchanges
+    assert [exchange.depth for exchange in report.details.exchanges()] == list(range(1, len(case.exchanges) + 1))
+    assert totals(report)[:3] == (1, 1, len(case.exchanges))
+    assert report.totals.responses == sum(status is not None for _, status in case.exchanges)
+    assert report.verdict == "proved"
+    if way == "whole" and not case.tshark_differs:
+        assert second_opinion(talk.packets()).requests == len(case.exchanges)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.in_turn])
+def test_exchanges_in_segments_of_odd_sizes(name: str) -> None:
+    """Messages that begin and end in the middle of segments."""
+    case = CASES[name]
+    for size in (7, 64):
+        talk = Conversation()
+        talk.handshake()
+        for side in ("client", "server"):
+            talk.send(side, b"".join(data for who, data in case.said if who == side), size)
+        talk.close("server")
+        assert seen(examine(talk.packets())) == case.exchanges
+
+
+def test_fields_of_an_exchange() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(request_head("POST", "/up?load=1", "Content-Length: 2") + b"hi")
+    talk.send("server", ok(noise(300)), 100)
+    talk.ack("client")
+    (exchange,) = examine(talk.packets()).details.exchanges()
+    assert (exchange.connection, exchange.depth) == (0, 1)
+    assert (exchange.method, exchange.target, exchange.host, exchange.status) == (
+        "POST",
+        "/up?load=1",
+        "a.example",
+        200,
+    )
+    assert (exchange.request_frame, exchange.response_frame) == (4, 6)
+    assert exchange.request_ns == talk.segments[3].ts_ns
+    assert exchange.response_end_ns == talk.segments[8].ts_ns
+
+
+def test_framing_that_cannot_be_known_proves_nothing() -> None:
+    """Lengths that contradict one another: where the next message begins is anybody's guess (RFC 9112 6.3, rule 5)."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    talk.response(response_head("200 OK", "Content-Length: 4", "Content-Length: 40") + b"body" * 10)
+    report = examine(packets(talk.segments))
+    assert report.totals.requests == 1
+    assert "http-framing" in {note.code for note in report.notes}
+
+
+def test_a_head_that_never_ends_is_no_request_yet() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    talk.request(b"GET /2 HTTP/1.1\r\nHost: a.example\r\nX-More: ")
+    report = examine(talk.packets())
+    assert report.totals.requests == 1
+    assert "http-head-unfinished" in {note.code for note in report.notes}
+
+
+def test_a_head_without_end_is_bounded() -> None:
+    """Two megabytes of header: named, not kept."""
+    talk = Conversation()
+    talk.handshake()
+    talk.send("client", b"GET / HTTP/1.1\r\n" + b"X-Header: value\r\n" * 120_000, 32_000)
+    report = examine(talk.packets())
+    assert "http-head-too-long" in {note.code for note in report.notes}
+    assert report.verdict == "inconclusive"
+
+
+def test_more_requests_without_answers_than_anyone_pipelines() -> None:
+    talk = Conversation()
+    talk.handshake()
+    for start in range(0, 3000, 500):
+        talk.request(b"".join(get(f"/{number}") for number in range(start, start + 500)))
+    report = examine(talk.packets())
+    assert report.totals.requests == 3000
+    assert report.verdict in ("proved", "inconclusive")

@@ -1,0 +1,1408 @@
+"""The ways to count handshakes and requests wrongly, each as a crafted capture with what is true of it.
+
+One test or more for each row of the catalogue of counting pitfalls, then the orders in which segments can reach a
+capture. tshark's count stands beside ours; where it is known to count otherwise, the test says what it counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from craft import (
+    DESTINATION,
+    ETHERNET,
+    FAST_OPEN_COOKIE,
+    HOP_BY_HOP,
+    LINKS,
+    MACS,
+    MPTCP_CAPABLE,
+    MPTCP_JOIN,
+    MSS,
+    PADDED,
+    ROUTING,
+    START_NS,
+    STEP_NS,
+    TIMESTAMPS,
+    WRAP,
+    Conversation,
+    Interface,
+    IPv4,
+    IPv6,
+    Packet,
+    Pcapng,
+    Segment,
+    client_hello,
+    cut,
+    doubled,
+    fragmented,
+    get,
+    merged,
+    noise,
+    ok,
+    packets,
+    request_head,
+    response_head,
+    retimed,
+    sealed,
+    server_hello,
+    tls13_opening,
+    vlan,
+    whole,
+    with_ipv4,
+    with_ipv6,
+)
+from examine import Totals, examine, examine_file, note_codes, reasons, second_opinion, story, totals
+
+from verifier.judge.options import Expectations
+
+ONCE = ["complete: new; none none"]
+TWICE = ["complete: new reused; none none"]
+TWO_REQUESTS = Totals(1, 1, 2, 2)
+
+V6_CLIENT = ("2001:db8::1", 40000)
+V6_SERVER = ("2001:db8::2", 80)
+
+
+def reused() -> Conversation:
+    """The plain case that most tests bend: one connection, two requests, still open."""
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    talk.exchange(2)
+    return talk
+
+
+def then(before: Conversation, isns: tuple[int, int]) -> Conversation:
+    """A conversation on the same addresses and ports, after another one."""
+    after = Conversation(before.ends["client"].address, before.ends["server"].address, isns, before.now)
+    after.pause(1)
+    return after
+
+
+# Opening
+
+
+def test_syn_retransmission_is_the_same_connection() -> None:
+    talk = Conversation()
+    first = talk.syn()
+    talk.pause(1)
+    talk.again(first)
+    talk.pause(2)
+    talk.again(first)
+    talk.synack()
+    talk.ack("client")
+    talk.exchange()
+    report = examine(talk.packets())
+    assert story(report) == ONCE
+    assert totals(report) == Totals(1, 1, 1, 1) == second_opinion(talk.packets())
+    assert "syn-retransmission" in note_codes(report)
+
+
+def test_synack_retransmission_is_the_same_handshake() -> None:
+    talk = Conversation()
+    talk.syn()
+    answer = talk.synack()
+    talk.again(answer)
+    talk.ack("client")
+    talk.again(answer)
+    talk.ack("client")
+    talk.exchange()
+    report = examine(talk.packets())
+    assert story(report) == ONCE
+    assert totals(report) == Totals(1, 1, 1, 1) == second_opinion(talk.packets())
+
+
+def test_refused_attempt_is_not_a_handshake() -> None:
+    talk = Conversation()
+    talk.syn()
+    talk.reset("server")
+    report = examine(talk.packets())
+    assert story(report) == ["refused: -; server rst"]
+    assert totals(report) == Totals(1, 0, 0, 0) == second_opinion(talk.packets())
+    assert report.totals.failed_attempts == 1
+    assert report.verdict == "inconclusive"
+    assert reasons(report) == {"no-request"}
+
+
+def test_refused_attempt_tried_again_with_the_same_number_is_one_attempt() -> None:
+    """Windows sends a refused SYN again, number and all."""
+    talk = Conversation()
+    for _ in range(3):
+        talk.ends["client"].next = 1_000
+        talk.syn()
+        talk.reset("server")
+        talk.pause(0.5)
+    report = examine(talk.packets())
+    assert story(report) == ["refused: -; server rst"]
+    assert totals(report) == Totals(1, 0, 0, 0) == second_opinion(talk.packets())
+
+
+def test_unanswered_attempt_is_not_a_handshake() -> None:
+    talk = Conversation()
+    first = talk.syn()
+    talk.pause(1)
+    talk.again(first)
+    report = examine(talk.packets())
+    assert story(report) == ["unanswered: -; none none"]
+    assert totals(report) == Totals(1, 0, 0, 0) == second_opinion(talk.packets())
+    assert report.totals.failed_attempts == 1
+
+
+def test_a_client_that_resets_its_own_attempt_was_not_refused() -> None:
+    talk = Conversation()
+    talk.syn()
+    talk.pause(60)
+    talk.reset("client")
+    report = examine(talk.packets())
+    assert [line.split(":")[0] for line in story(report)] == ["unanswered"]
+    assert report.totals.failed_attempts == 1
+
+
+def test_half_handshake_is_not_counted() -> None:
+    talk = Conversation()
+    talk.syn()
+    talk.synack()
+    talk.exchange(1)
+    half = talk.segments[:2]
+    other = Conversation(("10.0.0.1", 40001))
+    other.handshake()
+    other.exchange()
+    captured = packets(sorted([*half, *other.segments], key=lambda segment: segment.ts_ns))
+    report = examine(captured)
+    assert story(report) == ["half: -; none none", "complete: new; none none"]
+    assert totals(report) == Totals(2, 1, 1, 1) == second_opinion(captured)
+
+
+def test_client_reset_does_not_complete_a_handshake() -> None:
+    """A SYN scan: SYN, SYN-ACK, RST without ACK."""
+    talk = Conversation()
+    talk.syn()
+    talk.synack()
+    talk.reset("client", "R")
+    report = examine(talk.packets())
+    assert story(report) == ["half: -; client rst"]
+    assert totals(report) == Totals(1, 0, 0, 0) == second_opinion(talk.packets())
+
+
+@pytest.mark.parametrize("third", ["data", "fin"])
+def test_data_or_fin_completes_a_handshake(third: str) -> None:
+    talk = Conversation()
+    talk.syn()
+    talk.synack()
+    if third == "data":
+        talk.exchange()
+    else:
+        talk.fin("client")
+    report = examine(talk.packets())
+    assert story(report) == (ONCE if third == "data" else ["complete: -; client fin"])
+    assert totals(report)[:2] == (1, 1) == second_opinion(talk.packets())[:2]
+
+
+def test_simultaneous_open_is_one_connection() -> None:
+    talk = Conversation()
+    ours = talk.syn()
+    theirs = talk.say("server", "S", b"", MSS)
+    talk.segments.append(ours._replace(flags="SA", ack=theirs.seq + 1, ts_ns=talk.now))
+    talk.segments.append(theirs._replace(flags="SA", ack=ours.seq + 1, ts_ns=talk.now + STEP_NS))
+    talk.now += 2 * STEP_NS
+    talk.exchange(1)
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+    assert "simultaneous-open" in note_codes(report)
+
+
+@pytest.mark.parametrize("ending", ["closed", "reset", "left open"])
+def test_port_reuse_with_another_isn_is_another_connection(ending: str) -> None:
+    first = reused()
+    if ending == "closed":
+        first.close("client")
+    elif ending == "reset":
+        first.reset("client")
+    second = then(first, (3_000_000, 9_000_000))
+    second.handshake()
+    second.exchange()
+    captured = packets(first.segments + second.segments)
+    report = examine(captured)
+    assert [line.split(";")[0] for line in story(report)] == ["complete: new reused", "complete: new"]
+    assert totals(report) == Totals(2, 2, 3, 3) == second_opinion(captured)
+    assert "port-reuse" in note_codes(report)
+
+
+@pytest.mark.parametrize("ending", ["closed", "reset"])
+def test_port_reuse_with_the_same_isn_after_a_close_is_another_connection(ending: str) -> None:
+    first = reused()
+    if ending == "closed":
+        first.close("client")
+    else:
+        first.reset("server")
+    second = then(first, (1_000, 700_000))
+    second.handshake()
+    second.exchange(1)
+    second.exchange(2)
+    captured = packets(first.segments + second.segments)
+    report = examine(captured)
+    assert [line.split(";")[0] for line in story(report)] == ["complete: new reused", "complete: new reused"]
+    assert totals(report) == Totals(2, 2, 4, 4)
+    assert second_opinion(captured).connections == 1  # tshark merges them
+
+
+def test_a_late_syn_of_the_same_isn_without_a_close_is_a_retransmission() -> None:
+    talk = Conversation()
+    first = talk.syn()
+    talk.synack()
+    talk.ack("client")
+    talk.again(first)
+    talk.exchange(1)
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+def test_fast_open_data_in_the_syn_is_a_request() -> None:
+    talk = Conversation()
+    talk.syn(get("/1"), MSS + FAST_OPEN_COOKIE)
+    talk.synack()
+    talk.response(ok())
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+    assert "fast-open" in note_codes(report)
+
+
+def test_fast_open_data_that_the_server_did_not_take_counts_once() -> None:
+    talk = Conversation()
+    talk.syn(get("/1"), MSS + FAST_OPEN_COOKIE)
+    talk.ends["client"].next = 1_001
+    talk.synack()
+    talk.ack("client")
+    talk.request(get("/1"))
+    talk.response(ok())
+    report = examine(talk.packets())
+    assert story(report) == ONCE
+    assert totals(report)[:3] == (1, 1, 1)
+
+
+def test_multipath_join_is_a_subflow() -> None:
+    talk = Conversation()
+    talk.syn(options=MSS + MPTCP_CAPABLE)
+    talk.synack(MSS + MPTCP_CAPABLE)
+    talk.ack("client")
+    talk.exchange(1)
+    join = Conversation(("10.0.0.9", 40001), now=talk.now)
+    join.syn(options=MSS + MPTCP_JOIN)
+    join.synack(MSS + MPTCP_JOIN)
+    join.ack("client")
+    talk.now = join.now
+    talk.exchange(2)
+    captured = packets(merged(talk, join))
+    report = examine(captured)
+    assert totals(report).handshakes == 1
+    assert report.totals.extra_handshakes == 0
+    assert "mptcp-join" in note_codes(report)
+    assert second_opinion(captured) == Totals(2, 2, 2, 2)
+
+
+def test_happy_eyeballs_loser_is_not_extra() -> None:
+    """IPv6 answers late: its handshake completes, carries nothing, and is closed."""
+    loser = Conversation(V6_CLIENT, V6_SERVER)
+    loser.syn()
+    winner = Conversation(now=loser.now + 250_000_000)
+    winner.handshake()
+    loser.now = winner.now
+    loser.synack()
+    loser.ack("client")
+    loser.close("client")
+    winner.now = loser.now
+    winner.exchange(1)
+    winner.exchange(2)
+    captured = packets(merged(loser, winner))
+    report = examine(captured)
+    assert story(report) == ["complete: -; client fin", "complete: new reused; none none"]
+    assert report.totals.extra_handshakes == 0
+    assert report.verdict == "proved"
+    assert second_opinion(captured) == Totals(2, 2, 2, 2)
+
+
+def test_address_fallback_after_a_refusal_is_not_extra() -> None:
+    failed = Conversation(V6_CLIENT, V6_SERVER)
+    failed.syn()
+    failed.reset("server")
+    talk = Conversation(now=failed.now)
+    talk.handshake()
+    talk.exchange(1)
+    talk.exchange(2)
+    captured = packets(merged(failed, talk))
+    report = examine(captured)
+    assert story(report) == ["refused: -; server rst", "complete: new reused; none none"]
+    assert totals(report) == Totals(2, 1, 2, 2) == second_opinion(captured)
+    assert (report.totals.failed_attempts, report.totals.extra_handshakes) == (1, 0)
+    assert report.verdict == "proved"
+
+
+# What the capture didn't see
+
+
+def test_a_capture_that_starts_inside_a_connection() -> None:
+    captured = packets(reused().segments[3:])
+    report = examine(captured)
+    assert story(report) == ["not-seen: pre-existing reused; none none"]
+    assert totals(report) == Totals(1, 0, 2, 2) == second_opinion(captured)
+    assert report.verdict == "inconclusive"
+    assert "handshake-not-seen" in reasons(report)
+
+
+@pytest.mark.parametrize("first", [4, 5, 6, 7])
+def test_a_capture_that_starts_inside_an_exchange(first: int) -> None:
+    """From the response on, or from the acknowledgements around it: who is the client must still come out right."""
+    report = examine(packets(reused().segments[first:]))
+    assert story(report) == ["not-seen: pre-existing; none none"]
+    (connection,) = report.details.connections()
+    assert (connection.client, connection.server) == (("10.0.0.1", 40000), ("10.0.0.2", 80))
+    assert report.verdict == "inconclusive"
+
+
+def test_a_capture_that_starts_inside_a_body() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    talk.send("server", ok(noise(5000)), 1000)
+    talk.exchange(2)
+    report = examine(packets(talk.segments[7:]))
+    assert story(report) == ["not-seen: pre-existing; none none"]
+
+
+@pytest.mark.parametrize("lost", ["syn", "synack"])
+def test_a_handshake_with_a_lost_segment_proves_nothing(lost: str) -> None:
+    segments = reused().segments
+    del segments[0 if lost == "syn" else 1]
+    report = examine(packets(segments))
+    (connection,) = report.details.connections()
+    assert connection.handshake in (("half", "not-seen") if lost == "syn" else ("half",))
+    assert (connection.client, connection.server) == (("10.0.0.1", 40000), ("10.0.0.2", 80))
+    assert totals(report)[1:3] == (0, 2) == second_opinion(packets(segments))[1:3]
+    assert report.totals.failed_attempts == 0
+    assert report.verdict == "inconclusive"
+
+
+def test_a_lost_third_segment_is_made_up_for_by_data() -> None:
+    segments = reused().segments
+    del segments[2]
+    report = examine(packets(segments))
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(packets(segments))
+
+
+def test_one_direction_alone() -> None:
+    """A capture on an asymmetric path: no SYN-ACK, no response, and not a failed attempt."""
+    segments = [segment for segment in reused().segments if segment.sender[1] == 40000]
+    report = examine(packets(segments))
+    assert [line.split(":")[0] for line in story(report)] == ["half"]
+    assert totals(report) == Totals(1, 0, 2, 0) == second_opinion(packets(segments))
+    assert report.totals.failed_attempts == 0
+    assert report.verdict == "inconclusive"
+
+
+def test_control_packets_alone_count_half_handshakes() -> None:
+    talks = [Conversation(("10.0.0.1", 40000 + number), now=START_NS + number * 10**9) for number in range(3)]
+    for talk in talks:
+        talk.handshake()
+        talk.exchange()
+        talk.close("client")
+    segments = [segment for segment in merged(*talks) if set(segment.flags) & set("SFR")]
+    report = examine(packets(segments))
+    assert totals(report)[:2] == (3, 3)
+    assert report.totals.requests == 0
+
+
+def test_dropped_packets_take_away_the_proof() -> None:
+    file = Pcapng()
+    file.interface(Interface(1))
+    for packet in reused().packets():
+        file.packet(packet)
+    file.statistics(received=20, dropped=3)
+    report = examine_file(file.bytes())
+    assert story(report) == TWICE
+    assert report.sources[0].dropped == 3
+    assert report.verdict == "inconclusive"
+    assert "dropped-packets" in reasons(report)
+
+
+def test_no_dropped_packets_leave_the_proof() -> None:
+    file = Pcapng()
+    file.interface(Interface(1))
+    for packet in reused().packets():
+        file.packet(packet)
+    file.statistics(received=20, dropped=0)
+    report = examine_file(file.bytes())
+    assert report.sources[0].dropped == 0
+    assert report.verdict == "proved"
+
+
+def test_dropped_packets_leave_a_refutation_that_rests_on_handshakes() -> None:
+    file = Pcapng()
+    file.interface(Interface(1))
+    talks = [Conversation(("10.0.0.1", 40000 + number), now=START_NS + number * 10**9) for number in range(2)]
+    for talk in talks:
+        talk.handshake()
+        talk.exchange()
+        talk.close("client")
+    for packet in packets(merged(*talks)):
+        file.packet(packet)
+    file.statistics(received=20, dropped=3)
+    assert examine_file(file.bytes(), Expectations(max_handshakes=1)).verdict == "refuted"
+    assert examine_file(file.bytes()).verdict == "inconclusive"  # the lost requests may have been concurrent
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first request", "later request"])
+def test_missing_request_bytes(first: bool) -> None:
+    talk = Conversation()
+    talk.handshake()
+    for number in range(1, 4):
+        talk.exchange(number)
+    lost = 3 if first else 7
+    report = examine(packets(talk.segments[:lost] + talk.segments[lost + 1 :]))
+    assert totals(report)[:2] == (1, 1)
+    assert report.totals.requests in (2, 3)
+    assert "unknown" in story(report)[0] or report.totals.requests == 2
+    assert "bytes-missing" in note_codes(report)
+    assert report.verdict == "inconclusive"
+
+
+def test_missing_response_bytes_do_not_lose_requests() -> None:
+    """A gap inside a body whose length is known hides no request; what follows is read as before."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    pieces = talk.send("server", ok(noise(5000)), 1000)
+    talk.ack("client")
+    talk.exchange(2)
+    segments = [segment for segment in talk.segments if segment is not pieces[2]]
+    report = examine(packets(segments))
+    assert report.totals.requests == 2
+    assert story(report)[0].startswith("complete: ")
+    assert "bytes-missing" in note_codes(report)
+    assert second_opinion(packets(segments), "FALSE").requests == 2
+
+
+def test_reading_goes_on_after_a_gap() -> None:
+    """A lost response head: the next response is found again, at the start of a segment."""
+    talk = Conversation()
+    talk.handshake()
+    for number in range(1, 5):
+        talk.exchange(number)
+    lost = next(place for place, segment in enumerate(talk.segments) if segment.payload == get("/2")) + 2
+    captured = packets(talk.segments[:lost] + talk.segments[lost + 1 :])
+    report = examine(captured)
+    assert totals(report)[:3] == (1, 1, 4)
+    assert totals(report) == Totals(1, 1, 4, 3) == second_opinion(captured, "FALSE")
+
+
+@pytest.mark.parametrize("snaplen", [54, 60, 75])
+def test_a_snaplen_that_cuts_requests_off_leaves_handshakes(snaplen: int) -> None:
+    captured = cut(reused().packets(), snaplen)
+    report = examine(captured)
+    assert totals(report)[:2] == (1, 1) == second_opinion(captured)[:2]
+    assert not {exchange.reuse for exchange in report.details.exchanges()} & {"new", "reused"}
+    assert report.verdict == "inconclusive"
+    assert "requests-unreadable" in reasons(report)
+
+
+def test_handshakes_can_be_judged_where_requests_are_cut_off() -> None:
+    report = examine(cut(reused().packets(), 54), Expectations(max_handshakes=1))
+    (met,) = [expectation.met for expectation in report.expectations if expectation.name == "max-handshakes"]
+    assert met is True
+
+
+def test_a_snaplen_that_cuts_bodies_off_leaves_requests() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1, noise(1000))
+    talk.exchange(2, noise(1000))
+    report = examine(cut(talk.packets(), 200))
+    assert story(report) == TWICE
+    assert totals(report)[:3] == (1, 1, 2)
+
+
+def test_a_wire_length_that_lies_is_not_a_cut() -> None:
+    """The packet is whole by its IP length; the file says it was longer on the wire."""
+    captured = [packet._replace(wire_length=packet.wire_length * 2) for packet in reused().packets()]
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert report.verdict == "proved"
+
+
+def test_a_vantage_point_sees_one_client_behind_an_address_translator() -> None:
+    """Packets can't tell clients apart that share an address: one pair, and the connections are its own."""
+    talks = [Conversation(("192.0.2.1", 40000 + number)) for number in range(2)]
+    for talk in talks:
+        talk.handshake()
+        talk.exchange(1)
+        talk.exchange(2)
+    report = examine(packets(merged(*talks)))
+    (pair,) = report.pairs
+    assert (pair.client, pair.connections, pair.requests) == ("192.0.2.1", 2, 4)
+
+
+# Copies
+
+
+@pytest.mark.parametrize("after_ns", [0, 2_000, 3 * STEP_NS], ids=["same time", "at once", "later"])
+def test_packets_seen_twice_count_once(after_ns: int) -> None:
+    """Loopback in both directions, `any`, a mirror port."""
+    talk = reused()
+    talk.close("client")
+    captured = sorted(doubled(talk.packets(), after_ns), key=lambda packet: packet.ts_ns)
+    report = examine(captured)
+    assert story(report) == ["complete: new reused; client fin"]
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+    assert report.verdict == "proved"
+
+
+def test_packets_seen_on_two_devices_count_once() -> None:
+    """A bond, veth or bridge on `any`: the same packet in and out, one of them with a tag and a hop fewer."""
+    talk = reused()
+    inside = talk.packets()
+    hop = [segment._replace(ttl=63, ts_ns=segment.ts_ns + 5_000) for segment in talk.segments]
+    outside = packets(hop, vlan((0x8100, 100)))
+    captured = sorted(inside + outside, key=lambda packet: packet.ts_ns)
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+
+
+@pytest.mark.parametrize("direction", ["both", "client", "server"])
+def test_duplicates_of_one_direction(direction: str) -> None:
+    talk = reused()
+    captured: list[Packet] = []
+    for segment in talk.segments:
+        copies = (
+            2
+            if direction == "both"
+            or segment.sender == talk.ends["client" if direction == "client" else "server"].address
+            else 1
+        )
+        captured += packets([segment]) * copies
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+
+
+# Lengths, checksums, links
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_offloaded_segments_with_zero_ip_length(version: int) -> None:
+    talk = Conversation() if version == 4 else Conversation(V6_CLIENT, V6_SERVER)
+    talk.handshake()
+    talk.exchange(1, noise(32_000))
+    talk.exchange(2, noise(70_000))
+    zero = with_ipv4(IPv4(total_length=0)) if version == 4 else with_ipv6(IPv6(payload_length=0))
+
+    def network(segment: Segment) -> list[bytes]:
+        return zero(segment) if len(segment.payload) > 1460 else whole(segment)
+
+    captured = talk.packets(network=network)
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert "ip-length-zero" in note_codes(report)
+    assert totals(report) == TWO_REQUESTS
+    if version == 4:
+        assert second_opinion(captured) == TWO_REQUESTS
+
+
+def test_offloaded_segments_of_true_length() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1, noise(32_768))
+    talk.exchange(2, noise(60_000))
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+def test_padding_of_short_frames_is_not_payload() -> None:
+    talk = reused()
+    talk.request(b"GET / HTTP/1.1\r\n\r\n")
+    report = examine(talk.packets(PADDED))
+    assert totals(report) == Totals(1, 1, 3, 2) == second_opinion(talk.packets(PADDED))
+    assert "bytes-missing" not in note_codes(report)
+
+
+def test_wrong_checksums_are_ignored() -> None:
+    """Checksums that the network card was to fill in."""
+    captured = [
+        packet._replace(data=packet.data[:24] + b"\x00\x00" + packet.data[26:50] + b"\xbe\xef" + packet.data[52:])
+        for packet in reused().packets()
+    ]
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+
+
+def test_vlan_tags_are_no_part_of_a_connection() -> None:
+    talk = reused()
+    captured: list[Packet] = []
+    for place, segment in enumerate(talk.segments):
+        tags = vlan((0x8100, 5)) if segment.sender[1] == 80 else vlan((0x88A8, 9), (0x8100, 6))
+        captured += packets([segment], ETHERNET if place > 8 else tags)
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("link", LINKS)
+def test_links(link: str, version: int) -> None:
+    talk = reused() if version == 4 else Conversation(V6_CLIENT, V6_SERVER)
+    if version == 6:
+        talk.handshake()
+        talk.exchange(1)
+        talk.exchange(2)
+    captured = talk.packets(LINKS[link])
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS
+    assert report.verdict == "proved"
+    if version == 4:
+        assert second_opinion(captured) == TWO_REQUESTS
+
+
+def test_an_unknown_link_type_is_named() -> None:
+    captured = [packet._replace(link_type=147) for packet in reused().packets()]
+    report = examine(captured)
+    assert totals(report) == Totals(0, 0, 0, 0)
+    assert "link-type-unknown" in note_codes(report)
+    assert report.verdict == "inconclusive"
+
+
+def test_two_link_types_in_one_capture() -> None:
+    talk = reused()
+    captured = packets(talk.segments[:5]) + packets(talk.segments[5:], LINKS["sll2"])
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+
+
+def test_ipv4_options() -> None:
+    captured = reused().packets(network=with_ipv4(IPv4(options=b"\x94\x04\x00\x00\x01\x01\x01\x01")))
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+
+
+@pytest.mark.parametrize("headers", [(HOP_BY_HOP,), (DESTINATION,), (HOP_BY_HOP, DESTINATION, ROUTING, DESTINATION)])
+def test_ipv6_extension_headers(headers: tuple[tuple[int, bytes], ...]) -> None:
+    talk = Conversation(V6_CLIENT, V6_SERVER)
+    talk.handshake()
+    talk.exchange(1)
+    talk.exchange(2)
+    captured = talk.packets(network=with_ipv6(IPv6(headers)))
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+
+
+FragmentOrder = Callable[[list[Packet]], list[Packet]]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize(
+    "order",
+    [lambda pieces: pieces, lambda pieces: pieces[::-1], lambda pieces: pieces + pieces[:2]],
+    ids=["in order", "backwards", "repeated"],
+)
+def test_fragments_are_put_together(version: int, order: FragmentOrder) -> None:
+    talk = Conversation() if version == 4 else Conversation(V6_CLIENT, V6_SERVER)
+    talk.handshake()
+    talk.exchange(1, noise(1200))
+    talk.request(get("/2", "Cookie: " + "c" * 900))
+    talk.response(ok(noise(1300, "second")))
+    captured: list[Packet] = []
+    for segment in talk.segments:
+        captured += order(packets([segment], network=fragmented(256)))
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS
+    assert report.totals.tcp_packets >= len(talk.segments)
+    assert second_opinion(captured) == TWO_REQUESTS
+
+
+def test_a_lost_fragment_is_missing_bytes() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1", "Cookie: " + "c" * 900))
+    talk.response(ok())
+    talk.exchange(2)
+    captured = talk.packets(network=fragmented(256))
+    del captured[4]
+    report = examine(captured)
+    assert totals(report)[:2] == (1, 1)
+    assert report.verdict == "inconclusive"
+    assert note_codes(report) & {"fragment-lost", "bytes-missing"}
+
+
+def test_tcp_options_are_skipped() -> None:
+    talk = reused()
+    captured = packets([segment._replace(options=TIMESTAMPS) for segment in talk.segments])
+    assert story(examine(captured)) == TWICE
+
+
+def test_quoted_headers_in_icmp_errors_are_not_packets() -> None:
+    talk = reused()
+    quoted = whole(talk.segments[0])[0][:28]
+    error = (
+        b"\x45\x00"
+        + (28 + len(quoted)).to_bytes(2, "big")
+        + bytes(4)
+        + b"\x40\x01\x00\x00\x0a\x00\x00\x02\x0a\x00\x00\x01"
+    )
+    error += b"\x03\x03" + bytes(6) + quoted
+    frame = MACS + b"\x08\x00" + error
+    captured = [*talk.packets(), Packet(frame, talk.now, len(frame), 1)]
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert report.totals.tcp_packets == len(talk.segments)
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+
+
+# Time
+
+
+def test_a_long_idle_time_splits_nothing() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    talk.pause(7 * 24 * 3600)
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+def test_time_that_steps_back_keeps_the_order_of_the_file() -> None:
+    talk = reused()
+    talk.close("client")
+    captured = [
+        packet._replace(ts_ns=packet.ts_ns - (5_000_000_000 if place > 4 else 0))
+        for place, packet in enumerate(talk.packets())
+    ]
+    report = examine(captured)
+    assert story(report) == ["complete: new reused; client fin"]
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+    assert "time-went-back" in note_codes(report)
+    (connection,) = report.details.connections()
+    assert connection.handshake_ns is not None
+    assert connection.handshake_ns >= 0
+    assert connection.closed_ns is None or connection.closed_ns >= connection.opened_ns
+    assert all(
+        exchange.response_end_ns is None or exchange.response_end_ns >= exchange.request_ns
+        for exchange in report.details.exchanges()
+    )
+    assert report.totals.cost_ns >= 0
+
+
+def test_handshake_time_that_steps_back_is_not_negative() -> None:
+    captured = [
+        packet._replace(ts_ns=packet.ts_ns - (600_000_000_000_000_000 if place else 0))
+        for place, packet in enumerate(reused().packets())
+    ]
+    (connection,) = examine(captured).details.connections()
+    assert connection.handshake_ns is None or connection.handshake_ns >= 0
+
+
+def test_frames_and_times_of_a_connection() -> None:
+    talk = reused()
+    talk.close("server")
+    (connection,) = examine(talk.packets()).details.connections()
+    assert connection.frames == (1, 2, 3, 4, 12)
+    assert connection.opened_ns == START_NS
+    assert connection.handshake_ns == 2 * STEP_NS
+    assert (connection.first_closer, connection.closed_with) == ("server", "fin")
+
+
+# Closing
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_first_closer(first: str) -> None:
+    talk = reused()
+    talk.close("client" if first == "client" else "server")
+    report = examine(talk.packets())
+    assert story(report) == [f"complete: new reused; {first} fin"]
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+@pytest.mark.parametrize("seen_first", ["client", "server"])
+def test_simultaneous_close_has_two_closers(seen_first: str) -> None:
+    talk = reused()
+    sides = ("client", "server") if seen_first == "client" else ("server", "client")
+    acknowledged = {"client": talk.ends["server"].next, "server": talk.ends["client"].next}
+    for side in sides:
+        talk.say("client" if side == "client" else "server", "FA", ack=acknowledged[side])
+    talk.ack("client")
+    talk.ack("server")
+    report = examine(talk.packets())
+    assert story(report) == ["complete: new reused; both fin"]
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+@pytest.mark.parametrize("flags", ["R", "RA"])
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_a_reset_closes(first: str, flags: str) -> None:
+    talk = reused()
+    talk.reset("client" if first == "client" else "server", flags)
+    report = examine(talk.packets())
+    assert story(report) == [f"complete: new reused; {first} rst"]
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+def test_a_reset_after_a_fin_is_an_echo() -> None:
+    """The server closes, the client had unread bytes and answers with RST: the server closed first."""
+    talk = reused()
+    talk.fin("server")
+    talk.reset("client", "R")
+    talk.reset("client", "R")
+    report = examine(talk.packets())
+    assert story(report) == ["complete: new reused; server fin"]
+
+
+def test_a_storm_of_resets_is_one_close() -> None:
+    talk = reused()
+    for _ in range(5):
+        talk.reset("server")
+    talk.reset("client", "R")
+    report = examine(talk.packets())
+    assert story(report) == ["complete: new reused; server rst"]
+
+
+def test_data_after_the_other_side_closed_is_still_read() -> None:
+    """A client may finish sending, close its half, and read on."""
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    talk.say("client", "PA", get("/2"))
+    talk.fin("client")
+    talk.response(ok())
+    talk.fin("server")
+    report = examine(talk.packets())
+    assert story(report) == ["complete: new reused; client fin"]
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+def test_a_fin_with_the_last_bytes() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    talk.request(get("/2"))
+    talk.say("server", "FPA", ok())
+    report = examine(talk.packets())
+    assert story(report) == ["complete: new reused; server fin"]
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+def test_a_repeated_fin_is_one_close() -> None:
+    talk = reused()
+    last = talk.fin("server")
+    talk.again(last)
+    talk.ack("client")
+    talk.again(last)
+    talk.fin("client")
+    talk.ack("server")
+    assert story(examine(talk.packets())) == ["complete: new reused; server fin"]
+
+
+# What looks like a request and isn't, and the other way round
+
+
+def test_pipelined_requests_in_one_segment() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1") + get("/2") + get("/3"))
+    talk.response(ok(b"1") + ok(b"2") + ok(b"3"))
+    report = examine(talk.packets())
+    assert story(report) == ["complete: new reused reused; none none"]
+    assert totals(report) == Totals(1, 1, 3, 3) == second_opinion(talk.packets())
+    assert [exchange.target for exchange in report.details.exchanges()] == ["/1", "/2", "/3"]
+
+
+def test_interim_responses_are_not_final() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(request_head("POST", "/up", "Content-Length: 5", "Expect: 100-continue"))
+    talk.response(response_head("100 Continue"))
+    talk.request(b"12345")
+    talk.response(response_head("103 Early Hints", "Link: </a.css>; rel=preload"))
+    talk.response(ok())
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS
+    assert second_opinion(talk.packets()) == Totals(1, 1, 2, 4)  # tshark counts the interim ones
+    assert [exchange.status for exchange in report.details.exchanges()] == [200, 200]
+
+
+def test_a_tunnel_is_one_request() -> None:
+    talk = Conversation(server=("10.0.0.2", 3128))
+    talk.handshake()
+    talk.request(request_head("CONNECT", "a.example:443"))
+    talk.response(response_head("200 Connection established"))
+    talk.request(sealed(300))
+    talk.response(sealed(3000))
+    talk.request(sealed(200))
+    report = examine(talk.packets())
+    assert story(report) == ONCE
+    assert totals(report) == Totals(1, 1, 1, 1) == second_opinion(talk.packets())
+    (exchange,) = report.details.exchanges()
+    assert (exchange.method, exchange.target, exchange.status) == ("CONNECT", "a.example:443", 200)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5000])
+def test_requests_in_an_encrypted_tunnel_cannot_be_read(size: int) -> None:
+    """However the tunnel's bytes are cut into segments."""
+    talk = Conversation(server=("10.0.0.2", 3128))
+    talk.handshake()
+    talk.request(request_head("CONNECT", "a.example:443"))
+    talk.response(response_head("200 Connection established"))
+    talk.send("client", client_hello(), size)
+    talk.send("server", server_hello() + sealed(300), size)
+    talk.send("client", sealed(200), size)
+    talk.send("server", sealed(700), size)
+    report = examine(talk.packets())
+    assert totals(report) == Totals(1, 1, 1, 1) == second_opinion(talk.packets())
+    assert report.verdict == "inconclusive"
+    assert reasons(report) == {"requests-unreadable"}
+
+
+def test_requests_in_a_readable_tunnel_are_requests() -> None:
+    """The tunnel is one request, and what is said inside it counts after it; tshark doesn't look inside."""
+    talk = Conversation(server=("10.0.0.2", 3128))
+    talk.handshake()
+    talk.request(request_head("CONNECT", "a.example:80"))
+    talk.response(response_head("200 Connection established"))
+    talk.exchange(1)
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert story(report) == ["complete: new reused reused; none none"]
+    assert totals(report) == Totals(1, 1, 3, 3)
+    assert second_opinion(talk.packets()) == Totals(1, 1, 1, 1)
+
+
+def test_a_refused_tunnel_leaves_http() -> None:
+    """A proxy asks for credentials, and gets them on the same connection."""
+    talk = Conversation(server=("10.0.0.2", 3128))
+    talk.handshake()
+    talk.request(request_head("CONNECT", "a.example:443"))
+    talk.response(response_head("407 Proxy Authentication Required", "Content-Length: 4") + b"auth")
+    talk.request(request_head("CONNECT", "a.example:443", "Proxy-Authorization: Basic eDp5"))
+    talk.response(response_head("200 Connection established"))
+    talk.request(sealed(300))
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+def test_after_an_upgrade_nothing_is_http() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(request_head("GET", "/chat", "Upgrade: websocket", "Connection: Upgrade"))
+    talk.response(response_head("101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"))
+    talk.request(b"\x81\x05hello")
+    talk.response(b"\x81\x10" + get("/not-a-request")[:16])
+    talk.request(get("/not-a-request"))
+    report = examine(talk.packets())
+    assert story(report) == ONCE
+    assert totals(report) == Totals(1, 1, 1, 1) == second_opinion(talk.packets())
+    (exchange,) = report.details.exchanges()
+    assert exchange.status == 101
+
+
+@pytest.mark.parametrize("probe", [b"", b"\x00"], ids=["empty", "one byte"])
+def test_keep_alive_probes_are_not_requests(probe: bytes) -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    for _ in range(3):
+        talk.pause(75)
+        after = talk.ends["client"].next
+        talk.ends["client"].next = (after - 1) % WRAP
+        talk.say("client", "A", probe)
+        talk.ends["client"].next = after
+        talk.ack("server")
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+    assert report.verdict == "proved"
+
+
+def test_window_probes_are_not_requests_of_their_own() -> None:
+    """A zero-window probe carries the next byte, which is sent again once the window opens."""
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    probe = talk.say("client", "A", get("/2")[:1])
+    talk.ends["client"].next = probe.seq
+    talk.ack("server")
+    talk.pause(1)
+    talk.request(get("/2"))
+    talk.response(ok())
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report)[:3] == (1, 1, 2)
+
+
+def test_session_tickets_are_not_a_response() -> None:
+    talk = Conversation(server=("10.0.0.2", 443))
+    tls13_opening(talk)
+    talk.request(sealed(120, seed="request"))
+    talk.response(sealed(500, seed="response"))
+    report = examine(talk.packets())
+    (connection,) = report.details.connections()
+    assert (connection.protocol, connection.responses) == ("tls", 0)
+    assert connection.tls is not None
+    assert connection.tls.sni == "a.example"
+    assert totals(report)[:2] == (1, 1) == second_opinion(talk.packets())[:2]
+    assert report.verdict == "inconclusive"
+    assert "requests-unreadable" in reasons(report)
+
+
+def test_excess_bytes_after_a_body_are_not_a_response() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    talk.response(ok(b"body") + b"excess\r\n")
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert report.totals.requests == 2
+    assert "excess-bytes" in note_codes(report)
+
+
+def test_an_unsolicited_response_is_named() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    talk.pause(60)
+    talk.say("server", "PA", response_head("408 Request Timeout", "Connection: close", "Content-Length: 0"))
+    talk.fin("server")
+    report = examine(talk.packets())
+    assert story(report) == ["complete: new; server fin"]
+    assert "response-without-request" in note_codes(report)
+
+
+def test_a_request_on_any_port() -> None:
+    """tshark gives these ports to other dissectors; content decides here."""
+    for port in (22, 139, 443, 5060, 5432, 50505):
+        talk = Conversation(server=("10.0.0.2", port))
+        talk.handshake()
+        talk.exchange(1)
+        talk.exchange(2)
+        assert story(examine(talk.packets())) == TWICE
+
+
+def test_other_protocols_have_no_requests() -> None:
+    for first, answer in (
+        (b"EHLO a.example\r\n", b"250 hello\r\n"),
+        (b"\x00\x01\x02\x03" * 9, b"\xff" * 40),
+        (b"WHO #channel\r\n", b":irc 352\r\n"),
+    ):
+        talk = Conversation(server=("10.0.0.2", 2500))
+        talk.handshake()
+        talk.say("server", "PA", b"220 ready\r\n")
+        talk.request(first)
+        talk.response(answer)
+        report = examine(talk.packets())
+        assert totals(report) == Totals(1, 1, 0, 0)
+        (connection,) = report.details.connections()
+        assert connection.protocol == "other"
+
+
+def test_other_protocols_are_never_extra() -> None:
+    """Three mail connections beside HTTP that is re-used: nothing was expected of them."""
+    talk = reused()
+    mails = [
+        Conversation(("10.0.0.1", 41000 + number), ("10.0.0.3", 25), now=talk.now + number * 10**9)
+        for number in range(3)
+    ]
+    for mail in mails:
+        mail.handshake()
+        mail.response(b"220 ready\r\n")
+        mail.request(b"QUIT\r\n")
+        mail.close("client")
+    report = examine(packets(merged(talk, *mails)))
+    assert totals(report) == Totals(4, 4, 2, 2)
+    assert report.totals.extra_handshakes == 0
+    assert report.verdict == "proved"
+
+
+def test_http2_without_tls_is_not_read_as_http1() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.say("server", "PA", bytes.fromhex("000000040000000000"))
+    talk.request(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000"))
+    talk.response(bytes.fromhex("000000040100000000") + bytes.fromhex("0000050104000000018287848641"))
+    report = examine(talk.packets())
+    (connection,) = report.details.connections()
+    assert connection.protocol == "h2"
+    assert totals(report) == Totals(1, 1, 0, 0) == second_opinion(talk.packets())
+    assert report.verdict == "inconclusive"
+    assert "requests-unreadable" in reasons(report)
+
+
+def test_encrypted_connections_beside_readable_ones_prove_nothing() -> None:
+    talk = reused()
+    secret = Conversation(("10.0.0.1", 41000), ("10.0.0.2", 443), now=talk.now)
+    tls13_opening(secret)
+    secret.request(sealed(120))
+    secret.response(sealed(700))
+    report = examine(packets(merged(talk, secret)))
+    assert totals(report) == Totals(2, 2, 2, 2)
+    assert report.verdict == "inconclusive"
+    assert "requests-unreadable" in reasons(report)
+
+
+# Orders in which segments can reach a capture
+
+
+def long_talk(isns: tuple[int, int] = (1_000, 700_000)) -> Conversation:
+    """Three exchanges in small segments, so that there is something to mix up."""
+    talk = Conversation(isns=isns)
+    talk.handshake()
+    for number in range(1, 4):
+        talk.send("client", get(f"/{number}", "Cookie: " + "c" * 40), 20)
+        talk.ack("server")
+        talk.send("server", ok(noise(150, f"body {number}")), 30)
+        talk.ack("client")
+    return talk
+
+
+THRICE = ["complete: new reused reused; none none"]
+THREE_REQUESTS = Totals(1, 1, 3, 3)
+
+
+@pytest.mark.parametrize("before", [1, 21, 60, 250])
+def test_sequence_numbers_wrap(before: int) -> None:
+    talk = long_talk((WRAP - before, WRAP - before - 7))
+    report = examine(talk.packets())
+    assert story(report) == THRICE
+    assert totals(report) == THREE_REQUESTS == second_opinion(talk.packets())
+
+
+@pytest.mark.parametrize("before", [0, 21, 60])
+def test_segments_out_of_order(before: int) -> None:
+    """Neighbours of the same direction change places, before and across the wrap."""
+    talk = long_talk((WRAP - before, WRAP - before) if before else (1_000, 700_000))
+    segments = talk.segments[:3]
+    rest = talk.segments[3:]
+    while rest:
+        if len(rest) > 1 and rest[0].payload and rest[1].payload and rest[0].sender == rest[1].sender:
+            segments += [rest[1], rest[0]]
+            rest = rest[2:]
+        else:
+            segments.append(rest.pop(0))
+    captured = packets(retimed(segments))
+    report = examine(captured)
+    assert story(report) == THRICE
+    assert totals(report) == THREE_REQUESTS == second_opinion(captured)
+
+
+def test_whole_messages_backwards() -> None:
+    talk = Conversation()
+    talk.handshake()
+    for number in range(1, 3):
+        request = talk.send("client", get(f"/{number}"), 5)
+        talk.segments[-len(request) :] = reversed(request)
+        talk.ack("server")
+        response = talk.send("server", ok(noise(200)), 10)
+        talk.segments[-len(response) :] = reversed(response)
+        talk.ack("client")
+    captured = packets(retimed(talk.segments))
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS
+
+
+def test_a_response_captured_before_its_request() -> None:
+    """Directions that take different queues to the capture: counts stand, and no time runs backwards."""
+    talk = reused()
+    request = next(place for place, segment in enumerate(talk.segments) if segment.payload == get("/2"))
+    order = [*range(request), request + 2, request, request + 1, *range(request + 3, len(talk.segments))]
+    captured = packets(retimed(talk.segments[place] for place in order))
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
+    assert [exchange.status for exchange in report.details.exchanges()] == [200, 200]
+    for exchange in report.details.exchanges():
+        assert exchange.response_end_ns is not None
+        assert exchange.response_end_ns >= exchange.request_ns
+
+
+def test_a_response_captured_before_the_end_of_its_request() -> None:
+    """Wherever the request was cut in two."""
+    first = get("/1")
+    for size in range(1, len(first)):
+        talk = Conversation()
+        talk.handshake()
+        talk.say("client", "PA", first[:size])
+        talk.say("client", "PA", first[size:])
+        talk.ack("server")
+        talk.response(ok())
+        talk.exchange(2)
+        order = [0, 1, 2, 3, 5, 6, 4, *range(7, len(talk.segments))]
+        report = examine(packets(retimed(talk.segments[place] for place in order)))
+        assert (size, story(report)) == (size, TWICE)
+        assert (size, totals(report)) == (size, TWO_REQUESTS)
+
+
+def test_a_response_is_not_given_to_a_request_that_came_after_it() -> None:
+    """The first request is missing: its response acknowledges nothing of the second one, so it is no answer to it."""
+    talk = Conversation()
+    talk.handshake()
+    lost = talk.say("client", "PA", get("/1"))
+    talk.ack("server")
+    talk.response(response_head("404 Not Found", "Content-Length: 0"))
+    talk.request(get("/2"))
+    report = examine(packets([segment for segment in talk.segments if segment is not lost]))
+    assert [(exchange.target, exchange.status) for exchange in report.details.exchanges()] == [("/2", None)]
+    assert report.verdict == "inconclusive"
+
+
+def test_a_response_after_a_gap_is_not_given_to_a_later_request() -> None:
+    """An interim response is lost, the final one follows; the second request is made after both, and not answered."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    lost = talk.say("server", "PA", response_head("103 Early Hints", "Link: <a>"))
+    talk.response(ok())
+    talk.request(get("/2"))
+    report = examine(packets([segment for segment in talk.segments if segment is not lost]))
+    first, second = report.details.exchanges()
+    assert (second.target, second.status) == ("/2", None)
+    assert first.status in (200, None)
+    assert report.verdict == "inconclusive"
+
+
+def test_segments_repeated() -> None:
+    talk = long_talk()
+    captured = packets(
+        retimed(copy for segment in talk.segments for copy in (segment, segment._replace(ip_id=segment.ip_id ^ 0x7000)))
+    )
+    report = examine(captured)
+    assert story(report) == THRICE
+    assert totals(report) == THREE_REQUESTS == second_opinion(captured)
+
+
+def test_segments_repeated_long_after() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    first = list(talk.segments[3:])
+    talk.exchange(2)
+    for segment in first:
+        talk.again(segment)
+    talk.exchange(3)
+    report = examine(talk.packets())
+    assert story(report) == THRICE
+    assert totals(report) == THREE_REQUESTS == second_opinion(talk.packets())
+
+
+def test_segments_overlap() -> None:
+    """A retransmission that takes other boundaries: it repeats old bytes and brings new ones."""
+    talk = Conversation()
+    talk.handshake()
+    request = get("/1", "Cookie: " + "c" * 40)
+    start = talk.ends["client"].next
+    for low, high in ((0, 30), (10, 50), (5, 20), (45, len(request))):
+        talk.ends["client"].next = start + low
+        talk.say("client", "PA", request[low:high])
+    response = ok(noise(300))
+    start = talk.ends["server"].next
+    for low, high in ((0, 100), (50, 60), (90, 250), (240, len(response))):
+        talk.ends["server"].next = start + low
+        talk.say("server", "PA", response[low:high])
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+def test_overlaps_out_of_order() -> None:
+    """Waiting pieces that overlap one another, filled from the front."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    response = ok(noise(300))
+    start = talk.ends["server"].next
+    for low, high in ((200, 300), (150, 260), (100, 120), (110, 190), (0, 105), (290, len(response))):
+        talk.ends["server"].next = start + low
+        talk.say("server", "PA", response[low:high])
+    talk.ends["server"].next = start + len(response)
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS
+
+
+def test_an_old_segment_from_before_the_window_is_ignored() -> None:
+    talk = reused()
+    last = talk.segments[-1]
+    talk.segments.append(last._replace(seq=(last.seq - 70_000) % WRAP, payload=get("/old"), flags="PA", ts_ns=talk.now))
+    talk.now += STEP_NS
+    talk.exchange(3)
+    report = examine(talk.packets())
+    assert report.totals.requests == 3
+    assert totals(report)[:2] == (1, 1)
+
+
+def test_a_capture_of_many_connections_keeps_them_apart() -> None:
+    talks = [Conversation((f"10.0.{number}.1", 40000 + number), now=START_NS + number * 7) for number in range(50)]
+    for talk in talks:
+        talk.handshake()
+        talk.exchange(1)
+        talk.exchange(2)
+        talk.close("server")
+    captured = packets(merged(*talks))
+    report = examine(captured)
+    assert story(report) == ["complete: new reused; server fin"] * 50
+    assert totals(report) == Totals(50, 50, 100, 100) == second_opinion(captured)
+
+
+# Concurrency and the lower bound
+
+
+def test_concurrent_requests_need_their_connections() -> None:
+    talks = [Conversation(("10.0.0.1", 40000 + number), now=START_NS + number) for number in range(3)]
+    for talk in talks:
+        talk.handshake()
+        talk.exchange()
+        talk.close("client")
+    report = examine(packets(merged(*talks)))
+    (pair,) = report.pairs
+    assert (pair.peak_concurrency, pair.lower_bound, pair.extra_handshakes) == (3, 3, 0)
+    assert report.verdict == "proved"
+
+
+def test_sequential_requests_on_connections_of_their_own_are_refuted() -> None:
+    talks = [Conversation(("10.0.0.1", 40000 + number), now=START_NS + number * 10**9) for number in range(3)]
+    for talk in talks:
+        talk.handshake()
+        talk.exchange()
+        talk.close("client")
+    captured = packets(merged(*talks))
+    report = examine(captured)
+    assert story(report) == ["complete: new; client fin"] * 3
+    assert totals(report) == Totals(3, 3, 3, 3) == second_opinion(captured)
+    (pair,) = report.pairs
+    assert (pair.peak_concurrency, pair.lower_bound, pair.extra_handshakes) == (1, 1, 2)
+    assert report.verdict == "refuted"
+
+
+def test_an_empty_capture_proves_nothing() -> None:
+    report = examine([])
+    assert totals(report) == Totals(0, 0, 0, 0)
+    assert report.verdict == "inconclusive"
+    assert reasons(report) == {"no-request"}

@@ -1,0 +1,418 @@
+from __future__ import annotations
+
+import re
+from textwrap import dedent
+
+import pytest
+from reports import (
+    Counted,
+    Listed,
+    connection,
+    encrypted,
+    exchange,
+    from_file,
+    inconclusive,
+    interface,
+    long_run,
+    many_pairs,
+    pair,
+    proved,
+    refuted,
+    request,
+    saved_file,
+    totals,
+    two_pairs,
+    with_findings,
+)
+
+from verifier.judge.model import Expectation, Note, Report
+from verifier.report.terminal import Style
+from verifier.report.text import render
+from verifier.vocabulary import ClosedWith, Closer, Handshake, Reuse, Verdict
+
+NARROW = Style(80, color=False, unicode=True)
+WIDE = Style(120, color=False, unicode=True)
+ASCII = Style(80, color=False, unicode=False)
+RICH = Style(80, color=True, unicode=True)
+
+EVERY = {
+    "proved": proved,
+    "refuted": refuted,
+    "inconclusive": inconclusive,
+    "from_file": from_file,
+    "two_pairs": two_pairs,
+    "long_run": long_run,
+    "many_pairs": many_pairs,
+    "with_findings": with_findings,
+    "encrypted": encrypted,
+}
+STATUS = {Verdict.PROVED: 0, Verdict.REFUTED: 1, Verdict.INCONCLUSIVE: 3}
+
+
+def text(report: Report, style: Style = NARROW) -> str:
+    return render(report, style, STATUS[report.verdict])
+
+
+def golden(block: str) -> str:
+    return dedent(block).lstrip("\n")
+
+
+def lines_with(report: Report, what: str, style: Style = NARROW) -> list[str]:
+    return [line.strip() for line in text(report, style).splitlines() if what in line]
+
+
+def test_proved() -> None:
+    assert text(proved()) == golden(
+        """
+        ✓ PROVED  2 requests, 1 handshake: the connection was re-used
+
+          #  REQUEST   STATUS  CONNECTION    TIME  HANDSHAKE FRAMES
+          1  GET /get  200     #0 new      1.9 ms  3, 4, 5 in 0.21 ms
+          2  GET /get  200     #0 re-used  1.9 ms  none
+
+        Evidence, by frame number
+          #0  127.0.0.1:50000 → 127.0.0.1:8080
+                 3, 4, 5  SYN, SYN-ACK, ACK: handshake in 0.21 ms
+                    6, 8  GET /get, 200: new
+                  10, 12  GET /get, 200: re-used
+                      14  FIN: the client closed first
+
+        Expected     no extra handshakes: 0 seen, met
+        Capture      lo: 17 packets, 2.04 kB over 12 ms, none dropped
+        Saved as     demo.pcapng
+        Wireshark    verify open demo.pcapng
+        Exit status  0, proved
+        """
+    )
+
+
+def test_refuted_without_unicode() -> None:
+    head, evidence = text(refuted(), ASCII).split("\n\nEvidence")
+    assert head == golden(
+        """
+        REFUTED  3 requests, 3 handshakes: no re-use, where 1 connection would do
+                 2 extra handshakes cost 0.42 ms
+
+          #  REQUEST   STATUS  CONNECTION       TIME  HANDSHAKE FRAMES
+          1  GET /get  200     #0 new         1.9 ms  3, 4, 5 in 0.21 ms
+          2  GET /get  200     #1 new, extra  1.9 ms  13, 14, 15 in 0.21 ms
+          3  GET /get  200     #2 new, extra  1.9 ms  23, 24, 25 in 0.21 ms"""
+    )
+    assert "#1  127.0.0.1:50001 -> 127.0.0.1:8080  extra, cause unknown" in evidence
+    assert evidence.endswith("Exit status  1, refuted\n")
+
+
+def test_inconclusive_says_at_once_what_is_missing() -> None:
+    assert text(inconclusive()).split("\n\n")[0] == golden(
+        """
+        ? INCONCLUSIVE  2 requests, 1 handshake seen, but evidence is missing
+                        - the kernel dropped 1,204 packets on lo: enlarge --buffer-size
+                          (dropped-packets)
+                        - the marker sent after the last request was not captured
+                          (capture-not-drained)"""
+    )
+    assert lines_with(inconclusive(), "1,204 dropped")
+    assert lines_with(inconclusive(), "unproven") == ["Expected     no extra handshakes: 0 seen, unproven"]
+
+
+def test_what_is_missing_beside_a_refutation_is_said_later() -> None:
+    report = refuted()._replace(inconclusive_because=inconclusive().inconclusive_because)
+    head, _, rest = text(report).partition("\n\n")
+    assert "dropped" not in head
+    assert "Missing, though not for this verdict\n  - the kernel dropped" in rest
+
+
+def test_a_capture_of_few_exchanges_lists_them_by_pair() -> None:
+    assert text(two_pairs()).split("\n\nEvidence")[0] == golden(
+        """
+        ✓ PROVED  3 requests, 2 handshakes: no connection was opened in vain
+
+          #  REQUEST   STATUS  CONNECTION    TIME  HANDSHAKE FRAMES
+
+          127.0.0.1 → 127.0.0.1:8080  1 handshake, 1 needed
+          1  GET /get  200     #0 new      1.2 ms  3, 4, 5 in 0.21 ms
+          2  GET /get  200     #0 re-used  1.2 ms  none
+
+          2001:db8::1 → [2001:db8::2]:80  1 handshake, 1 needed
+          3  GET /get  200     #1 new      1.2 ms  23, 24, 25 in 0.21 ms"""
+    )
+
+
+def test_a_capture_of_one_pair_names_it_above() -> None:
+    assert text(from_file()).split("\n\n")[1].splitlines()[:2] == [
+        "  127.0.0.1 → 127.0.0.1:8080  1 handshake, 1 needed",
+        "  #  REQUEST   STATUS  CONNECTION    TIME  HANDSHAKE FRAMES",
+    ]
+
+
+def test_a_large_capture_lists_pairs_worst_first() -> None:
+    head, rest = text(many_pairs(12)).split("\n\nEvidence, by frame number: first extra connections\n")
+    assert "  CLIENT → SERVER          HANDSHAKES  NEEDED   EXTRA  REQUESTS  RE-USED\n" in head
+    assert "  10.0.0.1 → 10.0.1.1:80       40,001       1  40,000   410,000  369,999\n" in head
+    assert "  and 2 more pairs\n  All 12 pairs: 124,138 connections, 124,138 handshakes" in head
+    assert "  #1   127.0.0.1:50001 → 127.0.0.1:8080  11, 12, 13 in 0.21 ms     unknown\n" in rest
+    assert "  and 124,128 more connections: --json --detail connections has them all\n" in rest
+    assert "             at least 50 % of requests re-use a connection: 90.2 % seen, met\n" in rest
+    assert "Notes        duplicate-packet: 12 times, first in frame 3401\n" in rest
+
+
+def test_a_wide_terminal_has_room_for_more_columns() -> None:
+    assert "CONNECTIONS  HANDSHAKES  NEEDED   EXTRA  REQUESTS  RE-USED    COST" in text(many_pairs(), WIDE)
+
+
+def test_names_too_long_for_a_column_stand_above_their_figures() -> None:
+    report = many_pairs(2)
+    long = report.pairs[0]._replace(client="2001:db8:85a3::8a2e:370:7334")
+    long = long._replace(server=long.server._replace(ip="2001:db8:85a3::8a2e:370:7335"))
+    drawn = text(report._replace(pairs=(long, report.pairs[1]))).splitlines()
+    at = drawn.index("  2001:db8:85a3::8a2e:370:7334 → [2001:db8:85a3::8a2e:370:7335]:80")
+    assert drawn[at - 1].split() == ["CONNECTIONS", "HANDSHAKES", "NEEDED", "EXTRA", "REQUESTS", "RE-USED", "COST"]
+    assert drawn[at + 1].split() == ["40,001", "40,001", "1", "40,000", "410,000", "369,999", "8.4", "s"]
+
+
+def test_a_large_capture_is_not_read_through() -> None:
+    report = many_pairs()
+    assert isinstance(report.details, Counted)
+    text(report)
+    assert report.details.made < 20
+
+
+def test_nor_where_no_extra_connection_is_near() -> None:
+    details = Counted(1_000_000, extra=False)
+    text(many_pairs()._replace(details=details))
+    assert details.made < 6_000
+
+
+def test_a_long_run_shows_its_handshakes() -> None:
+    table = text(long_run()).split("\n\n")[1].splitlines()
+    assert table[1:4] == [
+        "          1  GET /get     200     #0 new         3, 4, 5 in 0.21 ms",
+        "      2-100  99 requests  200     re-used        none",
+        "        101  GET /get     200     #1 new, extra  413, 414, 415 in 0.21 ms",
+    ]
+    assert len(table) == 21
+
+
+def test_without_causes_the_evidence_is_of_the_pairs_that_waste() -> None:
+    report = many_pairs(12)
+    innocent = totals(connections=1, requests=40)
+    wasteful = tuple(each._replace(causes={}) for each in report.pairs[1:])
+    details = Counted(200, extra=False, pair=lambda number: min(number // 50, 11))
+    report = report._replace(pairs=(pair(innocent), *wasteful), details=details)
+    evidence = text(report).split("Evidence, by frame number: first connections of pairs with extra handshakes\n")[1]
+    assert evidence.splitlines()[0].split() == ["#", "CLIENT", "AND", "SERVER", "HANDSHAKE", "FRAMES"]
+    assert evidence.splitlines()[1].startswith("  #50 ")
+
+
+def test_a_run_over_several_servers_adds_them_up() -> None:
+    report = two_pairs()._replace(run=(request(2, 1, Reuse.NEW), request(1, 0, Reuse.NEW)))
+    table, pairs = text(report).split("\n\n")[1:3]
+    assert [line.split()[0] for line in table.splitlines()] == ["#", "1", "2"]
+    assert pairs.endswith("All 2 pairs: 2 connections, 2 handshakes (0 extra), 3 requests (1 re-used)")
+
+
+def test_a_long_run_without_any_pattern_is_cut() -> None:
+    run = tuple(request(number, number % 2, Reuse.NEW if number % 2 else Reuse.REUSED) for number in range(1, 101))
+    assert lines_with(long_run()._replace(run=run), "more request") == [
+        "and 80 more requests, 40 of them re-used a connection"
+    ]
+
+
+def test_a_run_over_several_servers_names_them_without_credentials() -> None:
+    url = "http://me:secret@[2001:db8::2]/a"
+    report = two_pairs()._replace(run=(request(1, 0, Reuse.NEW), request(2, 1, Reuse.NEW, url)))
+    assert "GET 127.0.0.1:8080/get" in text(report)
+    assert "GET [2001:db8::2]/a" in text(report)
+    assert "secret" not in text(report)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [("http://h", "/"), ("http://h?q=/x", "?q=/x"), ("https://h:1/a?b@c", "/a?b@c"), ("http://h/a@b/c", "/a@b/c")],
+)
+def test_a_run_on_one_server_shows_the_path(url: str, path: str) -> None:
+    assert f"GET {path}  " in text(proved()._replace(run=(request(1, 0, Reuse.NEW, url),)))
+
+
+def test_failed_requests_and_attempts() -> None:
+    refused = connection(0, 3)._replace(
+        handshake=Handshake.REFUSED,
+        handshake_ns=None,
+        first_closer=Closer.SERVER,
+        closed_with=ClosedWith.RST,
+        requests=0,
+    )
+    refused = refused._replace(frames=refused.frames._replace(synack=None, ack=None, first_request=None, first_close=4))
+    failed = request(1, 0, Reuse.UNKNOWN)._replace(status=None, error="Connection refused")
+    lost = failed._replace(number=2, connection=None, error="can't resolve nowhere.test")
+    report = inconclusive()._replace(
+        details=Listed((refused,)),
+        run=(failed, lost),
+        totals=proved().totals._replace(handshakes=0, failed_attempts=1, requests=0),
+    )
+    drawn = text(report)
+    assert "1 attempt to connect failed" in drawn
+    assert "  1  GET /get  failed  #0 unknown  1.9 ms  3 refused\n" in drawn
+    assert "  2  GET /get  failed              1.9 ms\n" in drawn
+    assert "  request 2 failed: can't resolve nowhere.test\n" in drawn
+    assert "            3, 4  SYN, RST: refused\n" in drawn
+    assert "closed first" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (Handshake.HALF, "3, 4  SYN, SYN-ACK: half, the client's ACK is not in the capture"),
+        (Handshake.UNANSWERED, "3  SYN: never answered"),
+        (Handshake.NOT_SEEN, "handshake not seen, the capture begins later"),
+    ],
+)
+def test_handshakes_that_are_not_complete(state: Handshake, line: str) -> None:
+    synack = 4 if state is Handshake.HALF else None
+    syn = None if state is Handshake.NOT_SEEN else 3
+    one = connection(0, 3)._replace(handshake=state, handshake_ns=None)
+    one = one._replace(frames=one.frames._replace(syn=syn, synack=synack, ack=None))
+    assert line in lines_with(from_file()._replace(details=Listed((one,), (exchange(0, 1, 6),))), line)
+
+
+def test_a_connection_without_an_end() -> None:
+    one = connection(0, 3)._replace(closed_with=ClosedWith.NONE, first_closer=Closer.NONE, closed_ns=None)
+    report = from_file()._replace(details=Listed((one,), (exchange(0, 1, 6),)))
+    assert lines_with(report, "still open") == ["still open where the capture ends"]
+
+
+def test_requests_that_nobody_can_read() -> None:
+    drawn = text(encrypted())
+    assert "  #0  127.0.0.1:50000 → 127.0.0.1:8080  example.com\n" in drawn
+    assert "  SYN, SYN-ACK, ACK: handshake in 0.21 ms, TLS in 12 ms more\n" in drawn
+    assert "4  first request: encrypted\n" in drawn
+
+
+def test_findings_with_their_frames_and_what_to_change() -> None:
+    assert text(with_findings()).split("\n\n")[2] == golden(
+        """
+        Why
+          server-idle-timeout  certain, blame: server, connections #1, #2
+            The server closed the connection after 5.0 s without a request, 2 of 2
+            times.
+                       7  last byte of a response
+                       9  FIN of the server, 5.0 s later
+            Fix  Let the client drop idle connections before the server does: an expiry
+                 below 5 s."""
+    )
+
+
+def test_every_list_is_bounded() -> None:
+    report = with_findings()
+    finding = report.findings[0]
+    finding = finding._replace(connections=tuple(range(1000)), evidence=finding.evidence * 500)
+    failed = request(1, None, Reuse.UNKNOWN)._replace(status=None, error="timed out")
+    report = report._replace(
+        findings=(finding,) * 30,
+        notes=(Note("odd", 1, 1),) * 30,
+        sources=(saved_file("x.pcap", 1),) * 30,
+        run=(failed,) * 500,
+        details=Counted(100_000),
+        totals=many_pairs().totals,
+    )
+    drawn = text(report)
+    assert len(drawn.splitlines()) < 220
+    assert "and 994 more" in drawn
+    assert "and 20 more findings" in drawn
+    assert "and 20 more notes" in drawn
+    assert "and 20 more captures" in drawn
+    assert "and 490 more failed requests" in drawn
+
+
+def test_a_damaged_file_and_one_that_could_not_be_saved() -> None:
+    cut = saved_file("cut.pcap", 5)._replace(truncated=True, problem="packet 6 at byte 812 is cut off")
+    assert lines_with(from_file()._replace(sources=(cut,)), "cut short") == [
+        "cut short: packet 6 at byte 812 is cut off"
+    ]
+    live = proved().live
+    assert live is not None
+    drawn = text(proved()._replace(live=live._replace(saved_as=None, save_problem="No space left on device")))
+    assert "Saved as     not saved: No space left on device\n" in drawn
+    assert "verify open" not in drawn
+
+
+def test_the_command_can_be_pasted() -> None:
+    report = from_file()._replace(sources=(saved_file("my captures/it's.pcap", 17),))
+    assert """Wireshark    verify open 'my captures/it'"'"'s.pcap'\n""" in text(report)
+    assert "verify open" not in text(from_file()._replace(sources=(saved_file("-", 17),)))
+
+
+def test_a_capture_of_control_packets_says_so() -> None:
+    live = proved().live
+    assert live is not None
+    report = proved()._replace(live=live._replace(control_only=True), sources=(interface(9, dropped=None),))
+    assert lines_with(report, "Capture ") == ["Capture      lo: 9 packets, 1.08 kB over 12 ms, SYN, FIN and RST alone"]
+
+
+def test_expectations_in_words() -> None:
+    report = proved()._replace(
+        expectations=(
+            Expectation("max-extra", 3, 9, met=False),
+            Expectation("max-handshakes", 1, 1, met=True),
+            Expectation("min-reuse", 0.9, None, met=None),
+        )
+    )
+    assert (
+        text(report)
+        .split("\n\n")[-1]
+        .startswith(
+            golden(
+                """
+            Expected     at most 3 extra handshakes: 9 seen, broken
+                         at most 1 handshake: 1 seen, met
+                         at least 90 % of requests re-use a connection: unknown seen, unproven
+            """
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(1, "1, refuted"), (0, "0, refuted, as --exit-zero asks"), (130, "130, interrupted")]
+)
+def test_the_exit_status_is_explained(status: int, said: str) -> None:
+    assert render(refuted(), NARROW, status).splitlines()[-1] == f"Exit status  {said}"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_colour_changes_nothing_else(name: str) -> None:
+    painted = text(EVERY[name](), RICH)
+    assert "\x1b[" in painted
+    assert re.sub(r"\x1b\[[0-9;]*m", "", painted) == text(EVERY[name]())
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("style", [NARROW, WIDE, ASCII])
+def test_fits_the_terminal(name: str, style: Style) -> None:
+    drawn = text(EVERY[name](), style)
+    assert drawn.isascii() or style.unicode
+    assert max(map(len, drawn.splitlines())) <= style.width
+    assert not re.search(r"[ \t]\n", drawn)
+
+
+def test_nothing_of_a_stranger_reaches_the_terminal() -> None:
+    evil = "\x1b]0;owned\x07\u202e\n\x9b"
+    one = connection(0, 3, cause=evil)
+    report = with_findings()
+    finding = report.findings[0]._replace(text=evil, advice=evil, cause=evil)
+    missing = inconclusive().inconclusive_because[0]._replace(text=evil)
+    failed = request(1, 0, Reuse.NEW, f"http://h/{evil}")._replace(method=evil, error=evil)
+    cut = saved_file(evil, 1)._replace(truncated=True, problem=evil)
+    report = report._replace(
+        findings=(finding,),
+        notes=(Note(evil, 1, 1),),
+        inconclusive_because=(missing,),
+        sources=(cut,),
+        details=Listed((one,), (exchange(0, 1, 6, target=evil)._replace(method=evil),)),
+        totals=proved().totals,
+        live=None,
+        run=(),
+    )
+    for shown in (text(report), text(report._replace(run=(failed,)))):
+        assert all(line.isprintable() for line in shown.splitlines())
+        assert "\\x1b]0;owned" in shown

@@ -1,0 +1,268 @@
+"""argv in, exit status out: the only place that prints and exits.
+
+Exit status everywhere: 0 proved, 1 refuted, 2 could not run, 3 inconclusive, 130 interrupted. Standard output has the
+report and nothing else; what goes wrong is one line on standard error. What a command needs is imported when it runs:
+`verify analyze` never loads requests or scapy.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from verifier import arguments
+from verifier.errors import VerifierError
+from verifier.report.terminal import Style
+from verifier.vocabulary import Reason, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import TextIO
+
+    from verifier.arguments import Output, Words
+    from verifier.judge.model import Report
+
+COULD_NOT_RUN = 2
+INTERRUPTED = 130
+READER_GONE = 141
+"""What a shell reports of a program that SIGPIPE ended: 128 + 13."""
+_STATUS = {Verdict.PROVED: 0, Verdict.REFUTED: 1, Verdict.INCONCLUSIVE: 3}
+
+_PLAIN_WIDTH = 120
+"""Columns where there is no terminal to ask: a log or a pipe is searched, and cut values can't be found."""
+_NARROWEST = 60
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command line (`sys.argv` where None), and returns the exit status of the process."""
+    try:
+        words = arguments.read(sys.argv[1:] if argv is None else argv)
+        if words.answer:
+            _put(lambda write: write(words.answer))
+            return 0
+        return _RUN[words.command.name](words)
+    except VerifierError as error:
+        _complain(str(error))
+        return COULD_NOT_RUN
+    except ReaderGone:
+        return READER_GONE
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+
+
+# -- commands
+
+
+def _demo(words: Words) -> int:
+    options = arguments.demo(words)
+    from verifier import app
+
+    with Progress(sys.stderr, monotonic) as progress:
+        report = app.demo(options.capture, options.expectations, progress)
+    return _deliver(report, options.output)
+
+
+def _http(words: Words) -> int:
+    options = arguments.http(words)
+    from verifier import app
+
+    with Progress(sys.stderr, monotonic) as progress:
+        report = app.http(options.plan, options.capture, options.expectations, progress)
+    return _deliver(report, options.output)
+
+
+def _analyze(words: Words) -> int:
+    options = arguments.analyze(words)
+    from verifier import app
+
+    return _deliver(app.analyze(options.paths, options.selection, options.expectations), options.output)
+
+
+def _open(words: Words) -> int:
+    from verifier import wireshark
+
+    path = wireshark.checked(arguments.only_file(words))
+    opening = wireshark.opening(path, wireshark.look_around())
+    obstacle = opening.obstacle or wireshark.start(opening.command)
+    text = wireshark.outcome(opening, obstacle, _style("never"))
+    _put(lambda write: write(text))
+    return 0
+
+
+def _doctor(words: Words) -> int:
+    from verifier.report import checkup
+    from verifier.sources import doctor
+
+    rows = doctor.examine()
+    text = checkup.render(rows, _style(arguments.color(words)))
+    _put(lambda write: write(text))
+    return 0 if doctor.able(rows) else COULD_NOT_RUN
+
+
+def _schema(words: Words) -> int:
+    from verifier.report import schema
+
+    text = schema.text()
+    _put(lambda write: write(text))
+    return 0
+
+
+_RUN: dict[str, Callable[[Words], int]] = {
+    "demo": _demo,
+    "http": _http,
+    "analyze": _analyze,
+    "open": _open,
+    "doctor": _doctor,
+    "schema": _schema,
+}
+
+
+# -- output
+
+
+class ReaderGone(Exception):
+    """Nobody reads standard output any more: `verify ... | head`."""
+
+
+def status_of(report: Report, output: Output) -> int:
+    if any(missing.code is Reason.INTERRUPTED for missing in report.inconclusive_because):
+        return INTERRUPTED
+    return 0 if output.exit_zero else _STATUS[report.verdict]
+
+
+def _deliver(report: Report, output: Output) -> int:
+    status = status_of(report, output)
+    if output.json:
+        from verifier.report.json import dump
+
+        _put(lambda write: dump(report, output.detail, write))
+    else:
+        from verifier.report.text import render
+
+        text = render(report, _style(output.color), status)
+        _put(lambda write: write(text))
+    return status
+
+
+def _put(produce: Callable[[Callable[[str], object]], object]) -> None:
+    """Has `produce` write to standard output, and sees to it that all of it got there."""
+    if sys.stdout is None:
+        raise VerifierError("can't write to standard output: it is closed")
+    written = _Out(sys.stdout)
+    produce(written.write)
+    written.flush()
+
+
+class _Out:
+    """Standard output, with its failures told from those of what is written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> Exception:
+        """Without the rest of the buffer, which Python would try to write, and complain of, as it ends."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+        if isinstance(error, BrokenPipeError):
+            return ReaderGone()
+        return VerifierError(f"can't write to standard output: {error.strerror}")
+
+
+def _complain(problem: str) -> None:
+    if sys.stderr is None:
+        return
+    from verifier.report.terminal import safe
+
+    try:
+        print(f"verify: {safe(problem, _plain(sys.stderr))}", file=sys.stderr, flush=True)
+    except OSError:
+        # Nowhere is left to say it; the exit status still does.
+        return
+
+
+def _style(color: str) -> Style:
+    """What standard output can show."""
+    if sys.stdout is None:
+        return Style(_PLAIN_WIDTH, color=False, unicode=False)
+    plain = _plain(sys.stdout)
+    return plain._replace(color=color == "always" or (color == "auto" and _wants_color(sys.stdout)))
+
+
+def _plain(stream: TextIO) -> Style:
+    encoding = (stream.encoding or "").lower().replace("-", "")
+    return Style(_width(stream), color=False, unicode=encoding.startswith("utf") and os.environ.get("TERM") != "linux")
+
+
+def _width(stream: TextIO) -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and 0 < int(columns) < 10_000:
+        return max(int(columns), _NARROWEST)
+    try:
+        return max(os.get_terminal_size(stream.fileno()).columns, _NARROWEST) if stream.isatty() else _PLAIN_WIDTH
+    except OSError:
+        return _PLAIN_WIDTH
+
+
+def _wants_color(stream: TextIO) -> bool:
+    """https://no-color.org: a NO_COLOR that is not empty. A dumb terminal knows no colours."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class Progress:
+    """One line on a terminal, drawn again as requests are done, and wiped at the end. Elsewhere nothing."""
+
+    _EVERY_S = 0.1
+    _AFTER_S = 0.5
+    """A short run shows none."""
+
+    def __init__(self, stream: TextIO | None, clock: Callable[[], float]) -> None:
+        """`clock` tells seconds, and never goes back."""
+        self._stream = stream if stream is not None and stream.isatty() else None
+        self._clock = clock
+        self._next = clock() + self._AFTER_S
+        self._shown = False
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __call__(self, done: int, planned: int) -> None:
+        now = self._clock()
+        if self._stream is None or now < self._next:
+            return
+        self._next = now + self._EVERY_S
+        share = f"  {done * 100 // planned} %" if planned else ""
+        self._draw(f"{done:,} of {planned:,} requests{share}")
+        self._shown = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._shown:
+            self._draw("")
+
+    def _draw(self, text: str) -> None:
+        """CR, the text, and EL (ECMA-48, 8.3.41): erase to the end of the line."""
+        assert self._stream is not None
+        try:
+            self._stream.write(f"\r{text}\x1b[K")
+            self._stream.flush()
+        except OSError:
+            # Progress that can't be shown must not stop the run.
+            self._stream = None

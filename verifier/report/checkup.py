@@ -1,0 +1,37 @@
+"""What `verify doctor` found, a row for each thing that capturing needs, and what mends what is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verifier.report.terminal import Role, Style, columns, paint, safe, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from verifier.sources.doctor import Row
+
+_MARK = 4
+"""Columns of the widest mark."""
+
+
+def render(rows: Sequence[Row], style: Style) -> str:
+    """A mark, the name and what was found; below it the command that mends what is missing. What is not needed for the
+    main job is marked less loudly."""
+    width = max((columns(row.name) for row in rows), default=0)
+    hang = " " * (_MARK + width + 4)
+    lines = []
+    for row in rows:
+        word, role = _mark(row)
+        first, *rest = wrap(safe(row.detail, style), style.width - len(hang))
+        lines.append(f"{paint(word.ljust(_MARK), role, style)}  {row.name.ljust(width)}  {first}")
+        lines += [hang + line for line in rest]
+        if not row.ok and row.mend:
+            lines.append(f"{hang}{paint(safe(row.mend, style), Role.STRONG, style)}")
+    return "\n".join(lines) + "\n"
+
+
+def _mark(row: Row) -> tuple[str, Role]:
+    if row.ok:
+        return "ok", Role.GOOD
+    return ("FAIL", Role.BAD) if row.needed else ("lack", Role.UNSURE)

@@ -1,0 +1,203 @@
+"""The frames behind each conclusion: those of the causes, then connection by connection, as Wireshark lists them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from verifier.report.figures import count, duration
+from verifier.report.table import INDENT, Cell, Column, Row, lay_out
+from verifier.report.terminal import Role, Style, elide, glyphs, paint, safe, wrap
+from verifier.report.wording import FEW, TOP, endpoint, handshake_frames, is_extra, reuse
+from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol
+
+if TYPE_CHECKING:
+    from verifier.judge.model import Connection, Exchange, Finding, Report
+
+_SCANNED = 5000
+"""Connections looked at in search of extra ones in a large capture: an object is made for each, some microseconds."""
+_CITED = 6
+"""Frames and connections cited per finding."""
+
+_OPENING = {
+    Handshake.COMPLETE: "handshake",
+    Handshake.HALF: "half, the client's ACK is not in the capture",
+    Handshake.REFUSED: "refused",
+    Handshake.UNANSWERED: "never answered",
+    Handshake.NOT_SEEN: "handshake not seen, the capture begins later",
+}
+_FAILED = (Handshake.REFUSED, Handshake.UNANSWERED)
+_CLOSER = {
+    Closer.CLIENT: "the client closed first",
+    Closer.SERVER: "the server closed first",
+    Closer.BOTH: "both sides closed at once",
+    Closer.NONE: "closed",
+}
+
+
+# -- findings
+
+
+def causes(report: Report, style: Style) -> list[str]:
+    """Why connections were opened that need not have been, and what to change."""
+    if not report.findings:
+        return []
+    lines = [paint("Why", Role.STRONG, style)]
+    for finding in report.findings[:TOP]:
+        lines += _finding(finding, style)
+    if len(report.findings) > TOP:
+        lines.append(f"{INDENT}and {count(len(report.findings) - TOP, 'more finding')}: --json has them all")
+    return lines
+
+
+def _finding(finding: Finding, style: Style) -> list[str]:
+    cited = ", ".join(f"#{number}" for number in finding.connections[:_CITED])
+    more = f" and {len(finding.connections) - _CITED:,} more" if len(finding.connections) > _CITED else ""
+    noun = "connection" if len(finding.connections) == 1 else "connections"
+    facts = f"{finding.confidence}, blame: {finding.blame}, {noun} {cited}{more}"
+    lines = [f"{INDENT}{paint(safe(finding.cause, style), Role.BAD, style)}  {paint(facts, Role.FAINT, style)}"]
+    lines += [INDENT * 2 + line for line in wrap(safe(finding.text, style), style.width - 4)]
+    for evidence in finding.evidence[:_CITED]:
+        lines.append(_frame_line(f"{evidence.frame}", safe(evidence.note, style), style))
+    if len(finding.evidence) > _CITED:
+        lines.append(_frame_line("", f"and {count(len(finding.evidence) - _CITED, 'more frame')}", style))
+    first, *rest = wrap(safe(finding.advice, style), style.width - 9)
+    lines.append(f"{INDENT * 2}{paint('Fix', Role.GOOD, style)}  {first}")
+    lines += [" " * 9 + line for line in rest]
+    return lines
+
+
+# -- connections
+
+
+def connections(report: Report, style: Style) -> list[str]:
+    """Every frame of few connections, the handshakes of some of many."""
+    totals = report.totals
+    if totals.connections == 0:
+        return []
+    if totals.connections * 3 + totals.requests <= FEW:
+        return [_heading("Evidence, by frame number", style), *_timelines(report, style)]
+    found, what = _chosen(report)
+    rows = [_connection_row(connection, report, style) for connection in found]
+    lines = [_heading(f"Evidence, by frame number: {what}", style), *lay_out(_heads(report, found), rows, style)]
+    if len(found) < totals.connections:
+        rest = count(totals.connections - len(found), "more connection")
+        lines.append(f"{INDENT}and {rest}: --json --detail connections has them all")
+    return lines
+
+
+def _heading(text: str, style: Style) -> str:
+    return paint(text, Role.STRONG, style)
+
+
+def _chosen(report: Report) -> tuple[list[Connection], str]:
+    if report.totals.connections <= TOP:
+        return list(report.details.connections()), "all connections"
+    wasteful = {index for index, pair in enumerate(report.pairs) if pair.extra_handshakes}
+    diagnosed = any(pair.causes for pair in report.pairs)
+    found = []
+    for connection in islice(report.details.connections(), _SCANNED):
+        if is_extra(connection) if diagnosed else connection.pair in wasteful:
+            found.append(connection)
+            if len(found) == TOP:
+                break
+    if found:
+        return found, "first extra connections" if diagnosed else "first connections of pairs with extra handshakes"
+    return list(islice(report.details.connections(), TOP)), "first connections"
+
+
+def _timelines(report: Report, style: Style) -> list[str]:
+    exchanges_of: dict[int, list[Exchange]] = {}
+    for exchange in report.details.exchanges():
+        exchanges_of.setdefault(exchange.connection, []).append(exchange)
+    lines: list[str] = []
+    for connection in report.details.connections():
+        lines += _timeline(connection, exchanges_of.get(connection.id, []), style)
+    return lines
+
+
+def _timeline(connection: Connection, exchanges: list[Exchange], style: Style) -> list[str]:
+    ends = f"{endpoint(connection.client)} {glyphs(style).arrow} {endpoint(connection.server)}"
+    extra = (
+        paint(f"  extra, cause {safe(connection.cause or '', style)}", Role.BAD, style) if is_extra(connection) else ""
+    )
+    name = f"  {safe(connection.tls.sni, style)}" if connection.tls is not None and connection.tls.sni else ""
+    lines = [f"{INDENT}#{connection.id}  {ends}{name}{extra}", _opening(connection, style)]
+    for exchange in exchanges:
+        word, role = reuse(exchange.reuse)
+        seen = (exchange.request_frame, exchange.response_frame)
+        frames = ", ".join(f"{frame}" for frame in seen if frame is not None)
+        status = "no response" if exchange.status is None else f"{exchange.status}"
+        request = safe(f"{exchange.method} {exchange.target or ''}".rstrip(), style)
+        tail = f", {status}: "
+        room = style.width - _TEXT_AT - len(tail) - len(word)
+        lines.append(_frame_line(frames, elide(request, room, style) + tail + paint(word, role, style), style))
+    if not exchanges and connection.frames.first_request is not None:
+        why = "encrypted" if connection.protocol is Protocol.TLS else "unreadable"
+        lines.append(_frame_line(f"{connection.frames.first_request}", f"first request: {why}", style))
+    if connection.handshake not in _FAILED:
+        lines.append(_closing(connection, style))
+    return lines
+
+
+def _opening(connection: Connection, style: Style) -> str:
+    frames = connection.frames
+    refusal = frames.first_close if connection.handshake is Handshake.REFUSED else None
+    named = (("SYN", frames.syn), ("SYN-ACK", frames.synack), ("ACK", frames.ack), ("RST", refusal))
+    seen = [(name, frame) for name, frame in named if frame is not None]
+    text = _OPENING[connection.handshake]
+    if seen:
+        text = f"{', '.join(name for name, _ in seen)}: {text}"
+    if connection.handshake is Handshake.COMPLETE and connection.handshake_ns is not None:
+        text += f" in {duration(connection.handshake_ns)}"
+    if connection.tls_ns is not None:
+        text += f", TLS in {duration(connection.tls_ns)} more"
+    return _frame_line(", ".join(f"{frame}" for _, frame in seen), text, style)
+
+
+def _closing(connection: Connection, style: Style) -> str:
+    if connection.closed_with is ClosedWith.NONE:
+        return _frame_line("", "still open where the capture ends", style)
+    frame = connection.frames.first_close
+    segment = "FIN" if connection.closed_with is ClosedWith.FIN else "RST"
+    return _frame_line("" if frame is None else f"{frame}", f"{segment}: {_CLOSER[connection.first_closer]}", style)
+
+
+_FRAMES = 12
+"""Columns for frame numbers: three of them in a capture of a thousand packets."""
+_TEXT_AT = len(INDENT) * 2 + _FRAMES + 2
+
+
+def _frame_line(frames: str, text: str, style: Style) -> str:
+    return f"{INDENT * 2}{paint(frames.rjust(_FRAMES), Role.FAINT, style)}  {text}".rstrip()
+
+
+def _heads(report: Report, found: list[Connection]) -> tuple[Column, ...]:
+    """Of a single pair the client's port tells the connections apart."""
+    several = len(report.pairs) > 1
+    return (
+        Column("#", "left"),
+        Column("CLIENT AND SERVER", "left", least=36) if several else Column("CLIENT PORT", "right"),
+        Column("HANDSHAKE FRAMES", "left"),
+        Column("REQUESTS", "right", spare=2),
+        Column("FIRST CLOSE", "left", spare=1),
+        Column("CAUSE" if any(connection.cause for connection in found) else "", "left"),
+    )
+
+
+def _connection_row(connection: Connection, report: Report, style: Style) -> Row:
+    several = len(report.pairs) > 1
+    ends = f"{endpoint(connection.client)} {glyphs(style).arrow} {endpoint(connection.server)}"
+    frame = connection.frames.first_close
+    closed = "still open"
+    if connection.closed_with is not ClosedWith.NONE:
+        closed = f"{connection.first_closer} {connection.closed_with.upper()}" + ("" if frame is None else f" {frame}")
+    cause = Cell(safe(connection.cause or "", style), Role.BAD if is_extra(connection) else None)
+    return (
+        Cell(f"#{connection.id}"),
+        Cell(ends if several else str(connection.client.port)),
+        Cell(handshake_frames(connection)),
+        Cell(f"{connection.requests:,}"),
+        Cell(closed),
+        cause,
+    )

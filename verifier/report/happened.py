@@ -1,0 +1,240 @@
+"""What happened, as one table: per request where there are few or a live run made them, else per pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verifier.report.figures import count, duration
+from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
+from verifier.report.terminal import Role, Style, glyphs, paint, safe, wrap
+from verifier.report.wording import FEW, TOP, endpoint, handshake_frames, is_extra, reuse
+from verifier.vocabulary import Handshake, Reuse
+
+if TYPE_CHECKING:
+    from verifier.judge.model import Connection, Exchange, Pair, Report, RunRequest
+
+_PER_REQUEST = (
+    Column("#", "right"),
+    Column("REQUEST", "left", least=20),
+    Column("STATUS", "left", spare=1),
+    Column("CONNECTION", "left"),
+    Column("TIME", "right", spare=2),
+    Column("HANDSHAKE FRAMES", "left"),
+)
+_FIGURES = (
+    Column("CONNECTIONS", "right", spare=1),
+    Column("HANDSHAKES", "right"),
+    Column("NEEDED", "right"),
+    Column("EXTRA", "right"),
+    Column("REQUESTS", "right"),
+    Column("RE-USED", "right"),
+    Column("COST", "right", spare=2),
+)
+
+
+def what_happened(report: Report, style: Style) -> list[str]:
+    if report.run:
+        return _requests(report, style)
+    if 0 < report.totals.requests <= FEW:
+        return _exchanges(report, style) or _pairs(report, style)
+    return _pairs(report, style)
+
+
+# -- per request of a live run
+
+
+def _requests(report: Report, style: Style) -> list[str]:
+    """In a long run, neighbours that re-used a connection share a row: the handshakes stand out."""
+    run = sorted(report.run, key=lambda request: request.number)
+    groups = [[request] for request in run] if len(run) <= FEW else _grouped(run)
+    rows = [_group_row(report, group, style) for group in groups[:FEW]]
+    lines = lay_out(_PER_REQUEST, rows, style)
+    rest = [request for group in groups[FEW:] for request in group]
+    if rest:
+        reused = sum(request.reuse is Reuse.REUSED for request in rest)
+        lines.append(f"{INDENT}and {count(len(rest), 'more request')}, {reused:,} of them re-used a connection")
+    lines += _failures(report, style)
+    return [*lines, "", *_pairs(report, style)] if len(report.pairs) > 1 else lines
+
+
+def _grouped(run: list[RunRequest]) -> list[list[RunRequest]]:
+    groups: list[list[RunRequest]] = []
+    for request in run:
+        if groups and _is_plain(request) and _is_plain(groups[-1][0]):
+            groups[-1].append(request)
+        else:
+            groups.append([request])
+    return groups
+
+
+def _is_plain(request: RunRequest) -> bool:
+    return request.reuse is Reuse.REUSED and request.error is None
+
+
+def _group_row(report: Report, group: list[RunRequest], style: Style) -> Row:
+    if len(group) == 1:
+        return _request_row(report, group[0], style)
+    statuses = sorted({str(request.status) for request in group})
+    word, role = reuse(Reuse.REUSED)
+    return (
+        Cell(f"{group[0].number:,}-{group[-1].number:,}"),
+        Cell(count(len(group), "request")),
+        Cell(statuses[0] if len(statuses) == 1 else f"{len(statuses)} kinds"),
+        Cell(word, role),
+        Cell(""),
+        Cell("none"),
+    )
+
+
+def _request_row(report: Report, request: RunRequest, style: Style) -> Row:
+    carrier = None if request.connection is None else report.details.connection(request.connection)
+    unsent = request.error is not None and carrier is None
+    authority, path = _split(request.url)
+    target = authority + path if len(report.pairs) > 1 else path
+    return (
+        Cell(f"{request.number:,}"),
+        Cell(safe(f"{request.method} {target}", style)),
+        _status(request.status, request.error),
+        Cell("") if unsent else _connection_cell(request.reuse, carrier),
+        Cell(duration(request.duration_ns)),
+        Cell("" if unsent else _handshake(request.reuse, carrier)),
+    )
+
+
+def _failures(report: Report, style: Style) -> list[str]:
+    failed = [request for request in report.run if request.error]
+    lines = [
+        f"{INDENT}{paint(f'request {request.number:,} failed:', Role.BAD, style)} {safe(request.error or '', style)}"
+        for request in failed[:TOP]
+    ]
+    if len(failed) > TOP:
+        lines.append(f"{INDENT}and {count(len(failed) - TOP, 'more failed request')}")
+    return lines
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Authority without user and password, and the rest from the path on."""
+    rest = url.partition("://")[2] or url
+    ends = [at for at in (rest.find("/"), rest.find("?"), rest.find("#")) if at >= 0]
+    authority = rest[: min(ends, default=len(rest))]
+    return authority.rpartition("@")[2], rest[len(authority) :] or "/"
+
+
+# -- per exchange of a capture
+
+
+def _exchanges(report: Report, style: Style) -> list[str]:
+    """In the order of the requests. Of several pairs each has its own heading."""
+    found = sorted(report.details.exchanges(), key=lambda exchange: (exchange.request_ns, exchange.depth))
+    rows_of: dict[int, list[Row]] = {}
+    for number, exchange in enumerate(found, 1):
+        carrier = report.details.connection(exchange.connection)
+        rows_of.setdefault(carrier.pair, []).append(_exchange_row(number, exchange, carrier, style))
+    if not rows_of:
+        return []
+    titles, *drawn = lay_out(_PER_REQUEST, [row for rows in rows_of.values() for row in rows], style)
+    if len(rows_of) == 1:
+        return [_pair_heading(report.pairs[min(rows_of)], style), titles, *drawn]
+    lines = [titles]
+    for index, rows in rows_of.items():
+        lines += ["", _pair_heading(report.pairs[index], style), *drawn[: len(rows)]]
+        del drawn[: len(rows)]
+    return lines
+
+
+def _pair_heading(pair: Pair, style: Style) -> str:
+    heading = INDENT + paint(_pair_name(pair, style), Role.STRONG, style)
+    outcome = f"{count(pair.handshakes, 'handshake')}, {pair.lower_bound} needed"
+    return f"{heading}  {paint(outcome, Role.BAD if pair.extra_handshakes else None, style)}"
+
+
+def _exchange_row(number: int, exchange: Exchange, carrier: Connection, style: Style) -> Row:
+    took = "" if exchange.response_end_ns is None else duration(max(exchange.response_end_ns - exchange.request_ns, 0))
+    return (
+        Cell(str(number)),
+        Cell(safe(f"{exchange.method} {exchange.target or ''}".rstrip(), style)),
+        _status(exchange.status, None),
+        _connection_cell(exchange.reuse, carrier),
+        Cell(took),
+        Cell(_handshake(exchange.reuse, carrier)),
+    )
+
+
+# -- cells that both share
+
+
+def _status(status: int | None, error: str | None) -> Cell:
+    if status is not None:
+        return Cell(str(status))
+    return Cell("failed", Role.BAD) if error else Cell("none", Role.UNSURE)
+
+
+def _connection_cell(kind: Reuse, carrier: Connection | None) -> Cell:
+    word, role = reuse(kind)
+    if carrier is None:
+        return Cell(word, role)
+    if kind is Reuse.NEW and is_extra(carrier):
+        return Cell(f"#{carrier.id} {word}, extra", Role.BAD)
+    return Cell(f"#{carrier.id} {word}", role)
+
+
+def _handshake(kind: Reuse, carrier: Connection | None) -> str:
+    if kind is Reuse.REUSED:
+        return "none"
+    if carrier is None:
+        return "not in the packets"
+    if kind is Reuse.UNKNOWN and carrier.handshake is Handshake.COMPLETE:
+        return "unknown"
+    return handshake_frames(carrier)
+
+
+# -- per pair
+
+
+def _pairs(report: Report, style: Style) -> list[str]:
+    if not report.pairs:
+        return []
+    top = sorted(report.pairs, key=lambda pair: (-pair.extra_handshakes, -pair.connections))[:TOP]
+    heads = (Column(f"CLIENT {glyphs(style).arrow} SERVER", "left"), *_FIGURES)
+    rows = [(Cell(_pair_name(pair, style)), *_figures(pair)) for pair in top]
+    lines = lay_out(heads, rows, style) if fits(heads, rows, style.width) else _stacked(rows, style)
+    hidden = len(report.pairs) - len(top)
+    if hidden:
+        lines.append(f"{INDENT}and {count(hidden, 'more pair')}")
+    if len(report.pairs) > 1:
+        lines += [INDENT + line for line in wrap(_sums(report), style.width - len(INDENT))]
+    return lines
+
+
+def _stacked(rows: list[Row], style: Style) -> list[str]:
+    """For names too long for a column of their own: each on a line above its figures."""
+    titles, *figures = lay_out(_FIGURES, [row[1:] for row in rows], style)
+    lines = [titles]
+    for row, line in zip(rows, figures, strict=True):
+        lines += [INDENT + paint(row[0].text, Role.STRONG, style), line]
+    return lines
+
+
+def _figures(pair: Pair) -> Row:
+    return (
+        Cell(f"{pair.connections:,}"),
+        Cell(f"{pair.handshakes:,}"),
+        Cell(f"{pair.lower_bound:,}"),
+        Cell(f"{pair.extra_handshakes:,}", Role.BAD if pair.extra_handshakes else None),
+        Cell(f"{pair.requests:,}"),
+        Cell(f"{pair.reused_requests:,}", Role.GOOD if pair.reused_requests else None),
+        Cell(duration(pair.cost_ns) if pair.extra_handshakes else ""),
+    )
+
+
+def _sums(report: Report) -> str:
+    totals = report.totals
+    return (
+        f"All {count(len(report.pairs), 'pair')}: {count(totals.connections, 'connection')}, "
+        f"{count(totals.handshakes, 'handshake')} ({totals.extra_handshakes:,} extra), "
+        f"{count(totals.requests, 'request')} ({totals.reused_requests:,} re-used)"
+    )
+
+
+def _pair_name(pair: Pair, style: Style) -> str:
+    return safe(f"{pair.client} {glyphs(style).arrow} {endpoint(pair.server)}", style)

@@ -1,0 +1,127 @@
+"""What a terminal needs to know: colours, glyphs, the width of text, and text that cannot harm it.
+
+Everything that a capture, a URL or a file name brings passes `safe` before it is laid out: no control character,
+escape sequence or bidirectional override of a stranger reaches the terminal. Escape sequences of our own are made in
+`paint` alone, after lay-out, so that they never count as width.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from verifier.vocabulary import Word
+
+
+class Style(NamedTuple):
+    """What the output can show. `width` is in columns and bounds tables; they are never stretched to it."""
+
+    width: int
+    color: bool
+    unicode: bool
+
+
+class Role(Word):
+    """What a piece of text means to the reader. The value is its SGR code (ECMA-48, 8.3.117)."""
+
+    GOOD = "1;32"
+    BAD = "1;31"
+    UNSURE = "1;33"
+    STRONG = "1"
+    FAINT = "2"
+
+
+class Glyphs(NamedTuple):
+    arrow: str
+    ellipsis: str
+    good: str
+    bad: str
+    unsure: str
+
+
+_UNICODE = Glyphs(arrow="→", ellipsis="…", good="✓ ", bad="✗ ", unsure="? ")
+_ASCII = Glyphs(arrow="->", ellipsis="...", good="", bad="", unsure="")
+
+
+def glyphs(style: Style) -> Glyphs:
+    return _UNICODE if style.unicode else _ASCII
+
+
+def paint(text: str, role: Role | None, style: Style) -> str:
+    if role is None or not style.color or not text:
+        return text
+    return f"\x1b[{role}m{text}\x1b[0m"
+
+
+def safe(text: str, style: Style) -> str:
+    """`text` with every character that the output can't show, or that would act on it, as its Python escape.
+
+    `str.isprintable` is false for controls, format characters (the bidirectional overrides and isolates, zero-width
+    characters), surrogates, and line and paragraph separators: Unicode categories C and Z but for the space.
+    """
+    if text.isprintable() and (style.unicode or text.isascii()):
+        return text
+    return "".join(
+        char if char.isprintable() and (style.unicode or char.isascii()) else _escaped(char) for char in text
+    )
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def columns(text: str) -> int:
+    """How many columns `text` takes, for text that `safe` has passed."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    total = 0
+    for char in text:
+        if unicodedata.combining(char):
+            continue
+        total += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return total
+
+
+def elide(text: str, width: int, style: Style) -> str:
+    """`text` in at most `width` columns. The middle goes first: the ends of a path or an address tell most."""
+    if columns(text) <= width:
+        return text
+    mark = glyphs(style).ellipsis
+    room = max(width - len(mark), 0)
+    head = _prefix(text, room - room // 2)
+    tail = _prefix(text[::-1], room // 2)[::-1]
+    return f"{head}{mark}{tail}"[: max(width, 0)]
+
+
+def _prefix(text: str, width: int) -> str:
+    used = 0
+    for index, char in enumerate(text):
+        used += columns(char)
+        if used > width:
+            return text[:index]
+    return text
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` columns, broken at spaces; a longer word keeps a line of its own."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and columns(lines[-1]) + 1 + columns(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    return lines
+
+
+def shell_word(text: str, style: Style) -> str:
+    """`text` as one word of a POSIX shell; what `safe` would change in the `$'...'` form of bash and zsh."""
+    if text.isprintable() and (style.unicode or text.isascii()):
+        import shlex
+
+        return shlex.quote(text)
+    import os
+
+    octets = os.fsencode(text)
+    body = "".join(chr(octet) if 32 <= octet < 127 and octet not in b"\\'" else f"\\x{octet:02x}" for octet in octets)
+    return f"$'{body}'"

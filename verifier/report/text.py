@@ -1,0 +1,173 @@
+"""The report for people: the verdict first, then what happened, then the frames that show it, then how to go on.
+
+A reader who stops after the first line knows the answer; one whose terminal has scrolled finds it again in the last.
+Every list is bounded, so that a capture of a million requests prints no more than a screen or two, and is cheap to
+print: details are asked for only where the totals are small, or for a bounded number of connections.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verifier.report import evidence
+from verifier.report.figures import count, duration, ratio, size
+from verifier.report.happened import what_happened
+from verifier.report.headline import sentence
+from verifier.report.table import INDENT
+from verifier.report.terminal import Role, Style, columns, glyphs, paint, safe, shell_word, wrap
+from verifier.report.wording import TOP
+from verifier.vocabulary import Verdict
+
+if TYPE_CHECKING:
+    from verifier.judge.model import Expectation, Report
+    from verifier.sources.facts import Source
+
+_ROLES = {Verdict.PROVED: Role.GOOD, Verdict.REFUTED: Role.BAD, Verdict.INCONCLUSIVE: Role.UNSURE}
+_LABEL = 13
+"""Columns of the labels at the foot: the longest is `Exit status`."""
+
+
+def render(report: Report, style: Style, status: int) -> str:
+    """The whole report, ending in a newline. `status` is the exit status that the process will have."""
+    sections = (
+        _verdict(report, style),
+        what_happened(report, style),
+        evidence.causes(report, style),
+        evidence.connections(report, style),
+        _also_missing(report, style),
+        _foot(report, style, status),
+    )
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+# -- head
+
+
+def _verdict(report: Report, style: Style) -> list[str]:
+    role = _ROLES[report.verdict]
+    signs = glyphs(style)
+    mark = {Role.GOOD: signs.good, Role.BAD: signs.bad, Role.UNSURE: signs.unsure}[role]
+    word = mark + report.verdict.upper()
+    hang = " " * (columns(word) + 2)
+    first, *rest = wrap(sentence(report), style.width - len(hang))
+    lines = [f"{paint(word, role, style)}  {paint(first, Role.STRONG, style)}"]
+    lines += [hang + paint(line, Role.STRONG, style) for line in rest]
+    totals = report.totals
+    if report.verdict is Verdict.INCONCLUSIVE:
+        lines += _missing(report, hang, style)
+    elif totals.extra_handshakes and totals.cost_ns:
+        noun = count(totals.extra_handshakes, "extra handshake")
+        lines.append(f"{hang}{noun} cost {duration(totals.cost_ns)}")
+    if totals.failed_attempts:
+        lines.append(f"{hang}{count(totals.failed_attempts, 'attempt')} to connect failed")
+    return lines
+
+
+def _missing(report: Report, hang: str, style: Style) -> list[str]:
+    lines = []
+    for missing in report.inconclusive_because:
+        first, *rest = wrap(f"{safe(missing.text, style)} ({missing.code})", style.width - len(hang) - 2)
+        lines += [f"{hang}- {first}", *(f"{hang}  {line}" for line in rest)]
+    return lines
+
+
+def _also_missing(report: Report, style: Style) -> list[str]:
+    """What is missing without being the verdict: an inconclusive one has said it at the top."""
+    if report.verdict is Verdict.INCONCLUSIVE or not report.inconclusive_because:
+        return []
+    return [paint("Missing, though not for this verdict", Role.STRONG, style), *_missing(report, INDENT, style)]
+
+
+# -- foot
+
+
+def _foot(report: Report, style: Style, status: int) -> list[str]:
+    return [
+        *_labelled("Expected", [_expectation(expectation, style) for expectation in report.expectations], style),
+        *_labelled("Notes", _notes(report, style), style),
+        *_labelled("Capture", _captures(report, style), style),
+        *_labelled("Saved as", _saved(report, style), style),
+        *_labelled("Wireshark", _command(report, style), style),
+        *_labelled("Exit status", [_exit(report, status, style)], style),
+    ]
+
+
+def _labelled(label: str, texts: list[str], style: Style) -> list[str]:
+    """The label stands before the first of the lines."""
+    margin = " " * _LABEL
+    head = paint(label.ljust(_LABEL), Role.FAINT, style)
+    return [f"{margin if index else head}{text}" for index, text in enumerate(texts)]
+
+
+def _notes(report: Report, style: Style) -> list[str]:
+    lines = [
+        f"{safe(note.code, style)}: {count(note.count, 'time')}, first in frame {note.first_frame}"
+        for note in report.notes[:TOP]
+    ]
+    if len(report.notes) > TOP:
+        lines.append(f"and {count(len(report.notes) - TOP, 'more note')}: --json has them all")
+    return lines
+
+
+def _expectation(expectation: Expectation, style: Style) -> str:
+    limit, measured = expectation.limit, expectation.measured
+    if expectation.name == "min-reuse":
+        wanted = f"at least {ratio(limit)} of requests re-use a connection"
+        found = "unknown" if measured is None else ratio(measured)
+    else:
+        noun = "extra handshake" if expectation.name == "max-extra" else "handshake"
+        wanted = f"at most {count(int(limit), noun)}" if limit else f"no {noun}s"
+        found = "unknown" if measured is None else f"{measured:,.0f}"
+    if expectation.met is None:
+        return f"{wanted}: {found} seen, {paint('unproven', Role.UNSURE, style)}"
+    outcome = paint("met", Role.GOOD, style) if expectation.met else paint("broken", Role.BAD, style)
+    return f"{wanted}: {found} seen, {outcome}"
+
+
+def _captures(report: Report, style: Style) -> list[str]:
+    lines = []
+    for source in report.sources[:TOP]:
+        lines.append(_source(source, report, style))
+        if source.truncated:
+            problem = f"cut short: {safe(source.problem, style)}" if source.problem else "cut short"
+            lines.append(paint(problem, Role.UNSURE, style))
+    if len(report.sources) > TOP:
+        lines.append(f"and {count(len(report.sources) - TOP, 'more capture')}")
+    return lines
+
+
+def _saved(report: Report, style: Style) -> list[str]:
+    """Where the packets of a live run are, and what went wrong in saving them."""
+    if report.live is None:
+        return []
+    if report.live.save_problem:
+        return [paint(f"not saved: {safe(report.live.save_problem, style)}", Role.UNSURE, style)]
+    return [] if report.live.saved_as is None else [safe(report.live.saved_as, style)]
+
+
+def _source(source: Source, report: Report, style: Style) -> str:
+    parts = [count(source.packets, "packet"), size(source.bytes)]
+    if source.first_ns is not None and source.last_ns is not None:
+        parts[-1] += f" over {duration(max(source.last_ns - source.first_ns, 0))}"
+    if source.dropped is not None:
+        parts.append(paint(f"{source.dropped:,} dropped", Role.BAD, style) if source.dropped else "none dropped")
+    if report.live is not None and report.live.control_only:
+        parts.append("SYN, FIN and RST alone")
+    return f"{safe(source.name, style)}: {', '.join(parts)}"
+
+
+def _command(report: Report, style: Style) -> list[str]:
+    """How to look at the packets: for the one file that there is."""
+    if report.live is not None:
+        path = report.live.saved_as
+    else:
+        path = report.sources[0].name if len(report.sources) == 1 else None
+    return [] if path is None or path == "-" else [f"verify open {shell_word(path, style)}"]
+
+
+def _exit(report: Report, status: int, style: Style) -> str:
+    if status == 130:
+        return "130, interrupted"
+    word = paint(report.verdict, _ROLES[report.verdict], style)
+    forgiven = status == 0 and report.verdict is not Verdict.PROVED
+    return f"{status}, {word}{', as --exit-zero asks' if forgiven else ''}"

@@ -1,0 +1,49 @@
+"""The words and limits that the tables and the evidence share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verifier.report.figures import duration
+from verifier.report.terminal import Role
+from verifier.vocabulary import Handshake, Reuse
+
+if TYPE_CHECKING:
+    from verifier.judge.model import Connection, Endpoint
+
+FEW = 20
+"""Requests that are shown one by one: with the verdict they fit a screen of some 40 lines."""
+TOP = 10
+"""Rows shown of what is too many to show."""
+
+_REUSE = {
+    Reuse.NEW: ("new", None),
+    Reuse.REUSED: ("re-used", Role.GOOD),
+    Reuse.PRE_EXISTING: ("pre-existing", Role.UNSURE),
+    Reuse.UNKNOWN: ("unknown", Role.UNSURE),
+}
+
+
+def reuse(kind: Reuse) -> tuple[str, Role | None]:
+    return _REUSE[kind]
+
+
+def endpoint(end: Endpoint) -> str:
+    """`127.0.0.1:80`, `[::1]:80` (RFC 3986, 3.2.2)."""
+    return f"[{end.ip}]:{end.port}" if ":" in end.ip else f"{end.ip}:{end.port}"
+
+
+def is_extra(connection: Connection) -> bool:
+    """Opened although its pair had one before, and not because that one was busy (`concurrency` is no extra)."""
+    return connection.cause is not None and connection.cause != "concurrency"
+
+
+def handshake_frames(connection: Connection) -> str:
+    """`3, 4, 5 in 0.21 ms`, `3, 4 half`, `3 refused`."""
+    frames = connection.frames
+    seen = ", ".join(f"{frame}" for frame in (frames.syn, frames.synack, frames.ack) if frame is not None)
+    if connection.handshake is Handshake.NOT_SEEN:
+        return "not seen"
+    if connection.handshake is not Handshake.COMPLETE:
+        return f"{seen} {connection.handshake}"
+    return seen if connection.handshake_ns is None else f"{seen} in {duration(connection.handshake_ns)}"

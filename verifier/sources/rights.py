@@ -1,0 +1,65 @@
+"""May this user capture here? And where not, the exact command that may.
+
+A packet socket needs CAP_NET_RAW in the user namespace that owns the network (packet(7)). The question is put to the
+kernel by opening one, since capabilities alone do not tell: a container's seccomp filter may forbid what they allow.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import socket
+import sys
+from collections.abc import Sequence
+
+from verifier.errors import RightsError
+
+
+def may_capture() -> bool:
+    """Whether a packet socket can be opened now."""
+    return refusal() is None
+
+
+def refusal() -> OSError | None:
+    """What the kernel says against opening a packet socket; None where it lets us."""
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0).close()
+    except OSError as error:
+        return error
+    return None
+
+
+def require() -> None:
+    """RightsError, with the command that mends it, where this user may not capture."""
+    problem = refusal()
+    if problem is not None:
+        raise denied("this user may not capture packets") from problem
+
+
+def denied(problem: str) -> RightsError:
+    """The error for `problem` that names how to start this very command with rights."""
+    return RightsError(
+        problem, f"run `{elevated(sys.argv)}` (or give every program of this Python the right: `{lasting()}`)"
+    )
+
+
+def elevated(argv: Sequence[str]) -> str:
+    """The command line that runs `argv` again as root, with paths that hold there too: root's PATH lacks a virtual
+    environment."""
+    program = argv[0] if argv else ""
+    if os.path.basename(program) == "__main__.py":
+        package = os.path.basename(os.path.dirname(os.path.abspath(program)))
+        start = [sys.executable, "-m", package]
+    else:
+        found = program if os.sep in program else shutil.which(program)
+        start = [os.path.abspath(found)] if found else [sys.executable, "-m", "verifier"]
+    command = shlex.join([*start, *argv[1:]])
+    # A system without sudo has su.
+    return f"sudo {command}" if shutil.which("sudo") else f"su -c {shlex.quote(command)}"
+
+
+def lasting() -> str:
+    """The command that gives the right to capture to the Python that runs this, for good."""
+    command = shlex.join(["setcap", "cap_net_raw+ep", os.path.realpath(sys.executable)])
+    return f"sudo {command}" if shutil.which("sudo") else f"su -c {shlex.quote(command)}"

@@ -1,0 +1,230 @@
+"""The saved capture: pcapng (draft-ietf-opsawg-pcapng), written as packets come.
+
+Blocks are built by pure functions. `CaptureWriter` collects whole blocks in one buffer that it keeps, and gives them
+to the kernel in large writes: a file left by a crash of this process ends with a whole block. A file that can't be
+written any more is remembered as `problem`; the capture goes on without it.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import NamedTuple
+
+from verifier.errors import VerifierError
+
+BUFFER_BYTES = 1 << 19
+"""Blocks are collected up to this many bytes; the largest packet fits in with room to spare."""
+
+SECTION_HEADER = 0x0A0D0D0A
+INTERFACE_DESCRIPTION = 1
+INTERFACE_STATISTICS = 5
+ENHANCED_PACKET = 6
+
+_MAGIC = 0x1A2B3C4D
+_COMMENT = 1
+_SHB_HARDWARE = 2
+_SHB_OS = 3
+_SHB_USERAPPL = 4
+_IF_NAME = 2
+_IF_TSRESOL = 9
+_IF_FILTER = 11
+_IF_OS = 12
+_ISB_STARTTIME = 2
+_ISB_ENDTIME = 3
+_ISB_IFRECV = 4
+_ISB_IFDROP = 5
+_NANOSECONDS = 9
+
+_OPTION = struct.Struct("<HH")
+_FRAMING = struct.Struct("<II")
+_LENGTH = struct.Struct("<I")
+_PACKET = struct.Struct("<7I")
+_PADS = (b"", b"\0\0\0", b"\0\0", b"\0")
+"""By length modulo 4, what fills it up to 32 bits."""
+_PACKET_ENDS = tuple(struct.Struct(f"<{len(pad)}xI") for pad in _PADS)
+
+Options = tuple[tuple[int, bytes], ...]
+
+
+class Origin(NamedTuple):
+    """Where packets come from: the head of the file."""
+
+    program: str
+    system: str
+    hardware: str
+    interface: str
+    link_type: int
+    snaplen: int
+    filter: str
+    """What the kernel let through, in libpcap's language; empty for everything."""
+
+
+class Statistics(NamedTuple):
+    """The end of the file. Times are nanoseconds since the epoch."""
+
+    started_ns: int
+    ended_ns: int
+    received: int
+    """Packets that came through the filter, dropped ones included."""
+    dropped: int | None
+    """None where unknown."""
+    comment: str
+
+
+def section_header(origin: Origin) -> bytes:
+    named = ((_SHB_HARDWARE, origin.hardware), (_SHB_OS, origin.system), (_SHB_USERAPPL, origin.program))
+    # The section's length is not known while it is written: -1.
+    body = struct.pack("<IHHq", _MAGIC, 1, 0, -1) + _options(tuple((code, _text(text)) for code, text in named if text))
+    return _block(SECTION_HEADER, body)
+
+
+def interface_description(origin: Origin) -> bytes:
+    options: Options = ((_IF_NAME, _text(origin.interface)), (_IF_TSRESOL, bytes([_NANOSECONDS])))
+    if origin.filter:
+        # A zero byte says that a libpcap filter string follows.
+        options += ((_IF_FILTER, b"\0" + _text(origin.filter)),)
+    if origin.system:
+        options += ((_IF_OS, _text(origin.system)),)
+    return _block(INTERFACE_DESCRIPTION, struct.pack("<HHI", origin.link_type, 0, origin.snaplen) + _options(options))
+
+
+def packet_length(captured: int) -> int:
+    """Bytes that `put_packet` writes for a packet of `captured` bytes."""
+    return (captured + 3 & ~3) + 32
+
+
+def put_packet(into: bytearray, at: int, packet: tuple[bytes, int, int]) -> int:
+    """Writes an Enhanced Packet Block of (data, nanoseconds since the epoch, wire length) to `into`, which has room
+    for it; where it ends."""
+    data, ts_ns, wire_length = packet
+    captured = len(data)
+    total = packet_length(captured)
+    _PACKET.pack_into(into, at, ENHANCED_PACKET, total, 0, ts_ns >> 32, ts_ns & 0xFFFFFFFF, captured, wire_length)
+    start = at + _PACKET.size
+    end = start + captured
+    into[start:end] = data
+    _PACKET_ENDS[captured & 3].pack_into(into, end, total)
+    return at + total
+
+
+def interface_statistics(statistics: Statistics) -> bytes:
+    options: Options = ()
+    if statistics.comment:
+        options += ((_COMMENT, _text(statistics.comment)),)
+    options += ((_ISB_STARTTIME, _time(statistics.started_ns)), (_ISB_ENDTIME, _time(statistics.ended_ns)))
+    options += ((_ISB_IFRECV, struct.pack("<Q", statistics.received)),)
+    if statistics.dropped is not None:
+        options += ((_ISB_IFDROP, struct.pack("<Q", statistics.dropped)),)
+    return _block(INTERFACE_STATISTICS, struct.pack("<I", 0) + _time(statistics.ended_ns) + _options(options))
+
+
+class CaptureWriter:
+    """One capture file being written."""
+
+    def __init__(self, path: str, origin: Origin) -> None:
+        """Opens the file, empties it, and writes its head. VerifierError where it can't be opened."""
+        self.path = path
+        self.packets = 0
+        """Packets in the file; those still collected are not."""
+        self.problem = ""
+        """Why writing stopped, for the reader; empty while all is well."""
+        self._buffer = bytearray(BUFFER_BYTES)
+        self._filled = 0
+        self._collected = 0
+        """Packets among what is `_filled`."""
+        self._written = 0
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise VerifierError(
+                f"can't write {path}: {error.strerror}", "--write FILE saves the capture elsewhere"
+            ) from error
+        self._put(section_header(origin) + interface_description(origin))
+        self.flush()
+
+    def packet(self, data: bytes, ts_ns: int, wire_length: int) -> None:
+        """Adds a packet. Once there is a `problem`, it does nothing."""
+        if self.problem:
+            return
+        length = packet_length(len(data))
+        if self._filled + length > len(self._buffer):
+            self._make_room(length)
+        self._filled = put_packet(self._buffer, self._filled, (data, ts_ns, wire_length))
+        self._collected += 1
+
+    def flush(self) -> None:
+        """Gives all collected blocks to the kernel."""
+        left = memoryview(self._buffer)[: self._filled]
+        if self.problem or not left:
+            return
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError as error:
+            self._give_up(error)
+        else:
+            self._written += self._filled
+            self.packets += self._collected
+        self._filled = self._collected = 0
+
+    def close(self, statistics: Statistics) -> None:
+        """Ends the file. A second call does nothing."""
+        if self._file < 0:
+            return
+        self.flush()
+        self._put(interface_statistics(statistics))
+        self.flush()
+        file, self._file = self._file, -1
+        try:
+            os.close(file)
+        except OSError as error:
+            # A network file system may report here what it could not write before (close(2)).
+            self.problem = self.problem or _explain(self.path, error)
+
+    def _make_room(self, length: int) -> None:
+        self.flush()
+        if length > len(self._buffer):
+            self._buffer = bytearray(length)
+
+    def _put(self, blocks: bytes) -> None:
+        if self._filled + len(blocks) > len(self._buffer):
+            self._make_room(len(blocks))
+        self._buffer[self._filled : self._filled + len(blocks)] = blocks
+        self._filled += len(blocks)
+
+    def _give_up(self, error: OSError) -> None:
+        self.problem = _explain(self.path, error)
+        try:
+            os.ftruncate(self._file, self._written)
+        except OSError:
+            # A device or a pipe can't be cut back; readers then report the packet that is cut short, and `problem`
+            # says why.
+            return
+        if self._written:
+            self.problem += f" (it ends after {self.packets} packets)"
+
+
+def _explain(path: str, error: OSError) -> str:
+    return f"can't write {path}: {error.strerror}"
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    total = len(body) + 12
+    return _FRAMING.pack(kind, total) + body + _LENGTH.pack(total)
+
+
+def _options(options: Options) -> bytes:
+    """Options with the end mark; nothing where there are none."""
+    if not options:
+        return b""
+    coded = b"".join(_OPTION.pack(code, len(value)) + value + _PADS[len(value) & 3] for code, value in options)
+    return coded + _OPTION.pack(0, 0)
+
+
+def _text(text: str) -> bytes:
+    return text.encode("utf-8", "replace")[:65535]
+
+
+def _time(ts_ns: int) -> bytes:
+    return struct.pack("<II", ts_ns >> 32, ts_ns & 0xFFFFFFFF)

@@ -1,0 +1,115 @@
+"""`verify open`: a capture in Wireshark, filtered to the packets that tell of handshakes, closes and requests.
+
+What to start is decided by a pure function of the surroundings; starting it is the other half. The window lives on when
+`verify` ends, and nobody waits for it, except for the moment in which a display that can't be opened shows.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import NamedTuple
+
+from verifier.errors import VerifierError
+from verifier.report.terminal import Style, safe, shell_word
+
+FILTER = (
+    "tcp.flags.syn==1 || (tcp.seq==1 && tcp.ack==1 && tcp.len==0) || tcp.flags.fin==1 || tcp.flags.reset==1"
+    " || http.request || http.response || tls.handshake.type==1"
+)
+"""Display filter. Sequence and acknowledgement 1, as Wireshark counts them, are the ACK that completes a handshake;
+type 1 is the ClientHello, the first bytes of a TLS connection (RFC 8446, 4)."""
+
+_FIRST_LIGHT_S = 1.0
+"""How long a window that can't open may take to say so: measured 0.05 to 0.3 s, Wireshark 4.0 with a dead DISPLAY."""
+_APPLICATION = "/Applications/Wireshark.app"
+_DISPLAYS = ("WAYLAND_DISPLAY", "DISPLAY")
+
+
+class Surroundings(NamedTuple):
+    """What decides whether a window can be opened."""
+
+    display: bool
+    program: str | None
+    """Path of Wireshark, on macOS of its application; None where it is not installed."""
+
+
+class Opening(NamedTuple):
+    command: tuple[str, ...]
+    """What opens the capture, as a list of words."""
+    obstacle: str
+    """Why it can't be started from here, for the reader; empty where it can."""
+
+
+def opening(path: str, around: Surroundings) -> Opening:
+    """How `path`, an absolute one, is opened. Without a program or a display the command is for another machine."""
+    words = ("-r", path, "-Y", FILTER)
+    if around.program is None:
+        return Opening(("wireshark", *words), "Wireshark is not installed here")
+    if around.program.endswith(".app"):
+        return Opening(("open", "-n", "-a", around.program, "--args", *words), "")
+    return Opening(("wireshark", *words), "" if around.display else "there is no display here")
+
+
+def outcome(opening: Opening, obstacle: str, style: Style) -> str:
+    """What to tell the user: that there is a window, or what to do by hand where an obstacle stood in the way."""
+    if not obstacle:
+        return "Opened in Wireshark, filtered to handshakes, closes and requests.\n"
+    command = " ".join(shell_word(word, style) for word in opening.command)
+    return (
+        f"No window: {safe(obstacle, style)}. Where there is a display and Wireshark:\n\n"
+        f"  {command}\n\n"
+        f"Or open the file in Wireshark and set the display filter:\n\n"
+        f"  {FILTER}\n"
+    )
+
+
+def look_around() -> Surroundings:
+    program = shutil.which("wireshark")
+    if sys.platform == "darwin":
+        return Surroundings(display=True, program=_APPLICATION if os.path.isdir(_APPLICATION) else program)
+    return Surroundings(any(os.environ.get(name) for name in _DISPLAYS), program)
+
+
+def checked(path: str) -> str:
+    """The absolute path of a capture that can be read.
+
+    Wireshark would say the same in a window of its own, after it has come up.
+    """
+    if path == "-":
+        raise VerifierError("standard input can't be opened in Wireshark", "save it to a file first")
+    absolute = os.path.abspath(path)
+    if os.path.isdir(absolute):
+        raise VerifierError(f"{path} is a folder", "name one capture in it")
+    try:
+        with open(absolute, "rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise VerifierError(f"can't read {path}: {error.strerror}") from error
+    if empty:
+        raise VerifierError(f"{path} is empty")
+    return absolute
+
+
+def start(command: tuple[str, ...]) -> str:
+    """Start it in a session of its own. Returns why there is no window; empty where nothing speaks against one."""
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
+            )
+        except OSError as error:
+            return f"{command[0]} could not be started: {error.strerror}"
+        try:
+            status = process.wait(_FIRST_LIGHT_S)
+        except subprocess.TimeoutExpired:
+            process.returncode = 0  # nobody will wait for it: spares Popen the warning that it still runs
+            return ""
+        if status == 0:
+            return ""
+        said.seek(0)
+        first = said.readline().decode("utf-8", "replace")
+    return first.rpartition(" -- ")[2].strip() or f"{command[0]} ended with status {status}"
