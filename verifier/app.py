@@ -27,8 +27,8 @@ CLOSING_DEADLINE_S = 0.5
 """How long a run waits for its connections to be closed by both sides. Measured with httpbin on loopback: 1 to 22 ms."""
 
 
-def new_engine() -> Engine:
-    return Engine(int.from_bytes(os.urandom(8), "big"))
+def new_engine(control_only: bool = False) -> Engine:
+    return Engine(int.from_bytes(os.urandom(8), "big"), control_only)
 
 
 def analyze(paths: Sequence[str], selection: Selection, expectations: Expectations) -> Report:
@@ -72,9 +72,10 @@ def _observed(plan: Plan, wish: CaptureWish, expectations: Expectations, progres
     """Runs the client inside of a capture on the interface that is wished for."""
     from verifier.clients import session
     from verifier.judge.decide import of_run
+    from verifier.sources.filter import Keep
     from verifier.sources.live import CaptureOptions, LiveCapture
 
-    engine = new_engine()
+    engine = new_engine(wish.packets is Keep.CONTROL)
     options = CaptureOptions(
         interface=wish.interface or "",
         path=wish.path or unused_path(),

@@ -12,12 +12,13 @@ into checked, immutable values. What is wrong is a VerifierError of one line.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from verifier.commands import COMMANDS, Command, Option, manual, overview
 from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
+from verifier.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

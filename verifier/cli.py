@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import sys
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from verifier import arguments
 from verifier.errors import VerifierError
 from verifier.report.terminal import Style
 from verifier.vocabulary import Reason, Verdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType

@@ -6,9 +6,8 @@ it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from verifier.report.terminal import wrap
+from verifier.values import NamedTuple
 
 
 class Option(NamedTuple):

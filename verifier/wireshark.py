@@ -11,10 +11,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import NamedTuple
 
 from verifier.errors import VerifierError
 from verifier.report.terminal import Style, safe, shell_word
+from verifier.values import NamedTuple
 
 FILTER = (
     "tcp.flags.syn==1 || (tcp.seq==1 && tcp.ack==1 && tcp.len==0) || tcp.flags.fin==1 || tcp.flags.reset==1"

@@ -5,7 +5,7 @@ Times are integer nanoseconds since the epoch, by the clock that stamps captured
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from verifier.values import NamedTuple
 
 Endpoint = tuple[str, int]
 """An IP address as text, without a zone, and a port."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from verifier.judge import verdict
 from verifier.judge.details import Details, Frames, address
-from verifier.judge.model import Endpoint, Missing, Note, Pair, Report, RunRequest, Totals
+from verifier.judge.model import (
+    Endpoint,
+    Missing,
+    Note,
+    Pair,
+    Report,
+    RunRequest,
+    Totals,
+)
 from verifier.judge.tally import REUSES, Tally, reuse
+from verifier.values import NamedTuple
 from verifier.vocabulary import Reason, Reuse
 from verifier.wire import tables
 
@@ -36,8 +43,8 @@ LACKS = (
     ),
     (
         Reason.BYTES_MISSING,
-        "bytes of a connection are not in the capture, where requests or responses may have been",
-        "bytes of {} connections are not in the capture, where requests or responses may have been",
+        "bytes of a connection are not in the capture, or can't be told apart into messages",
+        "bytes of {} connections are not in the capture, or can't be told apart into messages",
     ),
 )
 
@@ -140,14 +147,14 @@ def missing_from_run(run: Run, live: LiveFacts) -> list[Missing]:
 def run_requests(attribution: Attribution, bench: _Bench) -> list[RunRequest]:
     """The client's requests, each with the connection that the packets show for it."""
     depths: dict[int, int] = {}
-    state, flags = attribution.columns["state"], attribution.columns["flags"]
+    state = attribution.columns["state"]
     result: list[RunRequest] = []
     for request in run_order(attribution.run):
         row = attribution.row_of(request)
         kind = Reuse.UNKNOWN
         if row is not None and request.sent_ns is not None:
             depths[row] = depths.get(row, 0) + 1
-            kind = Reuse(REUSES[reuse(state[row], flags[row], depths[row])])
+            kind = Reuse(REUSES[reuse(state[row], 0, depths[row])])
         result.append(
             RunRequest(
                 number=request.number,

@@ -7,11 +7,19 @@ analysing a small capture.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from verifier.sources.facts import LiveFacts, Source
-from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reason, Reuse, Verdict
+from verifier.values import NamedTuple
+from verifier.vocabulary import (
+    ClosedWith,
+    Closer,
+    Handshake,
+    Protocol,
+    Reason,
+    Reuse,
+    Verdict,
+)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Protocol as Interface

@@ -1,6 +1,6 @@
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
-cpdef int reuse(int connection_state, unsigned int connection_flags, unsigned int depth) except -1
+cpdef int reuse(int connection_state, unsigned int exchange_flags, unsigned int depth) except -1
 
 cdef class Tally:
     cdef ConnectionTable table

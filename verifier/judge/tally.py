@@ -34,7 +34,7 @@ ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
 LOST = cython.declare(cython.uint, tables.REQUESTS_MISSED | tables.RESPONSES_MISSED)
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
 PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
-REQUESTS_MISSED = cython.declare(cython.uint, tables.REQUESTS_MISSED)
+DEPTH_UNSURE = cython.declare(cython.uint, tables.DEPTH_UNSURE)
 CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
 
 # How an exchange used its connection, as numbers; the words in the same order.
@@ -46,12 +46,12 @@ UNKNOWN = cython.declare(cython.int, 3)
 
 NOTHING = array.array("q")
 
-def reuse(connection_state: cython.int, connection_flags: cython.uint, depth: cython.uint) -> cython.int:
-    """What an exchange of this depth did with a connection of this state and these flags."""
+def reuse(connection_state: cython.int, exchange_flags: cython.uint, depth: cython.uint) -> cython.int:
+    """What an exchange of this depth and these flags did with a connection of this state."""
     if depth > 1:
         return REUSED
-    if connection_flags & REQUESTS_MISSED:
-        return UNKNOWN  # there may have been one before it
+    if exchange_flags & DEPTH_UNSURE:
+        return UNKNOWN
     return PRE_EXISTING if connection_state == NOT_SEEN else NEW
 
 
@@ -181,7 +181,7 @@ class Tally:
             self.requests[pair] += 1
             if exchanges.status[row]:
                 self.responses[pair] += 1
-            kind = reuse(table.state[connection], table.flags[connection], exchanges.depth[row])
+            kind = reuse(table.state[connection], exchanges.flags[row], exchanges.depth[row])
             if kind == REUSED:
                 self.reused[pair] += 1
             elif kind == UNKNOWN:
@@ -252,7 +252,8 @@ class Tally:
                 elif place == 1:
                     if not cut and (runner_knows or not flags & ENCRYPTED):
                         continue
-                elif (cut or not flags & LOST) and not flags & LATE_DATA:
+                elif not table.missing[row] and (cut or not flags & LOST) and not flags & LATE_DATA:
+                    # Bytes that were acknowledged and never seen tell that the capture lost packets, whatever they were.
                     continue
                 counts[place] += 1
                 if firsts[place] < 0:

@@ -8,9 +8,8 @@ only where nothing is missing at all.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from verifier.judge.model import Expectation, Missing
+from verifier.values import NamedTuple
 from verifier.vocabulary import Reason, Verdict
 
 TYPE_CHECKING = False

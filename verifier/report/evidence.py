@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from verifier.report.figures import count, duration
 from verifier.report.table import INDENT, Cell, Column, Row, lay_out
 from verifier.report.terminal import Role, Style, elide, glyphs, paint, safe, wrap
-from verifier.report.wording import FEW, TOP, endpoint, handshake_frames, is_extra, reuse
+from verifier.report.wording import (
+    FEW,
+    TOP,
+    endpoint,
+    handshake_frames,
+    is_extra,
+    reuse,
+)
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verifier.judge.model import Connection, Exchange, Finding, Report
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verifier.report.figures import count, duration
 from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
 from verifier.report.terminal import Role, Style, glyphs, paint, safe, wrap
-from verifier.report.wording import FEW, TOP, endpoint, handshake_frames, is_extra, reuse
+from verifier.report.wording import (
+    FEW,
+    TOP,
+    endpoint,
+    handshake_frames,
+    is_extra,
+    reuse,
+)
 from verifier.vocabulary import Handshake, Reuse
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verifier.judge.model import Connection, Exchange, Pair, Report, RunRequest
 

@@ -6,11 +6,10 @@ could be read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verifier.report.figures import count, ratio
 from verifier.vocabulary import Verdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verifier.judge.model import Expectation, Report, Totals
 

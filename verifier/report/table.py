@@ -4,10 +4,10 @@ Where the terminal is narrower, one elastic column gives way first, then spare c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from verifier.report.terminal import Role, Style, columns, elide, paint
+from verifier.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

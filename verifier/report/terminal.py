@@ -7,8 +7,7 @@ escape sequence or bidirectional override of a stranger reaches the terminal. Es
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from verifier.values import NamedTuple
 from verifier.vocabulary import Word
 
 
@@ -38,6 +37,8 @@ class Glyphs(NamedTuple):
     unsure: str
 
 
+_PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./"
+"""What a shell leaves alone; only other words are worth the 4 ms of importing shlex."""
 _UNICODE = Glyphs(arrow="→", ellipsis="…", good="✓ ", bad="✗ ", unsure="? ")
 _ASCII = Glyphs(arrow="->", ellipsis="...", good="", bad="", unsure="")
 
@@ -117,6 +118,8 @@ def wrap(text: str, width: int) -> list[str]:
 def shell_word(text: str, style: Style) -> str:
     """`text` as one word of a POSIX shell; what `safe` would change in the `$'...'` form of bash and zsh."""
     if text.isprintable() and (style.unicode or text.isascii()):
+        if text and not text.strip(_PLAIN):
+            return text
         import shlex
 
         return shlex.quote(text)

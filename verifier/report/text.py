@@ -7,17 +7,25 @@ print: details are asked for only where the totals are small, or for a bounded n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verifier.report import evidence
 from verifier.report.figures import count, duration, ratio, size
 from verifier.report.happened import what_happened
 from verifier.report.headline import sentence
 from verifier.report.table import INDENT
-from verifier.report.terminal import Role, Style, columns, glyphs, paint, safe, shell_word, wrap
+from verifier.report.terminal import (
+    Role,
+    Style,
+    columns,
+    glyphs,
+    paint,
+    safe,
+    shell_word,
+    wrap,
+)
 from verifier.report.wording import TOP
 from verifier.vocabulary import Verdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verifier.judge.model import Expectation, Report
     from verifier.sources.facts import Source

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verifier.report.figures import duration
 from verifier.report.terminal import Role
 from verifier.vocabulary import Handshake, Reuse
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verifier.judge.model import Connection, Endpoint
 

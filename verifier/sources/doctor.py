@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from verifier.errors import VerifierError
 from verifier.sources import namespace, rights
+from verifier.values import NamedTuple
 
 _TOOL_S = 10.0
 """How long another program may take to say its version. Here tshark takes 0.3 s."""

@@ -19,10 +19,10 @@ import socket
 import struct
 import threading
 from time import monotonic
-from typing import NamedTuple
 
 from verifier.sources.filter import FENCE_MARK_OFFSET, FENCE_PROTOCOL, LINKTYPE_ETHERNET
 from verifier.sources.interface import Interface
+from verifier.values import NamedTuple
 
 # Eight bytes that name us to whoever finds one of these frames. The first is not 0x4? or 0x6?, which raw IP links
 # would take for IP.

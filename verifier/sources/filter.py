@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from verifier.values import NamedTuple
 from verifier.vocabulary import Word
 
 LINKTYPE_ETHERNET = 1

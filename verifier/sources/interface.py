@@ -12,9 +12,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from verifier.errors import VerifierError
+from verifier.values import NamedTuple
 
 # include/uapi/linux/netlink.h and rtnetlink.h
 NLMSG_ERROR = 2

@@ -28,7 +28,14 @@ from verifier.sources import rights
 from verifier.sources.backlog import Backlog
 from verifier.sources.facts import LiveFacts, Source
 from verifier.sources.fence import Fences, Link
-from verifier.sources.filter import FENCE_PROTOCOL, SNAPLEN, Keep, Wanted, describe, program
+from verifier.sources.filter import (
+    FENCE_PROTOCOL,
+    SNAPLEN,
+    Keep,
+    Wanted,
+    describe,
+    program,
+)
 from verifier.sources.ring import Frame, PacketRing, frames_of, link_type_of
 from verifier.sources.writer import CaptureWriter, Origin, Statistics
 

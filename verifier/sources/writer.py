@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import NamedTuple
 
 from verifier.errors import VerifierError
+from verifier.values import NamedTuple
 
 BUFFER_BYTES = 1 << 19
 """Blocks are collected up to this many bytes; the largest packet fits in with room to spare."""

@@ -232,6 +232,9 @@ class Connection:
         half.acked = packet.ack
         half.acks = True
         self.synack_frame = packet.frame
+        if self.ledger.control_only:
+            # The acknowledgement will not be seen; the client sends it at once.
+            self.established = packet.ts
         return 0
 
     def _acknowledged(self, packet: Packet, peer: Half) -> cython.int:
@@ -241,8 +244,9 @@ class Connection:
         ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
         if 0 <= ahead < FARTHEST:
             self.state = COMPLETE
-            self.established = packet.ts
             self.ack_frame = packet.frame
+            if not self.ledger.control_only:
+                self.established = packet.ts
         return 0
 
     def _reset(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
@@ -293,7 +297,7 @@ class Connection:
             self._note_history(HISTORY_DATA, side)
         if fin and not half.fin_known:
             self._finished(packet, side, half, peer)
-        if not half.isn_known and half.bytes == 0 and half.missing == 0:
+        if self.ledger.control_only or (not half.isn_known and half.bytes == 0 and half.missing == 0):
             # The capture begins inside: with these bytes, wherever an acknowledgement or a keep-alive probe stood before.
             half.next = seq
             half.known = True
@@ -306,6 +310,8 @@ class Connection:
         if ahead > FARTHEST:
             self.ledger.notes.add(note.OUT_OF_ORDER, packet.frame)
             return 0
+        if self.ledger.control_only:
+            return self._deliver(packet, side, half, ahead, fin)
         if ahead > 0 or half.pieces is not None or self._early(packet.flags & ACK != 0, packet.ack, peer):
             if ahead > 0:
                 self.ledger.notes.add(note.OUT_OF_ORDER, packet.frame)
@@ -318,8 +324,10 @@ class Connection:
         """Whether a segment acknowledges bytes of the other side that have not been taken yet."""
         if not acks or not peer.known or peer.ended:
             return False
-        # One ahead is the acknowledgement of a FIN that is not in the capture, or that waits for its turn.
-        return 1 < diff(ack, peer.next) < FARTHEST
+        ahead: cython.longlong = diff(ack, peer.next)
+        if ahead == 1 and peer.fin_known and peer.fin_seq == peer.next:
+            return False
+        return 0 < ahead < FARTHEST
 
     def _deliver(
         self, packet: Packet, side: cython.int, half: Half, ahead: cython.longlong, fin: cython.bint
@@ -441,7 +449,10 @@ class Connection:
         waiting: Piece = peer.first()
         if waiting is not None and diff(waiting.seq, peer.next) > 0:
             size = min(size, diff(waiting.seq, peer.next))
-        self._lose(packet, 1 - side, peer, size)
+        if size == 1 and waiting is None:
+            peer.ended = True  # more likely than one byte: a FIN that is not in the capture
+        else:
+            self._lose(packet, 1 - side, peer, size)
         return True
 
     def _earliest(self) -> cython.int:
@@ -478,7 +489,7 @@ class Connection:
 
     def _missing_tail(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
         """Bytes that the other side acknowledged, and that never came. A single one was a FIN."""
-        if half.known and peer.acks and not half.ended:
+        if half.known and peer.acks and not half.ended and not self.ledger.control_only:
             size: cython.longlong = diff(peer.acked, half.next)
             if 1 < size < FARTHEST:
                 self._lose(packet, side, half, size)
@@ -508,7 +519,7 @@ class Connection:
         table.opened[row] = self.opened
         table.last[row] = self.last
         table.closed[row] = self.closed
-        table.handshake_ns[row] = self.established - self.opened if self.state == COMPLETE else -1
+        table.handshake_ns[row] = self.established - self.opened if self.established >= 0 else -1
         table.tls_ns[row] = -1
         if speech is not None and speech.ready_ns >= 0 and self.established >= 0:
             table.tls_ns[row] = max(0, speech.ready_ns - self.established)

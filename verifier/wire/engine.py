@@ -56,11 +56,11 @@ LATEST_NS = cython.declare(cython.longlong, 1 << 62)
 
 
 class Engine:
-    """`seed` keys the hash of connections; it changes no result."""
+    """`seed` keys the hash of connections; it changes no result. `control_only`: the packets will be SYN, FIN and RST alone."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, control_only: bool = False) -> None:
         self.notes = Notes()
-        self.ledger = Ledger(self.notes)
+        self.ledger = Ledger(self.notes, control_only)
         self.flows = Flows(self.ledger.connections, seed)
         self.one = Packet(self.notes)
         self.live: list[Connection | None] = []

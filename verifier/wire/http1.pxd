@@ -26,6 +26,7 @@ cdef class Http1(Speech):
     cdef int end(self, Packet packet, int side) except -1
     cdef int close(self) except -1
     cdef int _keep_last_byte(self, Lane lane) except -1
+    cdef int _ends(self, Lane lane) except -1
     cdef Py_ssize_t _head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _held_head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _not_http(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1

@@ -73,6 +73,7 @@ HEAD_REQUEST = cython.declare(cython.uint, tables.HEAD_REQUEST)
 CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
 UPGRADED = cython.declare(cython.uint, tables.UPGRADED)
 PROXY_CONNECTION = cython.declare(cython.uint, tables.PROXY_CONNECTION)
+DEPTH_UNSURE = cython.declare(cython.uint, tables.DEPTH_UNSURE)
 CONNECTION_AUTH = cython.declare(cython.uint, tables.CONNECTION_AUTH)
 REQUESTS_MISSED = cython.declare(cython.uint, tables.REQUESTS_MISSED)
 RESPONSES_MISSED = cython.declare(cython.uint, tables.RESPONSES_MISSED)
@@ -229,8 +230,14 @@ class Http1(Speech):
         exchanges: ExchangeTable = self.ledger.exchanges
         if lane.row >= 0 and (self.lane0 if self.asker == 0 else self.lane1) is not lane:
             if not exchanges.flags[lane.row] & RESPONSE_DONE:
-                exchanges.end_ns[lane.row] = lane.last_ns
-                exchanges.end_frame[lane.row] = lane.last_frame
+                self._ends(lane)
+        return 0
+
+    def _ends(self, lane: Lane) -> cython.int:
+        """Writes down when the last byte came. Never before the request, even where the capture has it so."""
+        exchanges: ExchangeTable = self.ledger.exchanges
+        exchanges.end_ns[lane.row] = max(lane.last_ns, exchanges.request_ns[lane.row])
+        exchanges.end_frame[lane.row] = lane.last_frame
         return 0
 
     def _head(
@@ -295,7 +302,8 @@ class Http1(Speech):
         self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
         """What stands where a start line should: another protocol, or bytes too many."""
-        if lane.held is None and looks_like_tls(packet.view, at, end):
+        in_tunnel: cython.bint = self.flags & TUNNEL and 20 <= packet.view[at] <= 23
+        if lane.held is None and (in_tunnel or looks_like_tls(packet.view, at, end)):
             # A tunnel that turns to TLS, or TLS behind a greeting of another kind.
             self.inner = Tls(self.ledger, self.row)
             if self.protocol != HTTP1:
@@ -367,6 +375,8 @@ class Http1(Speech):
         exchanges.method[row] = self._word(view, head.method, head.method_end, packet)
         exchanges.target[row] = self._word(view, head.target, head.target_end, packet)
         exchanges.host[row] = self._word(view, head.host, head.host_end, packet) if head.host_end else -1
+        if self.flags & REQUESTS_MISSED:
+            flags |= DEPTH_UNSURE
         exchanges.flags[row] = flags
         exchanges.request_ns[row] = lane.first_ns
         exchanges.request_frame[row] = lane.first_frame
@@ -381,7 +391,9 @@ class Http1(Speech):
             lane.left = head.length
         else:
             if head.length < -1 or head.coded:
+                # No length that a server must accept: it answers 400 and closes (RFC 9112, section 6.3). What follows may be its body.
                 self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
+                self.flags |= REQUESTS_MISSED
             self._message_end(lane, self.asker)
         return 0
 
@@ -490,6 +502,10 @@ class Http1(Speech):
             self._message_end(lane, 1 - self.asker)
         else:
             lane.state = UNTIL_CLOSE
+            if head.length < -1 and not head.coded:
+                # Lengths that contradict each other: where the next response begins can't be known.
+                self.ledger.notes.add(note.HTTP_FRAMING, lane.first_frame)
+                self.flags |= RESPONSES_MISSED
             if lane.row >= 0:
                 self.ledger.exchanges.flags[lane.row] |= CLOSE_DELIMITED
         return 0
@@ -501,8 +517,7 @@ class Http1(Speech):
         exchanges: ExchangeTable = self.ledger.exchanges
         if side != self.asker:
             if lane.row >= 0:
-                exchanges.end_ns[lane.row] = lane.last_ns
-                exchanges.end_frame[lane.row] = lane.last_frame
+                self._ends(lane)
                 exchanges.flags[lane.row] |= RESPONSE_DONE
                 if lane.row == self.front:
                     self.front = -1

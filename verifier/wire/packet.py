@@ -141,6 +141,8 @@ class Packet:
         self.dst_lo = self.u64(at + 32)
         self.version = 6
         following: cython.int = self.view[at + 6]
+        if total == 0 and following != HOP_BY_HOP:  # where a jumbogram says its length (RFC 2675)
+            self.notes.add(note.IP_LENGTH_ZERO, self.frame)
         at += 40
         while at + 8 <= self.end:
             if following in (HOP_BY_HOP, ROUTING, DESTINATION, MOBILITY):

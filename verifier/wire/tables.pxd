@@ -77,6 +77,7 @@ cdef class ExchangeTable:
 
 
 cdef class Ledger:
+    cdef bint control_only
     cdef public Notes notes
     cdef public ConnectionTable connections
     cdef public ExchangeTable exchanges

@@ -49,6 +49,8 @@ CONNECT_REQUEST = 4096
 UPGRADED = 8192
 PROXY_CONNECTION = 16384
 CONNECTION_AUTH = 32768
+DEPTH_UNSURE = 65536
+"""Bytes are missing before it, where another request could have been."""
 
 # Bits of the column `flags` of a connection.
 SYN_SEEN = 1
@@ -276,8 +278,10 @@ class ExchangeTable:
 class Ledger:
     """Everything the engine writes down: shared by all connections of one engine."""
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, control_only: bool) -> None:
         self.notes = notes
+        self.control_only = control_only
+        """Only SYN, FIN and RST were captured: bytes are missing by intent, and nothing is made of it."""
         self.connections = ConnectionTable()
         self.exchanges = ExchangeTable()
         self.words = Words()
