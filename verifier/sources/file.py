@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from verifier.wire.records import Reader
 
-CHUNK = 1 << 20
+CHUNK = 1 << 19
 """Bytes asked for at once: fits the second-level cache, where the engine then finds it."""
 STANDARD_INPUT = "-"
 SECTION_HEADER = b"\x0a\x0d\x0d\x0a"

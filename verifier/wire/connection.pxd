@@ -1,8 +1,11 @@
+cimport cython
+
 from verifier.wire.half cimport Half, Piece
 from verifier.wire.packet cimport Packet
 from verifier.wire.speech cimport Speech
 from verifier.wire.tables cimport Ledger
 
+@cython.final
 cdef class Connection:
     cdef Ledger ledger
     cdef Py_ssize_t row
@@ -14,6 +17,7 @@ cdef class Connection:
     cdef long long opened, last, established, closed
     cdef Py_ssize_t syn_length
     cdef unsigned long long letters_early, letters_late
+    cdef int begin(self, Ledger ledger, Py_ssize_t row, Packet packet) except -1
     cdef int take(self, Packet packet, int side) except -1
     cdef int _note_history(self, int kind, int side) except -1
     cdef int _syn(self, Packet packet, int side, Half half, Half peer) except -1

@@ -86,11 +86,14 @@ HISTORY_WINDOW = cython.declare(cython.int, 8)
 
 
 class Connection:
-    def __init__(self, ledger: Ledger, row: cython.Py_ssize_t, packet: Packet) -> None:
+    def begin(self, ledger: Ledger, row: cython.Py_ssize_t, packet: Packet) -> cython.int:
+        """The first packet shows it. In place of `__init__`: see `Speech.begin`."""
         self.ledger = ledger
         self.row = row
-        self.half0 = Half()
-        self.half1 = Half()
+        self.half0 = Half.__new__(Half)
+        self.half0.begin()
+        self.half1 = Half.__new__(Half)
+        self.half1.begin()
         self.speech: Speech | None = None
         self.client = 0
         self.state = NOT_SEEN
@@ -116,6 +119,7 @@ class Connection:
             self.client = 1  # no better sign: servers have the lower port
         elif packet.flags & SYN and packet.flags & ACK:
             self.client = 1
+        return 0
 
     def take(self, packet: Packet, side: cython.int) -> cython.int:
         """The next segment, sent by `side`."""
@@ -363,9 +367,10 @@ class Connection:
     def _listen(self, packet: Packet) -> cython.int:
         """The first bytes of the connection decide what speaks on it."""
         if looks_like_tls(packet.view, packet.at, packet.at + packet.have):
-            self.speech = Tls(self.ledger, self.row)
+            self.speech = Tls.__new__(Tls)
         else:
-            self.speech = Http1(self.ledger, self.row)
+            self.speech = Http1.__new__(Http1)
+        self.speech.begin(self.ledger, self.row)
         return 0
 
     def _settle(self, packet: Packet) -> cython.int:
@@ -470,7 +475,8 @@ class Connection:
         self._note_history(HISTORY_GAP, side)
         self.ledger.notes.add(note.BYTES_MISSING, packet.frame)
         if self.speech is None:
-            self.speech = Http1(self.ledger, self.row)
+            self.speech = Http1.__new__(Http1)
+            self.speech.begin(self.ledger, self.row)
         self.speech.gap(packet, side, size)
         return 0
 

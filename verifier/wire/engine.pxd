@@ -1,3 +1,5 @@
+cimport cython
+
 from verifier.wire.connection cimport Connection
 from verifier.wire.flows cimport Flows
 from verifier.wire.notes cimport Notes
@@ -5,6 +7,7 @@ from verifier.wire.packet cimport Packet
 from verifier.wire.records cimport Reader
 from verifier.wire.tables cimport Ledger
 
+@cython.final
 cdef class Engine:
     cdef public Notes notes
     cdef public Ledger ledger

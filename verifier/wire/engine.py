@@ -121,7 +121,7 @@ class Engine:
         # A packet's neighbour is often of the same connection.
         if row < 0 or not self.flows._is(packet, row) or self.live[row] is None:
             row = self.flows.find(packet)
-        connection: Connection = None
+        connection: Connection | None = None
         if row >= 0:
             connection = self.live[row]
         if packet.flags & SYN and (row < 0 or self._begins(packet, row, connection)):
@@ -138,7 +138,7 @@ class Engine:
             self._linger(packet, row)
         return 0
 
-    def _begins(self, packet: Packet, row: cython.Py_ssize_t, connection: Connection) -> cython.bint:
+    def _begins(self, packet: Packet, row: cython.Py_ssize_t, connection: Connection | None) -> cython.bint:
         """Whether a segment with SYN opens a new connection on a 4-tuple that has one."""
         side: cython.int = self.flows.side
         half: Half
@@ -181,7 +181,8 @@ class Engine:
         row = self.ledger.connections.add()
         self.flows.put(packet, row)
         self.last_row = row
-        connection = Connection(self.ledger, row, packet)
+        connection: Connection = Connection.__new__(Connection)
+        connection.begin(self.ledger, row, packet)
         self.live.append(connection)
         connection.take(packet, 0)
         if connection.full_close:

@@ -1,8 +1,11 @@
+cimport cython
+
 from verifier.wire.packet cimport Packet
 from verifier.wire.tables cimport ConnectionTable
 
 cdef unsigned long long mixed(unsigned long long word) noexcept
 
+@cython.final
 cdef class Flows:
     cdef ConnectionTable table
     cdef unsigned long long seed

@@ -1,3 +1,5 @@
+cimport cython
+
 from verifier.wire.notes cimport Notes
 from verifier.wire.packet cimport Packet
 
@@ -8,12 +10,14 @@ cdef class Piece:
     cdef bint fin, acks
     cdef long long ts
 
+@cython.final
 cdef class Half:
     cdef bint known, isn_known, acks, fin_known, ended, closed_window
     cdef unsigned int next, isn, acked, fin_seq, packets, largest
     cdef list pieces
     cdef Py_ssize_t held_bytes
     cdef unsigned long long bytes, missing
+    cdef int begin(self) except -1
     cdef int start(self, unsigned int seq) except -1
     cdef int hold(self, Packet packet, unsigned int seq, bint fin, Notes notes) except -1
     cdef Piece first(self)

@@ -38,7 +38,7 @@ class Piece:
 
 
 class Half:
-    def __init__(self) -> None:
+    def begin(self) -> cython.int:
         self.known = False
         """Whether `next` is: from the SYN, or from the first bytes seen."""
         self.next = 0
@@ -61,6 +61,7 @@ class Half:
         self.bytes = 0
         self.missing = 0
         self.closed_window = False
+        return 0
 
     def start(self, seq: cython.uint) -> cython.int:
         """The SYN's number is `seq`: the first byte is the one behind it."""

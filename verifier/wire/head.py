@@ -11,9 +11,9 @@ import cython
 from verifier.wire.octets import Octets
 
 if cython.compiled:
-    from cython.cimports.verifier.wire.octets import find, same, same_word
+    from cython.cimports.verifier.wire.octets import Text
 else:
-    from verifier.wire.octets import find, same, same_word
+    from verifier.wire.octets import Text
 
 CR = cython.declare(cython.int, 13)
 LF = cython.declare(cython.int, 10)
@@ -29,65 +29,72 @@ INVALID = cython.declare(cython.Py_ssize_t, -2)
 
 NO_LENGTH = cython.declare(cython.longlong, -1)
 BAD_LENGTH = cython.declare(cython.longlong, -2)
-MOST_DIGITS = 18
+MOST_DIGITS = cython.declare(cython.Py_ssize_t, 18)
 """10**18 - 1 is the largest body told apart; it still fits 64 bits."""
 
 
-def plausible(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-    """Whether view[at:end], without a line end yet, can be the beginning of a start line."""
-    i: cython.Py_ssize_t
-    letter: cython.int
-    for i in range(at, end):
-        letter = view[i]
-        if letter == SP:
-            return i > at
-        if letter == 47 and i == at + 4:  # the slash of HTTP/1.1
-            return same(view, at, i, b"HTTP")
-        if not (65 <= letter <= 90 or (i > at and letter in (45, 95))):
-            return False
-        if i - at >= LONGEST_METHOD:
-            return False
-    return end > at
-
-
-def version_at(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-    """10 for HTTP/1.0, 11 for HTTP/1.1 and so on where view[at:] begins with a version, else -1."""
-    if at + 8 > end or view[at] != 72 or view[at + 1] != 84 or view[at + 2] != 84 or view[at + 3] != 80 or view[at + 4] != 47:
-        return -1
-    major: cython.int = view[at + 5] - 48
-    minor: cython.int = view[at + 7] - 48
-    if view[at + 6] != 46 or major < 0 or major > 9 or minor < 0 or minor > 9:
-        return -1
-    return major * 10 + minor
-
-
 class Head:
-    """`status` is 0 in a request. Places are (from, to) in the view that was parsed; (0, 0) where the field is absent."""
+    """`status` is 0 in a request. Places are (from, to) in `text`; (0, 0) where the field is absent."""
+
+    def __init__(self) -> None:
+        self.text = Text()
+
+    def plausible(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """Whether the text, without a line end yet, can be the beginning of a start line."""
+        i: cython.Py_ssize_t
+        letter: cython.int
+        for i in range(at, end):
+            letter = self.text.view[i]
+            if letter == SP:
+                return i > at
+            if letter == 47 and i == at + 4:  # the slash of HTTP/1.1
+                return self.text.is_word(at, i, b"http")
+            if not (65 <= letter <= 90 or (i > at and letter in (45, 95))):
+                return False
+            if i - at >= LONGEST_METHOD:
+                return False
+        return end > at
+
+    def version_at(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+        """10 for HTTP/1.0, 11 for HTTP/1.1 and so on where a version begins at `at`, else -1."""
+        text: Text = self.text
+        if at + 8 > end or text.view[at] != 72 or text.view[at + 1] != 84 or text.view[at + 2] != 84:
+            return -1
+        if text.view[at + 3] != 80 or text.view[at + 4] != 47 or text.view[at + 6] != 46:
+            return -1
+        major: cython.int = text.view[at + 5] - 48
+        minor: cython.int = text.view[at + 7] - 48
+        if major < 0 or major > 9 or minor < 0 or minor > 9:
+            return -1
+        return major * 10 + minor
 
     def parse(self, view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Reads the head that begins at `at`: the place behind it, INCOMPLETE, or INVALID where this is no head."""
+        text: Text = self.text
+        text.look(view)
         stop: cython.Py_ssize_t
-        line_end: cython.Py_ssize_t = find(view, LF, at, end)
+        line_end: cython.Py_ssize_t = text.find(LF, at, end)
         if line_end < 0:
-            return INCOMPLETE if plausible(view, at, end) else INVALID
-        if not self.start_line(view, at, line_end):
+            return INCOMPLETE if self.plausible(at, end) else INVALID
+        if not self.start_line(at, line_end):
             return INVALID
         while True:
             at = line_end + 1
-            line_end = find(view, LF, at, end)
+            line_end = text.find(LF, at, end)
             if line_end < 0:
                 return INCOMPLETE
             stop = line_end
-            if stop > at and view[stop - 1] == CR:
+            if stop > at and text.view[stop - 1] == CR:
                 stop -= 1
             if stop == at:
                 return line_end + 1
-            self.field(view, at, stop)
+            self.field(at, stop)
 
-    def start_line(self, view: Octets, at: cython.Py_ssize_t, line_end: cython.Py_ssize_t) -> cython.bint:
-        """Reads the start line view[at:line_end]; whether it is one. Forgets the head before."""
+    def start_line(self, at: cython.Py_ssize_t, line_end: cython.Py_ssize_t) -> cython.bint:
+        """Reads the start line text.view[at:line_end]; whether it is one. Forgets the head before."""
+        text: Text = self.text
         stop: cython.Py_ssize_t = line_end
-        if stop > at and view[stop - 1] == CR:
+        if stop > at and text.view[stop - 1] == CR:
             stop -= 1
         self.length = NO_LENGTH
         self.chunked = False
@@ -105,113 +112,133 @@ class Head:
         self.agent_end = 0
         self.status = 0
         self.method = at
-        self.version = version_at(view, at, stop)
+        self.version = self.version_at(at, stop)
         if self.version >= 0:
-            return self._status_line(view, at, stop)
-        return self._request_line(view, at, stop)
+            return self._status_line(at, stop)
+        return self._request_line(at, stop)
 
-    def _status_line(self, view: Octets, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
+    def _status_line(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """RFC 9112, section 4. The reason phrase and the space before it may be left out, as servers do."""
+        text: Text = self.text
         i: cython.Py_ssize_t = at + 8
-        if i >= stop or view[i] != SP:
+        if i >= stop or text.view[i] != SP:
             return False
-        while i < stop and view[i] == SP:
+        while i < stop and text.view[i] == SP:
             i += 1
         if i + 3 > stop:
             return False
         digit: cython.int
         k: cython.Py_ssize_t
         for k in range(i, i + 3):
-            digit = view[k] - 48
+            digit = text.view[k] - 48
             if digit < 0 or digit > 9:
                 return False
             self.status = self.status * 10 + digit
-        return self.status >= 100 and (i + 3 == stop or view[i + 3] == SP)
+        return self.status >= 100 and (i + 3 == stop or text.view[i + 3] == SP)
 
-    def _request_line(self, view: Octets, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
+    def _request_line(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """RFC 9112, section 3: method, target, version. A target with spaces in it is taken as it is, as servers do."""
-        if not plausible(view, at, stop):
+        text: Text = self.text
+        if not self.plausible(at, stop):
             return False
         i: cython.Py_ssize_t = at
-        while i < stop and view[i] != SP:
+        while i < stop and text.view[i] != SP:
             i += 1
         self.method_end = i
-        while i < stop and view[i] == SP:
+        while i < stop and text.view[i] == SP:
             i += 1
         self.target = i
-        while stop > i and view[stop - 1] == SP:
+        while stop > i and text.view[stop - 1] == SP:
             stop -= 1
-        if stop - 9 < i or view[stop - 9] != SP:
+        if stop - 9 < i or text.view[stop - 9] != SP:
             return False
-        self.version = version_at(view, stop - 8, stop)
+        self.version = self.version_at(stop - 8, stop)
         self.target_end = stop - 9
-        while self.target_end > self.target and view[self.target_end - 1] == SP:
+        while self.target_end > self.target and text.view[self.target_end - 1] == SP:
             self.target_end -= 1
         return self.version >= 0
 
-    def field(self, view: Octets, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
+    def field(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
         """Reads one field line, where it is one that matters."""
-        letter: cython.int = view[at] | 32
+        text: Text = self.text
+        letter: cython.int = text.view[at] | 32
         if letter not in (99, 101, 104, 107, 112, 115, 116, 117, 119):  # c e h k p s t u w: the first letters of those below
             return 0
         colon: cython.Py_ssize_t = at
-        while colon < stop and view[colon] != 58:
+        while colon < stop and text.view[colon] != 58:
             colon += 1
         size: cython.Py_ssize_t = colon - at
         if colon == stop or size < 4 or size > 17:
             return 0
         value: cython.Py_ssize_t = colon + 1
-        while value < stop and (view[value] == SP or view[value] == HTAB):
+        while value < stop and (text.view[value] == SP or text.view[value] == HTAB):
             value += 1
-        while stop > value and (view[stop - 1] == SP or view[stop - 1] == HTAB):
+        while stop > value and (text.view[stop - 1] == SP or text.view[stop - 1] == HTAB):
             stop -= 1
         if size == 4:
-            if self.host_end == 0 and same_word(view, at, colon, b"host"):
+            if self.host_end == 0 and text.is_word(at, colon, b"host"):
                 self.host = value
                 self.host_end = stop
         elif size == 6:
-            if same_word(view, at, colon, b"expect"):
+            if text.is_word(at, colon, b"expect"):
                 self.expects = True
-            elif same_word(view, at, colon, b"server"):
+            elif text.is_word(at, colon, b"server"):
                 self.agent = value
                 self.agent_end = stop
         elif size == 7:
-            if same_word(view, at, colon, b"upgrade"):
-                self.h2c = has_token(view, value, stop, b"h2c")
+            if text.is_word(at, colon, b"upgrade"):
+                self.h2c = self._starts(value, stop, b"h2c")
         elif size == 10:
-            if same_word(view, at, colon, b"connection"):
-                self._connection(view, value, stop)
-            elif same_word(view, at, colon, b"user-agent"):
+            if text.is_word(at, colon, b"connection"):
+                self._connection(value, stop)
+            elif text.is_word(at, colon, b"user-agent"):
                 self.agent = value
                 self.agent_end = stop
         elif size == 14:
-            if same_word(view, at, colon, b"content-length"):
-                self._length(view, value, stop)
+            if text.is_word(at, colon, b"content-length"):
+                self._length(value, stop)
         elif size == 16:
-            if same_word(view, at, colon, b"proxy-connection"):
+            if text.is_word(at, colon, b"proxy-connection"):
                 self.proxied = True
-            elif same_word(view, at, colon, b"www-authenticate"):
-                self.bound_auth = self.bound_auth or starts(view, value, stop, b"ntlm")
-                self.bound_auth = self.bound_auth or starts(view, value, stop, b"negotiate")
-        elif size == 17 and same_word(view, at, colon, b"transfer-encoding"):
+            elif text.is_word(at, colon, b"www-authenticate"):
+                self.bound_auth = self.bound_auth or self._starts(value, stop, b"ntlm")
+                self.bound_auth = self.bound_auth or self._starts(value, stop, b"negotiate")
+        elif size == 17 and text.is_word(at, colon, b"transfer-encoding"):
             self.coded = True
-            self.chunked = ends(view, value, stop, b"chunked")
+            self.chunked = self._ends_chunked(value, stop)
         return 0
 
-    def _connection(self, view: Octets, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
-        self.close = self.close or has_token(view, at, stop, b"close")
-        self.keep_alive = self.keep_alive or has_token(view, at, stop, b"keep-alive")
-        self.upgrade = self.upgrade or has_token(view, at, stop, b"upgrade")
+    def _connection(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
+        """Connection: a comma-separated list, in which three members matter here."""
+        text: Text = self.text
+        comma: cython.Py_ssize_t
+        last: cython.Py_ssize_t
+        while at < stop:
+            comma = text.find(44, at, stop)
+            last = comma if comma >= 0 else stop
+            while at < last and (text.view[at] == SP or text.view[at] == HTAB):
+                at += 1
+            comma = last
+            while last > at and (text.view[last - 1] == SP or text.view[last - 1] == HTAB):
+                last -= 1
+            if last - at == 5:
+                self.close = self.close or text.is_word(at, last, b"close")
+            elif last - at == 7:
+                self.upgrade = self.upgrade or text.is_word(at, last, b"upgrade")
+            elif last - at == 10:
+                self.keep_alive = self.keep_alive or text.is_word(at, last, b"keep-alive")
+            at = comma + 1
         return 0
 
-    def _length(self, view: Octets, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
+    def _length(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
         """Content-Length: digits; a list or a repetition only of the same number (RFC 9110, section 8.6)."""
+        text: Text = self.text
         number: cython.longlong = 0
         digits: cython.Py_ssize_t = 0
         letter: cython.int
         i: cython.Py_ssize_t
         for i in range(at, stop + 1):
-            letter = view[i] if i < stop else 44
+            letter = text.view[i] if i < stop else 44
             if 48 <= letter <= 57 and digits < MOST_DIGITS:
                 number = number * 10 + (letter - 48)
                 digits += 1
@@ -219,38 +246,17 @@ class Head:
                 self.length = number
                 number = 0
                 digits = 0
-            elif letter != SP or (digits and i + 1 < stop and 48 <= view[i + 1] <= 57):
+            elif letter != SP or (digits and i + 1 < stop and 48 <= text.view[i + 1] <= 57):
                 self.length = BAD_LENGTH
                 return 0
         return 0
 
+    def _starts(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, word: bytes) -> cython.bint:
+        """Whether the value begins with `word`, in any case."""
+        return stop - at >= len(word) and self.text.is_word(at, at + len(word), word)
 
-def starts(view: Octets, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, word: bytes) -> cython.bint:
-    """Whether the value begins with `word`, in any case."""
-    return stop - at >= len(word) and same_word(view, at, at + len(word), word)
-
-
-def ends(view: Octets, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, word: bytes) -> cython.bint:
-    """Whether `word` is the last member of the list, in any case."""
-    size: cython.Py_ssize_t = len(word)
-    if stop - at < size or not same_word(view, stop - size, stop, word):
-        return False
-    return stop - at == size or view[stop - size - 1] in (SP, HTAB, 44)
-
-
-def has_token(view: Octets, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, word: bytes) -> cython.bint:
-    """Whether `word` is a member of the comma-separated list, in any case."""
-    comma: cython.Py_ssize_t
-    last: cython.Py_ssize_t
-    while at < stop:
-        comma = find(view, 44, at, stop)
-        last = comma if comma >= 0 else stop
-        while at < last and (view[at] == SP or view[at] == HTAB):
-            at += 1
-        comma = last
-        while last > at and (view[last - 1] == SP or view[last - 1] == HTAB):
-            last -= 1
-        if same_word(view, at, last, word):
-            return True
-        at = comma + 1
-    return False
+    def _ends_chunked(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
+        """Whether `chunked` is the last member of the list."""
+        if stop - at < 7 or not self.text.is_word(stop - 7, stop, b"chunked"):
+            return False
+        return stop - at == 7 or self.text.view[stop - 8] in (SP, HTAB, 44)

@@ -1,9 +1,12 @@
+cimport cython
+
 from verifier.wire.head cimport Head
 from verifier.wire.packet cimport Packet
 from verifier.wire.speech cimport Speech
 from verifier.wire.tables cimport ExchangeTable, Ledger
 from verifier.wire.tls cimport Tls
 
+@cython.final
 cdef class Lane:
     cdef int state
     cdef bint fresh
@@ -11,6 +14,7 @@ cdef class Lane:
     cdef long long left, first_ns, last_ns
     cdef bytearray held
     cdef Py_ssize_t row
+    cdef int begin(self) except -1
     cdef int lose(self) except -1
 
 cdef class Http1(Speech):
@@ -19,8 +23,9 @@ cdef class Http1(Speech):
     cdef Py_ssize_t front
     cdef object waiting
     cdef bint pipelined
-    cdef int agent, server
+    cdef int agent, server, method, host
     cdef Tls inner
+    cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
     cdef int data(self, Packet packet, int side) except -1
     cdef int gap(self, Packet packet, int side, long long size) except -1
     cdef int end(self, Packet packet, int side) except -1
@@ -30,12 +35,12 @@ cdef class Http1(Speech):
     cdef Py_ssize_t _head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _held_head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _not_http(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
-    cdef int _message(self, Lane lane, int side, const unsigned char[:] view, Packet packet) except -1
+    cdef int _message(self, Lane lane, int side, Packet packet) except -1
     cdef int _out_of_role(self, Lane lane, Packet packet) except -1
-    cdef int _request(self, Lane lane, const unsigned char[:] view, Packet packet) except -1
-    cdef int _word(self, const unsigned char[:] view, Py_ssize_t at, Py_ssize_t end, Packet packet) except -2
+    cdef int _request(self, Lane lane, Packet packet) except -1
+    cdef int _word(self, Py_ssize_t at, Py_ssize_t end, Packet packet) except -2
     cdef int _wait(self, Py_ssize_t row, Packet packet) except -1
-    cdef int _response(self, Lane lane, const unsigned char[:] view, Packet packet) except -1
+    cdef int _response(self, Lane lane, Packet packet) except -1
     cdef Py_ssize_t _last_waiting(self) except -2
     cdef unsigned int _response_flags(self, Py_ssize_t row) except? 0
     cdef int _response_body(self, Lane lane, unsigned int asked) except -1

@@ -17,18 +17,17 @@ import cython
 from verifier.wire import notes as note
 from verifier.wire import speech as speeches
 from verifier.wire import tables
-from verifier.wire.octets import Octets
 
 if cython.compiled:
-    from cython.cimports.verifier.wire.head import Head, plausible
-    from cython.cimports.verifier.wire.octets import copy, find, same
+    from cython.cimports.verifier.wire.head import Head
+    from cython.cimports.verifier.wire.octets import copy, find
     from cython.cimports.verifier.wire.packet import Packet
     from cython.cimports.verifier.wire.speech import Speech
     from cython.cimports.verifier.wire.tables import ExchangeTable, Ledger
     from cython.cimports.verifier.wire.tls import Tls, looks_like_tls
 else:
-    from verifier.wire.head import Head, plausible
-    from verifier.wire.octets import copy, find, same
+    from verifier.wire.head import Head
+    from verifier.wire.octets import copy, find
     from verifier.wire.packet import Packet
     from verifier.wire.speech import Speech
     from verifier.wire.tables import ExchangeTable, Ledger
@@ -89,7 +88,7 @@ INVALID = cython.declare(cython.Py_ssize_t, -2)
 class Lane:
     """One direction: where in a message its next byte stands."""
 
-    def __init__(self) -> None:
+    def begin(self) -> cython.int:
         self.state = HEAD
         self.left = 0
         self.held: bytearray | None = None
@@ -102,6 +101,7 @@ class Lane:
         self.last_frame = 0
         self.row = -1
         """The exchange that the message under way belongs to, -1 where none is known."""
+        return 0
 
     def lose(self) -> cython.int:
         """The framing is lost: look for the next start line."""
@@ -113,10 +113,12 @@ class Lane:
 
 
 class Http1(Speech):
-    def __init__(self, ledger: Ledger, row: cython.Py_ssize_t) -> None:
-        super().__init__(ledger, row)
-        self.lane0 = Lane()
-        self.lane1 = Lane()
+    def begin(self, ledger: Ledger, row: cython.Py_ssize_t) -> cython.int:
+        Speech.begin(self, ledger, row)
+        self.lane0 = Lane.__new__(Lane)
+        self.lane0.begin()
+        self.lane1 = Lane.__new__(Lane)
+        self.lane1.begin()
         self.head = ledger.head
         self.front = -1
         """The exchange whose response comes next, -1 where no request waits."""
@@ -127,6 +129,10 @@ class Http1(Speech):
         self.server = -1
         self.inner: Tls | None = None
         """What speaks inside a tunnel, where that is TLS."""
+        self.method = -1
+        self.host = -1
+        """Words of the request before: the next one's are the same, mostly."""
+        return 0
 
     def data(self, packet: Packet, side: cython.int) -> cython.int:
         if self.inner is not None:
@@ -158,7 +164,8 @@ class Http1(Speech):
                 if self.inner is not None:
                     return 0
             elif state == LOST:
-                if not plausible(packet.view, at, min(end, at + LONGEST_METHOD)):
+                self.head.text.look(packet.view)
+                if not self.head.plausible(at, min(end, at + LONGEST_METHOD)):
                     return 0
                 lane.state = HEAD
             elif state == RAW or state == UNTIL_CLOSE:
@@ -260,7 +267,7 @@ class Http1(Speech):
         if lane.held is None:
             behind = self.head.parse(packet.view, at, end)
             if behind >= 0:
-                self._message(lane, side, packet.view, packet)
+                self._message(lane, side, packet)
                 return behind
             if behind == INVALID or end - at > LONGEST_HEAD:
                 return self._not_http(lane, side, packet, at, end)
@@ -295,7 +302,7 @@ class Http1(Speech):
         if self.head.parse(head if cython.compiled else memoryview(head), 0, behind) < 0:
             return self._not_http(lane, side, packet, at, end)
         lane.held = None
-        self._message(lane, side, head if cython.compiled else memoryview(head), packet)
+        self._message(lane, side, packet)
         return at + behind - before
 
     def _not_http(
@@ -305,7 +312,8 @@ class Http1(Speech):
         in_tunnel: cython.bint = self.flags & TUNNEL and 20 <= packet.view[at] <= 23
         if lane.held is None and (in_tunnel or looks_like_tls(packet.view, at, end)):
             # A tunnel that turns to TLS, or TLS behind a greeting of another kind.
-            self.inner = Tls(self.ledger, self.row)
+            self.inner = Tls.__new__(Tls)
+            self.inner.begin(self.ledger, self.row)
             if self.protocol != HTTP1:
                 self.protocol = TLS
             packet.have = end - at
@@ -322,14 +330,14 @@ class Http1(Speech):
         lane.lose()
         return end
 
-    def _message(self, lane: Lane, side: cython.int, view: Octets, packet: Packet) -> cython.int:
-        """A head is complete, in `view`: open its exchange, or find the one it answers, and frame its body."""
+    def _message(self, lane: Lane, side: cython.int, packet: Packet) -> cython.int:
+        """A head is complete: open its exchange, or find the one it answers, and frame its body."""
         lane.fresh = True
         if self.head.status:
             if self.asker == side:
                 return self._out_of_role(lane, packet)
             self.asker = 1 - side
-            return self._response(lane, view, packet)
+            return self._response(lane, packet)
         if self.asker == 1 - side:
             return self._out_of_role(lane, packet)
         self.asker = side
@@ -340,7 +348,7 @@ class Http1(Speech):
             self.lane0.state = RAW
             self.lane1.state = RAW
             return 0
-        return self._request(lane, view, packet)
+        return self._request(lane, packet)
 
     def _out_of_role(self, lane: Lane, packet: Packet) -> cython.int:
         """A request where responses flow, or the other way round: content that looks like a head."""
@@ -348,7 +356,7 @@ class Http1(Speech):
         lane.lose()
         return 0
 
-    def _request(self, lane: Lane, view: Octets, packet: Packet) -> cython.int:
+    def _request(self, lane: Lane, packet: Packet) -> cython.int:
         head: Head = self.head
         exchanges: ExchangeTable = self.ledger.exchanges
         flags: cython.uint = 0
@@ -357,7 +365,7 @@ class Http1(Speech):
         if self.requests == 0:
             self.request_frame = lane.first_frame
             if head.agent_end:
-                self.agent = self.ledger.words.add(view, head.agent, head.agent_end)
+                self.agent = self.ledger.words.add(head.text, head.agent, head.agent_end)
         self.requests += 1
         if head.close:
             flags |= REQUEST_CLOSE
@@ -365,16 +373,20 @@ class Http1(Speech):
             flags |= REQUEST_HTTP10
         if head.proxied:
             flags |= PROXY_CONNECTION
-        if size == 4 and same(view, head.method, head.method_end, b"HEAD"):
+        if size == 4 and head.text.is_word(head.method, head.method_end, b"head"):
             flags |= HEAD_REQUEST
-        elif size == 7 and same(view, head.method, head.method_end, b"CONNECT"):
+        elif size == 7 and head.text.is_word(head.method, head.method_end, b"connect"):
             flags |= CONNECT_REQUEST
         row: cython.Py_ssize_t = exchanges.add()
         exchanges.connection[row] = self.row
         exchanges.depth[row] = self.requests
-        exchanges.method[row] = self._word(view, head.method, head.method_end, packet)
-        exchanges.target[row] = self._word(view, head.target, head.target_end, packet)
-        exchanges.host[row] = self._word(view, head.host, head.host_end, packet) if head.host_end else -1
+        if not self.ledger.words.holds(self.method, head.text, head.method, head.method_end):
+            self.method = self._word(head.method, head.method_end, packet)
+        exchanges.method[row] = self.method
+        exchanges.target[row] = self._word(head.target, head.target_end, packet)
+        if not self.ledger.words.holds(self.host, head.text, head.host, head.host_end):
+            self.host = self._word(head.host, head.host_end, packet) if head.host_end else -1
+        exchanges.host[row] = self.host
         if self.flags & REQUESTS_MISSED:
             flags |= DEPTH_UNSURE
         exchanges.flags[row] = flags
@@ -397,10 +409,8 @@ class Http1(Speech):
             self._message_end(lane, self.asker)
         return 0
 
-    def _word(
-        self, view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t, packet: Packet
-    ) -> cython.int:
-        number: cython.int = self.ledger.words.add(view, at, end)
+    def _word(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t, packet: Packet) -> cython.int:
+        number: cython.int = self.ledger.words.add(self.head.text, at, end)
         if number < 0:
             self.ledger.notes.add(note.WORD_LIMIT, packet.frame)
         return number
@@ -422,13 +432,13 @@ class Http1(Speech):
             self.pipelined = True
         return 0
 
-    def _response(self, lane: Lane, view: Octets, packet: Packet) -> cython.int:
+    def _response(self, lane: Lane, packet: Packet) -> cython.int:
         head: Head = self.head
         exchanges: ExchangeTable = self.ledger.exchanges
         row: cython.Py_ssize_t = self.front
         self.protocol = HTTP1
         if self.server < 0 and head.agent_end:
-            self.server = self.ledger.words.add(view, head.agent, head.agent_end)
+            self.server = self.ledger.words.add(head.text, head.agent, head.agent_end)
         if 100 <= head.status < 200 and head.status != 101:
             if row >= 0:
                 exchanges.flags[row] |= CONTINUED

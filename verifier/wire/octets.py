@@ -38,46 +38,6 @@ def copy(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
     return start[: end - at]
 
 
-def same(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t, text: bytes) -> cython.bint:
-    """Whether view[at:end] is `text`, byte for byte."""
-    if end - at != len(text):
-        return False
-    if at >= end:
-        return True
-    if not cython.compiled:
-        return bytes(view[at:end]) == text
-    view[end - 1]
-    return memcmp(cython.address(view[at]), cython.cast(cython.p_char, text), end - at) == 0
-
-
-def same_word(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t, word: bytes) -> cython.bint:
-    """Whether view[at:end] is `word` in any case. `word` is lower case, and letters, digits and hyphens only."""
-    if end - at != len(word):
-        return False
-    i: cython.Py_ssize_t
-    letter: cython.int
-    for i in range(end - at):
-        letter = view[at + i]
-        if 65 <= letter <= 90:
-            letter |= 32
-        if letter != word[i]:
-            return False
-    return True
-
-
-def equal(
-    one: Octets, one_at: cython.Py_ssize_t, other: Octets, other_at: cython.Py_ssize_t, size: cython.Py_ssize_t
-) -> cython.bint:
-    """Whether `size` bytes of both, from their places on, are the same."""
-    if size <= 0:
-        return True
-    if not cython.compiled:
-        return bool(one[one_at : one_at + size] == other[other_at : other_at + size])
-    one[one_at + size - 1]
-    other[other_at + size - 1]
-    return memcmp(cython.address(one[one_at]), cython.address(other[other_at]), size) == 0
-
-
 def transfer(
     source: Octets, source_at: cython.Py_ssize_t, target: Octets, target_at: cython.Py_ssize_t, size: cython.Py_ssize_t
 ) -> cython.int:
@@ -91,3 +51,55 @@ def transfer(
     target[target_at + size - 1]
     memcpy(cython.address(target[target_at]), cython.address(source[source_at]), size)
     return 0
+
+
+class Text:
+    """A buffer that is read as text. An object, because compiled code copies the 200 bytes of a typed view for each call it is handed to."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(b"")
+
+    def look(self, view: Octets) -> cython.int:
+        """Reads in `view` from now on."""
+        self.view = view
+        return 0
+
+    def find(self, wanted: cython.uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Index of the first `wanted` between `at` and `end`, or -1."""
+        if at >= end:
+            return -1
+        if not cython.compiled:
+            place = bytes(self.view[at:end]).find(wanted)
+            return place if place < 0 else at + place
+        self.view[end - 1]  # the bounds check of the whole range
+        start: cython.p_uchar = cython.cast(cython.p_uchar, cython.address(self.view[at]))
+        hit: cython.p_uchar = cython.cast(cython.p_uchar, memchr(start, wanted, end - at))
+        if hit == cython.NULL:
+            return -1
+        return at + (hit - start)
+
+    def is_word(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t, word: bytes) -> cython.bint:
+        """Whether the text is `word` in any case. `word` is lower case, and letters, digits and hyphens only."""
+        if end - at != len(word):
+            return False
+        i: cython.Py_ssize_t
+        letter: cython.int
+        for i in range(end - at):
+            letter = self.view[at + i]
+            if 65 <= letter <= 90:
+                letter |= 32
+            if letter != word[i]:
+                return False
+        return True
+
+    def equals(
+        self, at: cython.Py_ssize_t, end: cython.Py_ssize_t, other: Octets, other_at: cython.Py_ssize_t
+    ) -> cython.bint:
+        """Whether the text is the same, byte for byte, as what begins at `other_at` in another buffer."""
+        if at >= end:
+            return True
+        if not cython.compiled:
+            return bool(self.view[at:end] == other[other_at : other_at + end - at])
+        self.view[end - 1]
+        other[other_at + end - at - 1]
+        return memcmp(cython.address(self.view[at]), cython.address(other[other_at]), end - at) == 0

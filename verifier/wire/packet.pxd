@@ -1,6 +1,9 @@
+cimport cython
+
 from verifier.wire.fragments cimport Fragments
 from verifier.wire.notes cimport Notes
 
+@cython.final
 cdef class Packet:
     cdef const unsigned char[:] view
     cdef Notes notes

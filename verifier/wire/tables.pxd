@@ -1,6 +1,10 @@
+cimport cython
+
 from verifier.wire.head cimport Head
 from verifier.wire.notes cimport Notes
+from verifier.wire.octets cimport Text
 
+@cython.final
 cdef class Words:
     cdef public Py_ssize_t count
     cdef Py_ssize_t filled
@@ -9,11 +13,14 @@ cdef class Words:
     cdef unsigned int[:] starts
     cdef int[:] recent
     cdef unsigned int[:] hashes
-    cdef int add(self, const unsigned char[:] view, Py_ssize_t at, Py_ssize_t end) except -2
+    cdef Text single
+    cdef int add(self, Text text, Py_ssize_t at, Py_ssize_t end) except -2
+    cdef bint holds(self, Py_ssize_t number, Text text, Py_ssize_t at, Py_ssize_t end) except -1
     cpdef int number(self, bytes word) except -2
     cdef int _room(self, Py_ssize_t size) except -1
 
 
+@cython.final
 cdef class ConnectionTable:
     cdef public Py_ssize_t rows, capacity
     cdef public dict arrays
@@ -56,6 +63,7 @@ cdef class ConnectionTable:
     cdef public dict tls, agents
 
 
+@cython.final
 cdef class ExchangeTable:
     cdef public Py_ssize_t rows, capacity
     cdef public dict arrays

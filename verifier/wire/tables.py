@@ -11,16 +11,14 @@ import array
 
 import cython
 
-from verifier.wire.octets import Octets
-
 if cython.compiled:
     from cython.cimports.verifier.wire.head import Head
     from cython.cimports.verifier.wire.notes import Notes
-    from cython.cimports.verifier.wire.octets import equal, transfer
+    from cython.cimports.verifier.wire.octets import Text, transfer
 else:
     from verifier.wire.head import Head
     from verifier.wire.notes import Notes
-    from verifier.wire.octets import equal, transfer
+    from verifier.wire.octets import Text, transfer
 
 FIRST_CAPACITY = 64
 WORDS_LIMIT = cython.declare(cython.Py_ssize_t, 64 << 20)
@@ -87,34 +85,40 @@ class Words:
         self.starts = memoryview(self.starts_array)
         self.recent = memoryview(array.array("i", [-1] * RECENT_SLOTS))
         self.hashes = memoryview(zeros("I", RECENT_SLOTS))
+        self.single = Text()
 
-    def add(self, view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-        """The number of the word view[at:end]."""
+    def add(self, text: Text, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+        """The number of the word that stands between `at` and `end`."""
         size: cython.Py_ssize_t = end - at
         hashed: cython.uint = size
         i: cython.Py_ssize_t
         for i in range(end - HASHED if size > HASHED else at, end):
-            hashed = (hashed * 31 + view[i]) & LOW_BITS
+            hashed = (hashed * 31 + text.view[i]) & LOW_BITS
         slot: cython.Py_ssize_t = (hashed ^ (hashed >> 12)) & (RECENT_SLOTS - 1)
-        number: cython.Py_ssize_t = self.recent[slot]
-        if number >= 0 and self.hashes[slot] == hashed and self.starts[number + 1] - self.starts[number] == size:
-            if equal(self.buffer, self.starts[number], view, at, size):
-                return number
+        if self.hashes[slot] == hashed and self.holds(self.recent[slot], text, at, end):
+            return self.recent[slot]
         if self.filled + size > WORDS_LIMIT:
             return -1
         self._room(size)
-        transfer(view, at, self.buffer, self.filled, size)
+        transfer(text.view, at, self.buffer, self.filled, size)
         self.filled += size
-        number = self.count
+        number: cython.Py_ssize_t = self.count
         self.count += 1
         self.starts[self.count] = self.filled
         self.recent[slot] = number
         self.hashes[slot] = hashed
         return number
 
+    def holds(self, number: cython.Py_ssize_t, text: Text, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """Whether the word with this number stands between `at` and `end`; -1 is none."""
+        if number < 0 or self.starts[number + 1] - self.starts[number] != end - at:
+            return False
+        return text.equals(at, end, self.buffer, self.starts[number])
+
     def number(self, word: bytes) -> cython.int:
         """The number of a word."""
-        return self.add(word if cython.compiled else memoryview(word), 0, len(word))
+        self.single.look(word if cython.compiled else memoryview(word))
+        return self.add(self.single, 0, len(word))
 
     def text(self, number: int) -> str | None:
         """The word, read as Latin-1 (RFC 9110, section 5.5), or None."""

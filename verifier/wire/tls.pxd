@@ -16,6 +16,7 @@ cdef class Tls(Speech):
     cdef bytes name, alpn, session
     cdef int version, resumed
     cdef bint answered
+    cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
     cdef int data(self, Packet packet, int side) except -1
     cdef int gap(self, Packet packet, int side, long long size) except -1
     cdef int end(self, Packet packet, int side) except -1

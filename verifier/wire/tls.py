@@ -70,8 +70,8 @@ class Direction:
 
 
 class Tls(Speech):
-    def __init__(self, ledger: Ledger, row: cython.Py_ssize_t) -> None:
-        super().__init__(ledger, row)
+    def begin(self, ledger: Ledger, row: cython.Py_ssize_t) -> cython.int:
+        Speech.begin(self, ledger, row)
         self.protocol = speeches.TLS
         self.flags = tables.ENCRYPTED
         self.direction0 = Direction()
@@ -82,6 +82,7 @@ class Tls(Speech):
         self.resumed = -1
         self.session = b""
         self.answered = False
+        return 0
 
     def data(self, packet: Packet, side: cython.int) -> cython.int:
         way: Direction = self.direction0 if side == 0 else self.direction1

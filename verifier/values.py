@@ -1,0 +1,56 @@
+"""Named tuples that cost next to nothing to define.
+
+A type checker sees `typing.NamedTuple`. At run time that import alone takes 4 to 9 ms, and each class 0.2 ms more, where analysing a small capture whole
+takes 10: so the same thing is built here from a plain tuple, without generating code.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple as NamedTuple
+else:
+
+    class NamedTuple(tuple):
+        """Fields are the annotated names of the class, in order; values given to them there are defaults."""
+
+        __slots__ = ()
+        _fields: tuple[str, ...] = ()
+        _defaults: dict[str, object] = {}
+
+        def __init_subclass__(cls) -> None:
+            cls._fields = tuple(cls.__dict__.get("__annotations__", ()))
+            cls._defaults = {name: cls.__dict__[name] for name in cls._fields if name in cls.__dict__}
+            for place, name in enumerate(cls._fields):
+                setattr(cls, name, property(itemgetter(place)))
+
+        def __new__(cls, *values: object, **named: object) -> NamedTuple:
+            if len(values) != len(cls._fields):
+                rest = cls._fields[len(values) :]
+                try:
+                    values += tuple(named.pop(name) if name in named else cls._defaults[name] for name in rest)
+                except KeyError as error:
+                    raise TypeError(f"{cls.__name__} lacks {error}") from error
+            if named or len(values) > len(cls._fields):
+                raise TypeError(f"{cls.__name__} takes {', '.join(cls._fields)}")
+            return tuple.__new__(cls, values)
+
+        @classmethod
+        def _make(cls, values: object) -> NamedTuple:
+            return cls(*values)
+
+        def _replace(self, **changes: object) -> NamedTuple:
+            fields = {**self._asdict(), **changes}
+            return type(self)(**fields)
+
+        def _asdict(self) -> dict[str, object]:
+            return dict(zip(self._fields, self, strict=True))
+
+        def __getnewargs__(self) -> tuple[object, ...]:
+            return tuple(self)
+
+        def __repr__(self) -> str:
+            fields = ", ".join(f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True))
+            return f"{type(self).__name__}({fields})"
