@@ -262,7 +262,7 @@ class _Bench:
                     lower_bound=self.bounds[number],
                     extra_handshakes=self.extra[number],
                     cost_ns=field["cost_ns"][number],
-                    causes={},
+                    causes={"unknown": self.extra[number]} if self.extra[number] else {},
                 )
             )
         return tuple(pairs)

@@ -105,7 +105,7 @@ class Details:
             history=self.ledger.words.text(column["history"]) or "",
             protocol=Protocol(PROTOCOLS[column["protocol"]]),
             tls=tls_of(tls) if tls is not None else None,
-            cause=None,
+            cause="unknown" if self.tally.is_extra(row) else None,
             frames=model.Frames(
                 syn=local(column["syn_frame"]),
                 synack=local(column["synack_frame"]),
@@ -113,6 +113,7 @@ class Details:
                 first_request=local(column["request_frame"]),
                 first_close=local(column["close_frame"]),
             ),
+            source=self.frames.source(column["first_frame"]),
         )
 
     def _exchange(self, row: int) -> model.Exchange:
@@ -132,6 +133,7 @@ class Details:
             response_end_ns=column["end_ns"] if column["flags"] & 1 else None,
             request_frame=self.frames.local(column["request_frame"]),
             response_frame=self.frames.local(column["response_frame"]),
+            source=self.frames.source(column["request_frame"]),
         )
 
 

@@ -110,7 +110,7 @@ class Finding(NamedTuple):
 
 class Note(NamedTuple):
     code: str
-    count: int
+    count: int  # type: ignore[assignment]  # the contract's name; nobody counts in a tuple of these
     first_frame: int
 
 
@@ -151,6 +151,8 @@ class Connection(NamedTuple):
     tls: Tls | None
     cause: str | None
     frames: Frames
+    source: int = 0
+    """Index into `Report.sources` of the one that has its first packet."""
 
 
 class Exchange(NamedTuple):
@@ -165,6 +167,8 @@ class Exchange(NamedTuple):
     response_end_ns: int | None
     request_frame: int | None
     response_frame: int | None
+    source: int = 0
+    """Index into `Report.sources` of the one that has the request."""
 
 
 class RunRequest(NamedTuple):

@@ -9,6 +9,9 @@ cdef class Tally:
     cdef public dict arrays
     cdef int[:] pair_of
     cdef long long[:] connections, handshakes, failed, requests, responses, reused, unknown, peak, unreadable, missed, cost_ns
+    cdef unsigned char[:] extra
+    cdef bint halves_count
+    cpdef bint is_extra(self, Py_ssize_t row) except -1
     cpdef int pair(self, Py_ssize_t row) except? -1
     cdef list _number_pairs(self, const unsigned char[:] wanted)
     cdef bint _same_pair(self, Py_ssize_t row, Py_ssize_t other) except -1

@@ -90,11 +90,16 @@ class Tally:
         self.unreadable = memoryview(arrays["unreadable"])
         self.missed = memoryview(arrays["missed"])
         self.cost_ns = memoryview(arrays["cost_ns"])
+        self.halves_count = halves_count
         self._connections(halves_count)
 
     def pair(self, row: cython.Py_ssize_t) -> cython.int:
         """The pair of a connection, -1 where the connection does not count."""
         return self.pair_of[row]
+
+    def is_extra(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether a connection is one of its pair's extra handshakes."""
+        return self.extra[row] != 0
 
     def field(self, name: str) -> list[int]:
         """One column, a number for each pair."""
@@ -204,21 +209,29 @@ class Tally:
         return table.closed[connection] if table.closed[connection] >= 0 else self.end_ns
 
     def count_cost(self, lower_bounds: list[int]) -> None:
-        """Adds up `cost_ns`: from SYN to ready for a request, of each pair's handshakes behind its first `lower_bounds`."""
+        """Marks each pair's handshakes behind its first `lower_bounds` as extra, and adds up what they cost: from SYN to ready for a request.
+
+        A pair with lower bound 0 shows no request, and has no extra ones.
+        """
         table: ConnectionTable = self.table
         needed: cython.longlong[:] = memoryview(array.array("q", lower_bounds))
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         for pair in range(self.pairs):
             self.cost_ns[pair] = 0
+        self.extra = memoryview(zeros("B", table.rows))
         for row in range(table.rows):
             pair = self.pair_of[row]
-            if pair < 0 or table.state[row] != COMPLETE or table.flags[row] & SUBFLOW:
+            if pair < 0 or lower_bounds[pair] == 0 or table.flags[row] & SUBFLOW:
+                continue
+            if table.state[row] != COMPLETE and not (table.state[row] == HALF and self.halves_count):
                 continue
             if needed[pair] > 0:
                 needed[pair] -= 1
                 continue
-            self.cost_ns[pair] += table.handshake_ns[row]
+            self.extra[row] = 1
+            if table.handshake_ns[row] > 0:
+                self.cost_ns[pair] += table.handshake_ns[row]
             if table.tls_ns[row] > 0:
                 self.cost_ns[pair] += table.tls_ns[row]
 

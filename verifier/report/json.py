@@ -201,6 +201,7 @@ def _connection(connection: Connection) -> Record:
             "first_request": frames.first_request,
             "first_close": frames.first_close,
         },
+        "source": connection.source,
     }
 
 
@@ -221,6 +222,7 @@ def _exchange(exchange: Exchange) -> Record:
         "response_end_ns": exchange.response_end_ns,
         "request_frame": exchange.request_frame,
         "response_frame": exchange.response_frame,
+        "source": exchange.source,
     }
 
 
