@@ -120,8 +120,11 @@ class Attribution:
 
     def _is_read(self, row: int) -> bool:
         """Whether the packets show the requests of this connection."""
-        flags = self.columns["flags"][row]
-        return not self.control_only and self.columns["protocol"][row] == HTTP1 and not flags & tables.ENCRYPTED
+        return self._could_be_read(row) and self.columns["protocol"][row] == HTTP1
+
+    def _could_be_read(self, row: int) -> bool:
+        """Whether the packets should show the requests: whole, and in the clear."""
+        return not self.control_only and not self.columns["flags"][row] & (tables.ENCRYPTED | tables.PAYLOAD_CUT)
 
     def _exchanges(self) -> ExchangeTable:
         """Exchanges of the packets and of the client, merged by the time of the request."""
@@ -177,7 +180,7 @@ class Attribution:
         example = ""
         for row, requests in self.carried.items():
             seen = self.columns["requests"][row]
-            if self._is_read(row) or (not self.control_only and self.columns["protocol"][row] != HTTP1 and not self._is_tls(row)):
+            if self._could_be_read(row):
                 sent = sum(1 for request in requests if request.sent_ns is not None)
                 if seen < sent:
                     short += sent - seen
@@ -185,9 +188,6 @@ class Attribution:
         if short:
             text = f"{short} requests that the client made are not in the packets: {example}"
             self.missing.append(Missing(Reason.REQUESTS_NOT_IN_PACKETS, text))
-
-    def _is_tls(self, row: int) -> bool:
-        return bool(self.columns["flags"][row] & tables.ENCRYPTED)
 
     def _check_counters(self) -> None:
         """The client's kernel counted no more segments and bytes than the capture has."""

@@ -82,9 +82,8 @@ def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) ->
         missing += bench.missing_from_packets(runner_knows=True)
     elif not bench.totals.requests:
         missing.append(Missing(Reason.NO_REQUEST, "no request was made on a connection that the capture has"))
-    if missing:
-        # The packets may lack requests. The client knows them all: as many connections as it kept busy were needed.
-        bench.raise_bounds(attribution.peaks())
+    # The client knows all its requests. Where the packets may lack some, as many connections were needed as it kept busy.
+    bench.trust_client(attribution.peaks() if missing else {})
     report = bench.report(missing, expectations)
     return report._replace(live=live, client=run.client, run=tuple(run_requests(attribution, bench)))
 
@@ -215,8 +214,8 @@ class _Bench:
         ]
         self.totals = self._totals()
 
-    def raise_bounds(self, peaks: dict[int, int]) -> None:
-        """Takes the client's own peak concurrency, by connection, where it is above what the packets show. All requests are known then."""
+    def trust_client(self, peaks: dict[int, int]) -> None:
+        """All requests are known, from the client. Its own peak concurrency, by connection, stands where it is above what the packets show."""
         bounds = list(self.bounds)
         for row, peak in peaks.items():
             pair = self.tally.pair(row)

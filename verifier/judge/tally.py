@@ -263,7 +263,7 @@ class Tally:
                     if state == COMPLETE or state == REFUSED or state == UNANSWERED:
                         continue
                 elif place == 1:
-                    if not cut and (runner_knows or not flags & ENCRYPTED):
+                    if runner_knows or not (cut or flags & ENCRYPTED):
                         continue
                 elif not table.missing[row] and (cut or not flags & LOST) and not flags & LATE_DATA:
                     # Bytes that were acknowledged and never seen tell that the capture lost packets, whatever they were.
