@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Builds the big capture that `make bench` reads: real nginx traffic, made once, kept in a cache folder.
 
-About 1.1 GB, 1.7 million packets, 60,000 connections of 10 requests each: nginx closes each connection after `keepalive_requests 10`,
-wrk opens the next one, tcpdump records loopback. The capture is taken only if the kernel dropped nothing, and it is complete on both
-ends: tcpdump listens before wrk starts, and a marker datagram, sent after nginx has gone, is the last packet of the file.
+About 1.1 GB, 1.7 million packets, 60,000 connections of 10 requests each: nginx closes each connection after
+`keepalive_requests 10`, wrk opens the next one, tcpdump records loopback. The capture is taken only if the kernel
+dropped nothing, and it is complete on both ends: tcpdump listens before wrk starts, and a marker datagram, sent after
+nginx has gone, is the last packet of the file.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ REQUESTS_PER_CONNECTION = 10
 CONCURRENT = 24
 BUFFER_KIB = 512 * 1024
 """tcpdump's ring: half the capture, so that a slow disk for some seconds costs no packet."""
+AS_ROOT = [] if os.geteuid() else ["-Z", "root"]
+"""Root's tcpdump takes another user before it opens its file, unless told not to."""
 SMALL_PACKETS = 50
 DEADLINE_SECONDS = 600
-TOOLS = {"nginx": "nginx", "wrk": "wrk", "tcpdump": "tcpdump", "capinfos": "wireshark-common"}
-
 NGINX = """
 {user}
 daemon off;
@@ -85,9 +86,11 @@ def ensure(where: Path) -> Captures:
     """The captures of `where`, built if they are not there yet."""
     captures = Captures(where / "big.pcap", where / "small.pcap")
     if not captures.big.exists():
-        missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
+        missing = [tool for tool in ("nginx", "wrk", "tcpdump", "capinfos") if not shutil.which(tool)]
         if missing:
-            raise SystemExit(f"the big capture needs tools that are missing; run: apt-get install {' '.join(missing)}")
+            raise SystemExit(
+                f"the big capture is made with {', '.join(missing)}, which this system lacks; run: make bench"
+            )
         if os.geteuid():
             raise SystemExit("the big capture needs the right to capture on lo; run as root: make bench")
         where.mkdir(parents=True, exist_ok=True)
@@ -98,12 +101,12 @@ def ensure(where: Path) -> Captures:
 
 
 def cut(captures: Captures) -> None:
-    """The first packets of the first two client ports: whole handshakes, some requests, a close, a port used again."""
-    first = ["tcpdump", "-nr", captures.big, "-c", "2", "tcp[tcpflags] & (tcp-syn | tcp-ack) == tcp-syn"]
+    """The first packets of the first two client ports: handshakes, requests, closes, a port used again."""
+    first = ["tcpdump", "-nr", str(captures.big), "-c", "2", "tcp[tcpflags] & (tcp-syn | tcp-ack) == tcp-syn"]
     said = subprocess.run(first, check=True, capture_output=True, text=True).stdout
     ports = " or ".join(f"tcp port {port}" for port in re.findall(r"\.(\d+) >", said))
-    keep = ["tcpdump", "-r", captures.big, "-c", str(SMALL_PACKETS), "-w", captures.small, ports]
-    subprocess.run(keep + (["-Z", "root"] if os.geteuid() == 0 else []), check=True, capture_output=True)
+    keep = ["tcpdump", *AS_ROOT, "-r", str(captures.big), "-c", str(SMALL_PACKETS), "-w", str(captures.small), ports]
+    subprocess.run(keep, check=True, capture_output=True)
 
 
 def build(target: Path) -> None:
@@ -125,27 +128,24 @@ def record(temporary: Path, capture: Path) -> None:
     (www / "item.json").write_bytes(item(BODY_BYTES))
     configuration = temporary / "nginx.conf"
     user = "" if os.geteuid() else "user root;"
-    configuration.write_text(NGINX.format(user=user, folder=temporary, per_connection=REQUESTS_PER_CONNECTION, port=port))
+    configuration.write_text(
+        NGINX.format(user=user, folder=temporary, per_connection=REQUESTS_PER_CONNECTION, port=port)
+    )
     script = temporary / "requests.lua"
     done = temporary / "done"
     script.write_text(WRK.format(requests=REQUESTS, done=done))
 
     tcpdump_says = temporary / "tcpdump.log"
     with tcpdump_says.open("wb") as log:
-        # Root's tcpdump changes its user before it opens the file, unless told not to.
-        tcpdump = subprocess.Popen(
-            ["tcpdump", "-i", "lo", "-n", "-s", "0", "-B", str(BUFFER_KIB), "-w", capture]
-            + (["-Z", "root"] if os.geteuid() == 0 else [])
-            + [f"tcp port {port} or udp port {port}"],
-            stderr=log,
-        )
+        command = ["tcpdump", *AS_ROOT, "-i", "lo", "-n", "-s", "0", "-B", str(BUFFER_KIB), "-w", str(capture)]
+        tcpdump = subprocess.Popen([*command, f"tcp port {port} or udp port {port}"], stderr=log)
     nginx = wrk = None
     try:
         wait_for("tcpdump to listen", lambda: b"listening on" in tcpdump_says.read_bytes(), tcpdump)
-        nginx = subprocess.Popen(["nice", "nginx", "-c", configuration, "-p", temporary])
+        nginx = subprocess.Popen(["nice", "nginx", "-c", str(configuration), "-p", str(temporary)])
         wait_for("nginx to listen", lambda: listens(port), nginx)
         # One thread below the others' priority: tcpdump must always come first.
-        command = ["nice", "wrk", "-t1", f"-c{CONCURRENT}", f"-d{DEADLINE_SECONDS}s", "-s", script]
+        command = ["nice", "wrk", "-t1", f"-c{CONCURRENT}", f"-d{DEADLINE_SECONDS}s", "-s", str(script)]
         command += ["-H", "User-Agent: bench/1.0", "-H", "Accept: application/json", f"http://127.0.0.1:{port}/"]
         wrk = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         # wrk stops at a time, not at a number of requests: its script says when they are sent, and it ends by SIGINT.
@@ -160,7 +160,7 @@ def record(temporary: Path, capture: Path) -> None:
         wait_for("the end marker in the capture", lambda: flushed_to(capture, marker, tcpdump), tcpdump)
     finally:
         for process in (wrk, nginx, tcpdump):
-            if process and process.poll() is None:
+            if process is not None and process.poll() is None:
                 process.send_signal(signal.SIGINT)
                 process.wait(60)
     said = tcpdump_says.read_text()
@@ -206,7 +206,7 @@ def wait_for(what: str, condition: Callable[[], bool], process: subprocess.Popen
 def main() -> int:
     captures = ensure(folder())
     for path in captures:
-        print(subprocess.run(["capinfos", "-M", "-t", "-c", "-s", "-d", "-u", path], check=True, capture_output=True, text=True).stdout)
+        subprocess.run(["capinfos", "-M", "-t", "-c", "-s", "-d", "-u", path], check=True)
     return 0
 
 
