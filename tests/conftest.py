@@ -23,6 +23,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CORPUS = os.environ.get("VERIFY_CORPUS") or os.path.join(os.path.dirname(ROOT), "shared", "corpus")
 """Captures by others with their reference counts: expected.jsonl and the files that it names."""
 
+CORE = {"test_captures", "test_corpus", "test_formats", "test_framing", "test_fuzz", "test_pitfalls"}
+"""Modules that hand bytes to the engine and look at the report: each of their tests is marked `core`."""
+
 
 class SourceOnly(MetaPathFinder):
     """Finds the modules of `verifier` as sources only, as if nothing compiled lay beside them."""
@@ -57,6 +60,13 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"engine: {'plain Python' if config.getoption('uncompiled') else 'compiled'}"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in CORE:
+            item.add_marker(pytest.mark.core)
+
+
 def engine() -> Iterator[str]:
     """The compiled modules' names, from where they are declared."""
     with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
@@ -73,7 +83,10 @@ def not_plain(name: str) -> str:
 
 def not_current(name: str) -> str:
     """What is wrong with a module that shall be compiled from this checkout; empty where nothing is."""
-    file = import_module(name).__file__ or ""
+    try:
+        file = import_module(name).__file__ or ""
+    except ImportError as error:
+        return f"{name} lacks a part of the engine ({error}); run: make build"
     stem = source(name).removesuffix(".py")
     if not file.startswith(f"{stem}.") or not file.endswith(tuple(EXTENSION_SUFFIXES)):
         return f"{name} is not compiled here, it comes from {file}; run: make build (or: pytest --uncompiled -m core)"

@@ -29,7 +29,6 @@ FLAGS = {"F": 0x01, "S": 0x02, "R": 0x04, "P": 0x08, "A": 0x10, "U": 0x20, "E": 
 
 # TCP options (RFC 9293 3.2, RFC 7323, RFC 7413 4.1.1, RFC 8684 3.2).
 MSS = b"\x02\x04\x05\xb4"
-SACK_PERMITTED = b"\x04\x02"
 TIMESTAMPS = b"\x08\x0a\x00\x00\x10\x00\x00\x00\x20\x00"
 FAST_OPEN_COOKIE = b"\x22\x0a\x01\x23\x45\x67\x89\xab\xcd\xef"
 MPTCP_CAPABLE = b"\x1e\x04\x01\x81"
@@ -461,6 +460,8 @@ LINKS = {
     "null big endian": NULL_BIG,
     "loop": LOOP,
     "raw": RAW,
+    "raw ipv4": RAW_IPV4,
+    "raw ipv6": RAW_IPV6,
     "ppp": PPP,
     "cisco hdlc": CISCO_HDLC,
 }

@@ -221,7 +221,7 @@ class Server:
         def kept() -> None:
             try:
                 work(*arguments)
-            except BaseException as error:  # raised again in the test's own thread by __exit__
+            except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread by __exit__
                 self._failures.append(error)
 
         thread = threading.Thread(target=kept, name=f"server-{self.port}-{len(self._threads)}", daemon=True)

@@ -4,7 +4,7 @@ from textwrap import dedent
 
 from verifier.report.checkup import render
 from verifier.report.terminal import Style
-from verifier.sources.doctor import Row
+from verifier.doctor import Row
 
 ROWS = (
     Row("system", True, "Linux 6.1", "", True),

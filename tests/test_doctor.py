@@ -10,10 +10,10 @@ import sys
 import pytest
 from apart import ROOT, ordinary_user
 
-from verifier.sources.doctor import Row, able, examine
+from verifier.doctor import Row, able, examine
 
 ASK = """
-        from verifier.sources.doctor import able, examine
+        from verifier.doctor import able, examine
         rows = examine()
         for row in rows:
             print(row.name, row.ok, row.needed, row.detail, row.mend, sep="\\t")
@@ -65,7 +65,7 @@ def test_an_ordinary_user_is_told_what_is_missing() -> None:
 def test_a_bare_machine() -> None:
     """No program in the path, no display, nothing but the standard library."""
     environment = {"PATH": "/nowhere", "PYTHONPATH": str(ROOT), "HOME": "/"}
-    source = "from verifier.sources.doctor import *\nrows = examine()\n" + "\n".join(
+    source = "from verifier.doctor import *\nrows = examine()\n" + "\n".join(
         line.strip() if not line.strip().startswith("print(row.name") else "    " + line.strip()
         for line in ASK.splitlines()[3:]
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from reports import (
@@ -23,7 +23,10 @@ from reports import (
 )
 
 from verifier.judge.model import Report
-from verifier.report.json import Detail, dump
+from verifier.report.json import dump
+
+if TYPE_CHECKING:
+    from verifier.report.json import Detail
 
 EVERY = [proved, refuted, inconclusive, from_file, two_pairs, long_run, with_findings, encrypted]
 

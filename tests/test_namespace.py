@@ -72,11 +72,11 @@ def test_root_may_enter_one_too() -> None:
 
 REFUSED = """
         sys.argv = ["/opt/verify", "demo"]
-        from verifier.errors import RightsError
+        from verifier.errors import VerifierError
         from verifier.sources import namespace
         try:
             namespace.enter()
-        except RightsError as error:
+        except VerifierError as error:
             print(error.problem)
             print(error.mend)
         trial = namespace.trial()
@@ -91,11 +91,11 @@ def test_threads_are_in_the_way(user: User) -> None:
         end = threading.Event()
         threading.Thread(target=end.wait, daemon=True).start()
         sys.argv = ["/opt/verify", "demo"]
-        from verifier.errors import RightsError
+        from verifier.errors import VerifierError
         from verifier.sources import namespace
         try:
             namespace.enter()
-        except RightsError as error:
+        except VerifierError as error:
             print(error.problem)
             print(error.mend)
         end.set()

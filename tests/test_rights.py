@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from apart import User, ordinary_user
 
-from verifier.errors import RightsError
 from verifier.sources import rights
 
 
@@ -72,14 +71,14 @@ def test_an_ordinary_user_is_told_the_command(user: User) -> None:
     done = user.run(
         """
         sys.argv = ["/opt/verify", "http", "http://127.0.0.1/"]
-        from verifier.errors import RightsError
+        from verifier.errors import VerifierError
         from verifier.sources import rights
         from verifier.sources.live import CaptureOptions, LiveCapture
         print(rights.may_capture())
         for attempt in (rights.require, LiveCapture(CaptureOptions("lo", "a.pcapng"), print).open):
             try:
                 attempt()
-            except RightsError as error:
+            except VerifierError as error:
                 print(error.problem)
                 print(error.mend)
         """
@@ -93,7 +92,3 @@ def test_an_ordinary_user_is_told_the_command(user: User) -> None:
         assert mend.startswith("run `su")
         assert "setcap cap_net_raw+ep" in mend
     assert list((user.folder / "home").iterdir()) == [], "nothing is left behind"
-
-
-def test_the_error_is_of_its_own_kind() -> None:
-    assert isinstance(rights.denied("no"), RightsError)

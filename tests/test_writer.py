@@ -14,8 +14,8 @@ import craft
 import pytest
 
 from verifier.errors import VerifierError
+from verifier.sources.filter import SNAPLEN
 from verifier.sources.writer import (
-    BUFFER_BYTES,
     CaptureWriter,
     Origin,
     Statistics,
@@ -108,23 +108,18 @@ def test_capinfos_knows_where_it_comes_from(tmp_path: Path) -> None:
 
 
 @needs_wireshark
-@pytest.mark.parametrize("origin", [ORIGIN, Origin("é 漢字", "", "", "br-ü", 101, 0, "")], ids=["full", "bare"])
+@pytest.mark.parametrize("origin", [ORIGIN, Origin("é 漢字", "ö", "x", "br-ü", 101, 0, "tcp")], ids=["ours", "foreign"])
 def test_no_packet_is_a_capture_too(tmp_path: Path, origin: Origin) -> None:
     write(tmp_path / "none.pcapng", [], origin)
     assert "Number of packets:   0" in output("capinfos", str(tmp_path / "none.pcapng"))
 
 
 @needs_wireshark
-def test_packets_larger_than_the_buffer(tmp_path: Path) -> None:
-    large = craft.Packet(craft.noise(262144), START, 300_000, 1)
-    larger = craft.Packet(craft.noise(BUFFER_BYTES + 1), START, BUFFER_BYTES + 1, 1)
+def test_the_largest_packets(tmp_path: Path) -> None:
+    large = craft.Packet(craft.noise(SNAPLEN), START, 300_000, 1)
     writer = write(tmp_path / "large.pcapng", [large] * 5)
-    assert listed(tmp_path / "large.pcapng") == [(f"{START // 10**9}.000000000", 262144, 300_000)] * 5
+    assert listed(tmp_path / "large.pcapng") == [(f"{START // 10**9}.000000000", SNAPLEN, 300_000)] * 5
     assert writer.packets == 5
-    write(tmp_path / "none.pcapng", [])
-    write(tmp_path / "larger.pcapng", [larger, larger])
-    expected = os.path.getsize(tmp_path / "none.pcapng") + 2 * packet_length(BUFFER_BYTES + 1)
-    assert os.path.getsize(tmp_path / "larger.pcapng") == expected
 
 
 def test_the_blocks_are_framed_alike() -> None:

@@ -1,7 +1,7 @@
 """The command line as values: split into words by the table of commands, then checked, a function for each command.
 
-Not argparse: its import and the building of a parser took 4 of the 31 ms that a small capture may take whole (Python
-3.11, 40 runs), it refuses `verify http URL -n 3 URL`, and its messages and help differ from one Python to the next.
+Not argparse: it would have to be imported, and a parser built, where a small capture takes 29 ms whole (values.py tells
+how measured); it refuses `verify http URL -n 3 URL`; and its messages and help differ from one Python to the next.
 The grammar is the GNU one: `--name value`, `--name=value`, `-n value`, `-nvalue`, operands anywhere, nothing but
 operands after `--`.
 
@@ -83,7 +83,8 @@ _PACKED = (".gz", ".zst", ".lz4", ".xz", ".bz2")
 
 
 def _names_capture(word: str) -> bool:
-    """A file or folder that is there, standard input, or a name that only a capture has: it is said to be missing."""
+    """A file or folder that is there, standard input, or a name that only a capture has. Where that is missing, or
+    packed by what is not read, the reader of files says so, and not that there is no such command."""
     stem = word.lower()
     for suffix in _PACKED:
         stem = stem.removesuffix(suffix)
@@ -184,7 +185,7 @@ def demo(words: Words) -> Demo:
 
 
 def http(words: Words) -> Http:
-    from verifier.clients.session import Plan, parse_header, parse_url
+    from verifier.clients.session import Plan, parse_header, parse_method, parse_url
 
     if not words.operands:
         raise VerifierError("http needs a URL", "give one like http://localhost:8000/")
@@ -192,13 +193,13 @@ def http(words: Words) -> Http:
     pool_maxsize = _whole(words, "--pool-maxsize", 1)
     if pool_maxsize is not None and not session:
         raise VerifierError("--pool-maxsize is of a Session, and --no-session wants none", "leave one of them out")
-    data = _data(words)
+    data, method = _data(words), _last(words, "--method")
     plan = Plan(
         urls=tuple(parse_url(url) for url in words.operands),
         per_url=_whole(words, "--requests", 1) or 2,
         concurrency=_whole(words, "--concurrency", 1) or 1,
         session=session,
-        method=_last(words, "--method") or ("GET" if data is None else "POST"),
+        method=parse_method(("GET" if data is None else "POST") if method is None else method),
         headers=tuple(parse_header(text) for text in words.values.get("--header", ())),
         data=data,
         timeout=_timeout(words),
@@ -256,7 +257,18 @@ def _capture(words: Words) -> CaptureWish:
     from verifier.sources.options import CaptureWish
 
     packets = Keep(_choice(words, "--packets", ("full", "headers", "control")))
-    return CaptureWish(_last(words, "--interface"), _last(words, "--write"), packets, _octets(words, "--buffer-size"))
+    return CaptureWish(_last(words, "--interface"), _last(words, "--write"), packets, _buffer(words))
+
+
+def _buffer(words: Words) -> int | None:
+    size = _octets(words, "--buffer-size")
+    if size is None:
+        return None
+    from verifier.sources.ring import MOST_BYTES
+
+    if size > MOST_BYTES:
+        raise VerifierError(f"--buffer-size takes at most {MOST_BYTES >> 30}G", "64M is the usual")
+    return size
 
 
 def _data(words: Words) -> bytes | None:
@@ -375,11 +387,13 @@ def _client(text: str) -> str:
 
 
 def _address(text: str) -> str | None:
-    """An IP address in its shortest form (RFC 5952), without brackets and zone; None for what is none."""
-    import ipaddress
+    """An IP address as the report writes it (inet_ntop: `::ffff:10.0.0.1`, where `ipaddress` has `::ffff:a00:1`),
+    without brackets and zone; None for what is none."""
+    from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
     bare = text.removeprefix("[").removesuffix("]").partition("%")[0]
+    family = AF_INET6 if ":" in bare else AF_INET
     try:
-        return str(ipaddress.ip_address(bare))
-    except ValueError:
+        return inet_ntop(family, inet_pton(family, bare))
+    except (OSError, ValueError):  # ValueError: a NUL, or what is not ASCII
         return None

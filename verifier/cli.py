@@ -14,6 +14,7 @@ from time import monotonic
 from verifier import arguments
 from verifier.errors import VerifierError
 from verifier.report.terminal import Style
+from verifier.report.wording import INTERRUPTED
 from verifier.vocabulary import Reason, Verdict
 
 TYPE_CHECKING = False
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from verifier.judge.model import Report
 
 COULD_NOT_RUN = 2
-INTERRUPTED = 130
 READER_GONE = 141
 """What a shell reports of a program that SIGPIPE ended: 128 + 13."""
 _STATUS = {Verdict.PROVED: 0, Verdict.REFUTED: 1, Verdict.INCONCLUSIVE: 3}
@@ -94,8 +94,8 @@ def _open(words: Words) -> int:
 
 
 def _doctor(words: Words) -> int:
+    from verifier import doctor
     from verifier.report import checkup
-    from verifier.sources import doctor
 
     rows = doctor.examine()
     text = checkup.render(rows, _style(arguments.color(words)))
@@ -103,7 +103,7 @@ def _doctor(words: Words) -> int:
     return 0 if doctor.able(rows) else COULD_NOT_RUN
 
 
-def _schema(words: Words) -> int:
+def _schema(words: Words) -> int:  # noqa: ARG001 - called as all the others
     from verifier.report import schema
 
     text = schema.text()
@@ -191,7 +191,8 @@ def _complain(problem: str) -> None:
     from verifier.report.terminal import safe
 
     try:
-        print(f"verify: {safe(problem, _plain(sys.stderr))}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"verify: {safe(problem, _plain(sys.stderr))}\n")
+        sys.stderr.flush()
     except OSError:
         # Nowhere is left to say it; the exit status still does.
         return

@@ -129,7 +129,7 @@ COMMANDS = {
         Command(
             "analyze",
             "FILE...",
-            "saved captures (pcap, pcapng, compressed), - for standard input",
+            "saved captures (pcap, pcapng, either gzipped), - for standard input",
             (_SELECTION, _EXPECTATIONS, _OUTPUT),
             "Reads every TCP connection of a capture, on any port.\n`verify FILE` is short for it.",
             (

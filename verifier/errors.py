@@ -10,7 +10,3 @@ class VerifierError(Exception):
         super().__init__(f"{problem}; {mend}" if mend else problem)
         self.problem = problem
         self.mend = mend
-
-
-class RightsError(VerifierError):
-    """The kernel refuses to let this user capture. Told apart because a namespace of one's own can be the way out."""

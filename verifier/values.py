@@ -1,16 +1,19 @@
 """Named tuples that cost next to nothing to define.
 
-A type checker sees `typing.NamedTuple`. At run time that import alone takes 4 to 9 ms, and each class 0.2 ms more, where analysing a small capture whole
-takes 10: so the same thing is built here from a plain tuple, without generating code.
+A type checker sees `typing.NamedTuple`. That one imports `typing`, and generates code for each class; here, the same
+thing is built from a plain tuple. `verify analyze` of 50 packets takes 29 ms whole, of which Python itself has 11
+(wall-clock times of the process, Python 3.11): importing and defining would be a good part of the rest.
 """
 
 from __future__ import annotations
 
 from operator import itemgetter
 
+__all__ = ["NamedTuple"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple as NamedTuple
+    from typing import NamedTuple
 else:
 
     class NamedTuple(tuple):
@@ -18,10 +21,10 @@ else:
 
         __slots__ = ()
         _fields: tuple[str, ...] = ()
-        _defaults: dict[str, object] = {}
+        _defaults: dict[str, object]
 
         def __init_subclass__(cls) -> None:
-            cls._fields = tuple(cls.__dict__.get("__annotations__", ()))
+            cls._fields = tuple(cls.__annotations__)
             cls._defaults = {name: cls.__dict__[name] for name in cls._fields if name in cls.__dict__}
             for place, name in enumerate(cls._fields):
                 setattr(cls, name, property(itemgetter(place)))
@@ -37,19 +40,12 @@ else:
                 raise TypeError(f"{cls.__name__} takes {', '.join(cls._fields)}")
             return tuple.__new__(cls, values)
 
-        @classmethod
-        def _make(cls, values: object) -> NamedTuple:
-            return cls(*values)
-
         def _replace(self, **changes: object) -> NamedTuple:
             fields = {**self._asdict(), **changes}
             return type(self)(**fields)
 
         def _asdict(self) -> dict[str, object]:
             return dict(zip(self._fields, self, strict=True))
-
-        def __getnewargs__(self) -> tuple[object, ...]:
-            return tuple(self)
 
         def __repr__(self) -> str:
             fields = ", ".join(f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True))

@@ -69,9 +69,16 @@ def outcome(opening: Opening, obstacle: str, style: Style) -> str:
 
 def look_around() -> Surroundings:
     program = shutil.which("wireshark")
+    if sys.platform == "darwin" and os.path.isdir(_APPLICATION):
+        program = _APPLICATION
+    return Surroundings(bool(display()), program)
+
+
+def display() -> str:
+    """What shows windows here, for the reader; empty where nothing does."""
     if sys.platform == "darwin":
-        return Surroundings(display=True, program=_APPLICATION if os.path.isdir(_APPLICATION) else program)
-    return Surroundings(any(os.environ.get(name) for name in _DISPLAYS), program)
+        return "that of macOS"
+    return next((f"{name}={os.environ[name]}" for name in _DISPLAYS if os.environ.get(name)), "")
 
 
 def checked(path: str) -> str:

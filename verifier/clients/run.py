@@ -59,6 +59,11 @@ class Request(NamedTuple):
     """When it had its connection, open and its own, and began to be written; None where it never got that far. From
     here to `ended_ns` it keeps that connection busy: these intervals of one connection never overlap."""
 
+    @property
+    def began_ns(self) -> int:
+        """When it began to be written, or, where it never was, when it was asked for."""
+        return self.started_ns if self.sent_ns is None else self.sent_ns
+
 
 class Run(NamedTuple):
     """Everything the runner did, in the order of starting."""

@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
 
 from verifier.clients.run import Run
 from verifier.errors import VerifierError
+from verifier.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import requests
 
-    from verifier.clients.adapter import Recorder
+    from verifier.clients.adapter import OnConnect, Recorder
 
 Header = tuple[str, str]
 
@@ -30,7 +31,7 @@ _GRACE_S = 2.0
 
 
 class Plan(NamedTuple):
-    """What the user wants requested."""
+    """What the user wants requested. Checked where it is made: the numbers are positive, and there is a URL."""
 
     urls: tuple[str, ...]
     """As `parse_url` returns them."""
@@ -41,6 +42,7 @@ class Plan(NamedTuple):
     session: bool = True
     """All threads share one Session. Without: a new Session for each request."""
     method: str = "GET"
+    """As `parse_method` returns it."""
     headers: tuple[Header, ...] = ()
     """As `parse_header` returns them. Those of the same name are joined by commas, as RFC 9110, 5.3 allows."""
     data: bytes | None = None
@@ -55,7 +57,6 @@ class Plan(NamedTuple):
     verify_tls: bool = True
 
 
-OnConnect = Callable[[str, int], None]
 OnProgress = Callable[[int, int], None]
 
 
@@ -97,6 +98,13 @@ def parse_header(text: str) -> Header:
     return name, value
 
 
+def parse_method(text: str) -> str:
+    """A method that HTTP can carry: any token (RFC 9110, 9.1)."""
+    if not _TOKEN.fullmatch(text):
+        raise VerifierError(f"not an HTTP method: {text!r}", "give one like GET")
+    return text
+
+
 def run(plan: Plan, on_connect: OnConnect, on_progress: OnProgress) -> Run:
     """Carry out the plan.
 
@@ -114,7 +122,6 @@ def run(plan: Plan, on_connect: OnConnect, on_progress: OnProgress) -> Run:
 
     from verifier.clients.adapter import Recorder
 
-    plan = _checked(plan)
     recorder = Recorder(on_connect, plan.timeout)
     with warnings.catch_warnings():
         if not plan.verify_tls:
@@ -124,21 +131,6 @@ def run(plan: Plan, on_connect: OnConnect, on_progress: OnProgress) -> Run:
         interrupted = crew.work(on_progress)
     client = requests.utils.default_user_agent()
     return Run(client, crew.planned, recorder.requests(), recorder.connects(), interrupted)
-
-
-def _checked(plan: Plan) -> Plan:
-    for what, number in (("requests", plan.per_url), ("threads", plan.concurrency)):
-        if number < 1:
-            raise VerifierError(f"the number of {what} is {number}", "give 1 or more")
-    if not plan.urls:
-        raise VerifierError("no URL to request", "give one like http://localhost:8000/path")
-    if plan.pool_maxsize is not None and plan.pool_maxsize < 1:
-        raise VerifierError(f"the pool size is {plan.pool_maxsize}", "give 1 or more")
-    if plan.timeout is not None and plan.timeout <= 0:
-        raise VerifierError(f"the timeout is {plan.timeout:g} s", "give more than 0")
-    if not _TOKEN.fullmatch(plan.method):
-        raise VerifierError(f"not an HTTP method: {plan.method!r}", "give one like GET")
-    return plan._replace(urls=tuple(parse_url(url) for url in plan.urls))
 
 
 class _Crew:
@@ -207,7 +199,7 @@ class _Crew:
                     break
                 self._request(session, *task)
                 first = False
-        except BaseException as fault:  # raised again in the calling thread
+        except BaseException as fault:  # noqa: BLE001 - raised again in the calling thread
             with self._lock:
                 self._faults.append(fault)
             self._stop.set()

@@ -11,8 +11,6 @@ from ipaddress import ip_address
 from verifier.judge.model import Missing
 from verifier.vocabulary import Reason
 from verifier.wire import tables
-from verifier.wire.connection import HANDSHAKES
-from verifier.wire.speech import HTTP1
 from verifier.wire.tables import ExchangeTable
 
 TYPE_CHECKING = False
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from verifier.clients.run import Connect, Counters, Request, Run
     from verifier.wire.tables import Ledger
 
-FAILED = (HANDSHAKES.index("refused"), HANDSHAKES.index("unanswered"))
+FAILED = (tables.REFUSED, tables.UNANSWERED)
 LEEWAY_NS = 50_000_000
 """How far a SYN's kernel time may lie outside of the client's own times of the connect: both are CLOCK_REALTIME, which may be slewed."""
 
@@ -35,7 +33,7 @@ class Attribution:
         self.ledger = ledger
         self.run = run
         self.control_only = control_only
-        self.columns = {name: ledger.connections.column(name) for name in ledger.connections.arrays}
+        self.columns = ledger.connections.columns()
         self.missing: list[Missing] = []
         self.rows = self._match()
         wanted = bytearray(ledger.connections.rows)
@@ -50,6 +48,7 @@ class Attribution:
                 self.carried.setdefault(row, []).append(request)
         self.exchanges = self._exchanges()
         self._check_connections()
+        self._check_requests()
         self._check_counters()
 
     def row_of(self, request: Request) -> int | None:
@@ -64,7 +63,7 @@ class Attribution:
             server = self._end(row, 1 - self.columns["client"][row])
             first.setdefault(server, row)
             for request in requests:
-                start = request.started_ns if request.sent_ns is None else request.sent_ns
+                start = request.began_ns
                 # At equal times an end comes before a start: the intervals are half-open.
                 spans.setdefault(server, []).extend([(start, 1), (request.ended_ns, -1)])
         peaks: dict[int, int] = {}
@@ -96,31 +95,20 @@ class Attribution:
             if connect.client is not None and connect.server is not None:
                 candidates = by_ends.get((key_of(connect.client), key_of(connect.server)), [])
             else:
-                candidates = [row for key in self._aims(connect) for row in failed.get(key, [])]
+                aims = [key_of(connect.server)] if connect.server else [key for key in failed if key[2] == connect.port]
+                candidates = [row for key in aims for row in failed.get(key, [])]
             row = next((row for row in candidates if row not in taken and self._during(connect, row)), None)
             if row is not None:
                 taken.add(row)
             matched.append(row)
         return matched
 
-    def _aims(self, connect: Connect) -> list[Key]:
-        """The ends that a failed attempt may have tried."""
-        if connect.server is not None:
-            return [key_of(connect.server)]
-        ports = {key for key in self._failed_ends() if key[2] == connect.port}
-        return sorted(ports)
-
-    def _failed_ends(self) -> set[Key]:
-        states = self.columns["state"]
-        rows = (row for row in range(self.ledger.connections.rows) if states[row] in FAILED)
-        return {self._end(row, 1 - self.columns["client"][row]) for row in rows}
-
     def _during(self, connect: Connect, row: int) -> bool:
         return connect.started_ns - LEEWAY_NS <= self.columns["opened"][row] <= connect.ended_ns + LEEWAY_NS
 
     def _is_read(self, row: int) -> bool:
         """Whether the packets show the requests of this connection."""
-        return self._could_be_read(row) and self.columns["protocol"][row] == HTTP1
+        return self._could_be_read(row) and self.columns["protocol"][row] == tables.HTTP1
 
     def _could_be_read(self, row: int) -> bool:
         """Whether the packets should show the requests: whole, and in the clear."""
@@ -129,7 +117,7 @@ class Attribution:
     def _exchanges(self) -> ExchangeTable:
         """Exchanges of the packets and of the client, merged by the time of the request."""
         packets = self.ledger.exchanges
-        column = {name: packets.column(name) for name in packets.arrays}
+        column = packets.columns()
         records: list[dict[str, int]] = [
             {name: values[row] for name, values in column.items()}
             for row in range(packets.rows)
@@ -156,7 +144,7 @@ class Attribution:
             "host": word(host.encode("latin-1", "replace")),
             "status": request.status or 0,
             "flags": tables.RESPONSE_DONE if done else 0,
-            "request_ns": request.started_ns if request.sent_ns is None else request.sent_ns,
+            "request_ns": request.began_ns,
             "response_ns": -1,
             "end_ns": request.ended_ns,
             "request_frame": 0,
@@ -165,7 +153,7 @@ class Attribution:
         }
 
     def _check_connections(self) -> None:
-        """Every connection that the client opened, and every request on it, is in the packets."""
+        """Every connection that the client opened is in the packets, from its SYN on."""
         lost = [
             connect
             for connect, row in zip(self.run.connects, self.rows, strict=True)
@@ -176,6 +164,9 @@ class Attribution:
             ends = f"{shown(first.client)} to {shown(first.server)}"
             text = f"{len(lost)} of {len(self.run.connects)} connections that the client opened are not in the capture, the first from {ends}"
             self.missing.append(Missing(Reason.CONNECTION_NOT_CAPTURED, text))
+
+    def _check_requests(self) -> None:
+        """Every request that the client sent is in the packets, where they can be read."""
         short = 0
         example = ""
         for row, requests in self.carried.items():

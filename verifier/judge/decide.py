@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.judge import verdict
-from verifier.judge.details import Details, Frames, address
+from verifier.judge.details import REUSES, Details, Numbering, address
 from verifier.judge.model import (
     Endpoint,
     Missing,
@@ -13,15 +13,12 @@ from verifier.judge.model import (
     RunRequest,
     Totals,
 )
-from verifier.judge.tally import REUSES, Tally, reuse
+from verifier.judge.tally import Tally, reuse
 from verifier.values import NamedTuple
 from verifier.vocabulary import Reason, Reuse
-from verifier.wire import tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from verifier.clients.run import Request, Run
     from verifier.judge.attribute import Attribution
     from verifier.judge.options import Expectations, Selection
@@ -84,8 +81,9 @@ def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) ->
         missing.append(Missing(Reason.NO_REQUEST, "no request was made on a connection that the capture has"))
     # The client knows all its requests. Where the packets may lack some, as many connections were needed as it kept busy.
     bench.trust_client(attribution.peaks() if missing else {})
+    bench.all_counted = not missing
     report = bench.report(missing, expectations)
-    return report._replace(live=live, client=run.client, run=tuple(run_requests(attribution, bench)))
+    return report._replace(live=live, client=run.client, run=tuple(run_requests(attribution)))
 
 
 def chosen(ledger: Ledger, selection: Selection) -> bytes:
@@ -143,7 +141,7 @@ def missing_from_run(run: Run, live: LiveFacts) -> list[Missing]:
     return missing
 
 
-def run_requests(attribution: Attribution, bench: _Bench) -> list[RunRequest]:
+def run_requests(attribution: Attribution) -> list[RunRequest]:
     """The client's requests, each with the connection that the packets show for it."""
     depths: dict[int, int] = {}
     state = attribution.columns["state"]
@@ -153,7 +151,7 @@ def run_requests(attribution: Attribution, bench: _Bench) -> list[RunRequest]:
         kind = Reuse.UNKNOWN
         if row is not None and request.sent_ns is not None:
             depths[row] = depths.get(row, 0) + 1
-            kind = Reuse(REUSES[reuse(state[row], 0, depths[row])])
+            kind = REUSES[reuse(state[row], 0, depths[row])]
         result.append(
             RunRequest(
                 number=request.number,
@@ -171,7 +169,7 @@ def run_requests(attribution: Attribution, bench: _Bench) -> list[RunRequest]:
 
 def run_order(run: Run) -> list[Request]:
     """Requests in the order in which they were sent."""
-    return sorted(run.requests, key=lambda request: request.started_ns if request.sent_ns is None else request.sent_ns)
+    return sorted(run.requests, key=lambda request: request.began_ns)
 
 
 class _Bench:
@@ -180,7 +178,7 @@ class _Bench:
     def __init__(self, case: Case, exchanges: ExchangeTable, wanted: bytes, control_only: bool) -> None:
         self.case = case
         self.exchanges = exchanges
-        self.frames = Frames(case.sources)
+        self.frames = Numbering(case.sources)
         ends = [source.last_ns for source in case.sources if source.last_ns is not None]
         self.tally = Tally(case.ledger.connections, wanted, max(ends, default=0), control_only)
         self.tally.add_exchanges(exchanges)
@@ -191,22 +189,26 @@ class _Bench:
             not (unreadable or missed)
             for unreadable, missed in zip(self.fields["unreadable"], self.fields["missed"], strict=True)
         ]
-        """For each pair, whether all its requests are."""
+        """For each pair, whether all its requests are: that its lower bound can't be higher than it seems."""
+        self.all_counted = all(self.known)
+        """Whether every request is among the exchanges: that shares of them can't be other than they seem."""
         self._bound(self._bounds())
 
     def _bounds(self) -> list[int]:
         """Each pair's lower bound. Where requests are unreadable no more can have been under way than connections were open: the extra handshakes
         above that bound are the least there can be. 0 where nothing shows that the pair speaks HTTP."""
         bounds = list(self.fields["peak"])
-        for pair, unreadable in enumerate(self.fields["unreadable"]):
-            if unreadable:
-                bounds[pair] = max(bounds[pair], self.tally.most_open(pair))
+        if any(self.fields["unreadable"]):
+            most_open = self.tally.most_open()
+            for pair, unreadable in enumerate(self.fields["unreadable"]):
+                if unreadable:
+                    bounds[pair] = max(bounds[pair], most_open[pair])
         return bounds
 
     def _bound(self, bounds: list[int]) -> None:
         """Settles the lower bounds, and what follows from them."""
         self.bounds = bounds
-        self.tally.count_cost(bounds)
+        self.tally.mark_extra(bounds)
         self.fields["cost_ns"] = self.tally.field("cost_ns")
         self.extra = [
             max(0, handshakes - bound) if bound else 0
@@ -278,6 +280,7 @@ class _Bench:
                 missing.append(Missing(Reason.CAPTURE_TRUNCATED, f"{source.name}: {source.problem}"))
         if missing:
             self.known = [False] * self.tally.pairs
+            self.all_counted = False
         return missing
 
     def missing_from_packets(self, runner_knows: bool = False) -> list[Missing]:
@@ -308,9 +311,10 @@ class _Bench:
             handshakes=totals.handshakes,
             requests=totals.requests,
             reused=totals.reused_requests,
+            perhaps_reused=totals.unknown_requests + sum(self.fields["pre_existing"]),
             extra=totals.extra_handshakes,
             certain_extra=sum(extra for extra, sure in zip(self.extra, self.known, strict=True) if sure),
-            requests_known=all(self.known),
+            requests_known=self.all_counted,
         )
 
     def report(self, missing: list[Missing], expectations: Expectations) -> Report:

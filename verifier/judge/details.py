@@ -9,10 +9,9 @@ from _socket import (  # `socket` itself imports 3 ms more: enums and selectors
 )
 
 from verifier.judge import model
-from verifier.judge.tally import REUSES, reuse
+from verifier.judge.tally import reuse
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reuse
-from verifier.wire.connection import CLOSED_WITH, CLOSERS, HANDSHAKES
-from verifier.wire.speech import PROTOCOLS
+from verifier.wire.tables import RESPONSE_DONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +21,12 @@ if TYPE_CHECKING:
     from verifier.sources.facts import Source
     from verifier.wire.tables import ExchangeTable, Ledger
 
+# The words of the numbers in the tables, in the order of the numbers: see verifier.wire.tables, and verifier.judge.tally.
+HANDSHAKES = (Handshake.NOT_SEEN, Handshake.UNANSWERED, Handshake.REFUSED, Handshake.HALF, Handshake.COMPLETE)
+CLOSERS = (Closer.NONE, Closer.CLIENT, Closer.SERVER, Closer.BOTH)
+CLOSED_WITH = (ClosedWith.NONE, ClosedWith.FIN, ClosedWith.RST)
+PROTOCOLS = (Protocol.OTHER, Protocol.HTTP1, Protocol.H2, Protocol.TLS)
+REUSES = (Reuse.NEW, Reuse.REUSED, Reuse.PRE_EXISTING, Reuse.UNKNOWN)
 TLS_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
 
 
@@ -32,7 +37,7 @@ def address(high: int, low: int, scope: int) -> str:
     return inet_ntop(AF_INET6, (high << 64 | low).to_bytes(16, "big"))
 
 
-class Frames:
+class Numbering:
     """The engine numbers packets through all its sources; a reader of one file wants that file's numbers."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -57,13 +62,13 @@ class Frames:
 class Details:
     """Only the connections that count, and their exchanges."""
 
-    def __init__(self, ledger: Ledger, exchanges: ExchangeTable, tally: Tally, frames: Frames) -> None:
+    def __init__(self, ledger: Ledger, exchanges: ExchangeTable, tally: Tally, frames: Numbering) -> None:
         self.ledger = ledger
         self.table = exchanges
         self.tally = tally
         self.frames = frames
-        self.columns = {name: ledger.connections.column(name) for name in ledger.connections.arrays}
-        self.rows = {name: exchanges.column(name) for name in exchanges.arrays}
+        self.columns = ledger.connections.columns()
+        self.rows = exchanges.columns()
 
     def connections(self) -> Iterator[model.Connection]:
         """In the order of first packets."""
@@ -82,8 +87,7 @@ class Details:
         ip = address(column[f"hi{side}"][row], column[f"lo{side}"][row], column["scope"][row])
         return model.Endpoint(ip, column[f"port{side}"][row])
 
-    def connection(self, number: int) -> model.Connection:
-        row = number
+    def connection(self, row: int) -> model.Connection:
         column = {name: values[row] for name, values in self.columns.items()}
         client = column["client"]
         local = self.frames.local
@@ -95,15 +99,15 @@ class Details:
             server=self.endpoint(row, 1 - client),
             opened_ns=column["opened"],
             closed_ns=column["closed"] if column["closed"] >= 0 else None,
-            handshake=Handshake(HANDSHAKES[column["state"]]),
+            handshake=HANDSHAKES[column["state"]],
             handshake_ns=column["handshake_ns"] if column["handshake_ns"] >= 0 else None,
             tls_ns=column["tls_ns"] if column["tls_ns"] >= 0 else None,
             requests=column["requests"],
             responses=column["responses"],
-            first_closer=Closer(CLOSERS[column["closer"]]),
-            closed_with=ClosedWith(CLOSED_WITH[column["closed_with"]]),
+            first_closer=CLOSERS[column["closer"]],
+            closed_with=CLOSED_WITH[column["closed_with"]],
             history=self.ledger.words.text(column["history"]) or "",
-            protocol=Protocol(PROTOCOLS[column["protocol"]]),
+            protocol=PROTOCOLS[column["protocol"]],
             tls=tls_of(tls) if tls is not None else None,
             cause="unknown" if self.tally.is_extra(row) else None,
             frames=model.Frames(
@@ -128,9 +132,9 @@ class Details:
             target=text(column["target"]),
             host=text(column["host"]),
             status=column["status"] or None,
-            reuse=Reuse(REUSES[reuse(state, column["flags"], column["depth"])]),
+            reuse=REUSES[reuse(state, column["flags"], column["depth"])],
             request_ns=column["request_ns"],
-            response_end_ns=column["end_ns"] if column["flags"] & 1 else None,
+            response_end_ns=column["end_ns"] if column["flags"] & RESPONSE_DONE else None,
             request_frame=self.frames.local(column["request_frame"]),
             response_frame=self.frames.local(column["response_frame"]),
             source=self.frames.source(column["request_frame"]),

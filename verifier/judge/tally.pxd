@@ -2,22 +2,24 @@ from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
 cpdef int reuse(int connection_state, unsigned int exchange_flags, unsigned int depth) except -1
 
+cdef list in_order(long long[:] times, Py_ssize_t rows)
+
 cdef class Tally:
     cdef ConnectionTable table
     cdef long long end_ns
     cdef public Py_ssize_t pairs
     cdef public dict arrays
     cdef int[:] pair_of
-    cdef long long[:] connections, handshakes, failed, requests, responses, reused, unknown, peak, unreadable, missed, cost_ns
+    cdef long long[:] connections, handshakes, failed, requests, responses, reused, pre_existing, unknown, peak, unreadable, missed, cost_ns
     cdef unsigned char[:] extra
     cdef bint halves_count
     cpdef bint is_extra(self, Py_ssize_t row) except -1
     cpdef int pair(self, Py_ssize_t row) except? -1
     cdef list _number_pairs(self, const unsigned char[:] wanted)
     cdef bint _same_pair(self, Py_ssize_t row, Py_ssize_t other) except -1
-    cdef int _connections(self, bint halves_count) except -1
+    cdef int _connections(self) except -1
+    cdef bint _is_handshake(self, Py_ssize_t row) except -1
     cdef long long _end(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except? -1
-    cpdef int most_open(self, Py_ssize_t pair) except -1
 
 cdef class Ends:
     cdef Py_ssize_t size, room

@@ -12,22 +12,20 @@ import array
 
 import cython
 
-from verifier.wire import connection as connections
 from verifier.wire import tables
-from verifier.wire.octets import Octets
-from verifier.wire.tables import zeros
+from verifier.wire.octets import Octets, zeros
 
 if cython.compiled:
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
-COMPLETE = cython.declare(cython.int, connections.HANDSHAKES.index("complete"))
-HALF = cython.declare(cython.int, connections.HANDSHAKES.index("half"))
-NOT_SEEN = cython.declare(cython.int, connections.HANDSHAKES.index("not-seen"))
-REFUSED = cython.declare(cython.int, connections.HANDSHAKES.index("refused"))
-UNANSWERED = cython.declare(cython.int, connections.HANDSHAKES.index("unanswered"))
-CLIENT_CLOSED = cython.declare(cython.int, connections.CLOSERS.index("client"))
+COMPLETE = cython.declare(cython.int, tables.COMPLETE)
+HALF = cython.declare(cython.int, tables.HALF)
+NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
+REFUSED = cython.declare(cython.int, tables.REFUSED)
+UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
+CLIENT_CLOSED = cython.declare(cython.int, tables.CLIENT)
 RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
 SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
 ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
@@ -37,22 +35,27 @@ PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
 DEPTH_UNSURE = cython.declare(cython.uint, tables.DEPTH_UNSURE)
 CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
 
-# How an exchange used its connection, as numbers; the words in the same order.
-REUSES = ("new", "reused", "pre-existing", "unknown")
-NEW = cython.declare(cython.int, 0)
-REUSED = cython.declare(cython.int, 1)
-PRE_EXISTING = cython.declare(cython.int, 2)
-UNKNOWN = cython.declare(cython.int, 3)
+# How an exchange used its connection.
+NEW = 0
+REUSED = 1
+PRE_EXISTING = 2
+UNKNOWN = 3
+_NEW = cython.declare(cython.int, NEW)
+_REUSED = cython.declare(cython.int, REUSED)
+_PRE_EXISTING = cython.declare(cython.int, PRE_EXISTING)
+_UNKNOWN = cython.declare(cython.int, UNKNOWN)
+
+Times = memoryview
 
 NOTHING = array.array("q")
 
 def reuse(connection_state: cython.int, exchange_flags: cython.uint, depth: cython.uint) -> cython.int:
     """What an exchange of this depth and these flags did with a connection of this state."""
     if depth > 1:
-        return REUSED
+        return _REUSED
     if exchange_flags & DEPTH_UNSURE:
-        return UNKNOWN
-    return PRE_EXISTING if connection_state == NOT_SEEN else NEW
+        return _UNKNOWN
+    return _PRE_EXISTING if connection_state == NOT_SEEN else _NEW
 
 
 class Tally:
@@ -63,8 +66,8 @@ class Tally:
     """
 
     FIELDS = (
-        "connections", "handshakes", "failed", "requests", "responses", "reused", "unknown", "peak", "unreadable", "missed",
-        "cost_ns", "first_row",
+        "connections", "handshakes", "failed", "requests", "responses", "reused", "pre_existing", "unknown", "peak",
+        "unreadable", "missed", "cost_ns", "first_row",
     )  # fmt: skip
 
     def __init__(
@@ -85,13 +88,15 @@ class Tally:
         self.requests = memoryview(arrays["requests"])
         self.responses = memoryview(arrays["responses"])
         self.reused = memoryview(arrays["reused"])
+        self.pre_existing = memoryview(arrays["pre_existing"])
         self.unknown = memoryview(arrays["unknown"])
         self.peak = memoryview(arrays["peak"])
         self.unreadable = memoryview(arrays["unreadable"])
         self.missed = memoryview(arrays["missed"])
         self.cost_ns = memoryview(arrays["cost_ns"])
+        self.extra = memoryview(zeros("B", table.rows))
         self.halves_count = halves_count
-        self._connections(halves_count)
+        self._connections()
 
     def pair(self, row: cython.Py_ssize_t) -> cython.int:
         """The pair of a connection, -1 where the connection does not count."""
@@ -144,7 +149,7 @@ class Tally:
             and table.scope[row] == table.scope[other]
         )
 
-    def _connections(self, halves_count: cython.bint) -> cython.int:
+    def _connections(self) -> cython.int:
         """Counts the connections into their pairs."""
         table: ConnectionTable = self.table
         row: cython.Py_ssize_t
@@ -160,7 +165,7 @@ class Tally:
             flags = table.flags[row]
             if flags & SUBFLOW:
                 continue
-            if state == COMPLETE or (state == HALF and halves_count):
+            if self._is_handshake(row):
                 self.handshakes[pair] += 1
             elif state == REFUSED or state == UNANSWERED:
                 self.failed[pair] += 1
@@ -170,15 +175,23 @@ class Tally:
                 self.missed[pair] += 1
         return 0
 
+    def _is_handshake(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether the connection counts as a handshake."""
+        state: cython.int = self.table.state[row]
+        return not self.table.flags[row] & SUBFLOW and (state == COMPLETE or (state == HALF and self.halves_count))
+
     def add_exchanges(self, exchanges: ExchangeTable) -> None:
-        """Counts the exchanges, which are in the order of their requests, and finds each pair's peak."""
+        """Counts the exchanges, and finds each pair's peak."""
         table: ConnectionTable = self.table
         ends: list[Ends] = [Ends() for _ in range(self.pairs)]
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         connection: cython.Py_ssize_t
         kind: cython.int
-        for row in range(exchanges.rows):
+        order = in_order(exchanges.request_ns, exchanges.rows)
+        place: cython.Py_ssize_t
+        for place in range(exchanges.rows):
+            row = place if order is None else order[place]
             connection = exchanges.connection[row]
             pair = self.pair_of[connection]
             if pair < 0:
@@ -187,9 +200,11 @@ class Tally:
             if exchanges.status[row]:
                 self.responses[pair] += 1
             kind = reuse(table.state[connection], exchanges.flags[row], exchanges.depth[row])
-            if kind == REUSED:
+            if kind == _REUSED:
                 self.reused[pair] += 1
-            elif kind == UNKNOWN:
+            elif kind == _PRE_EXISTING:
+                self.pre_existing[pair] += 1
+            elif kind == _UNKNOWN:
                 self.unknown[pair] += 1
             cython.cast(Ends, ends[pair]).begin(exchanges.request_ns[row], self._end(exchanges, row, connection))
         for pair in range(self.pairs):
@@ -208,7 +223,7 @@ class Tally:
             return end
         return table.closed[connection] if table.closed[connection] >= 0 else self.end_ns
 
-    def count_cost(self, lower_bounds: list[int]) -> None:
+    def mark_extra(self, lower_bounds: list[int]) -> None:
         """Marks each pair's handshakes behind its first `lower_bounds` as extra, and adds up what they cost: from SYN to ready for a request.
 
         A pair with lower bound 0 shows no request, and has no extra ones.
@@ -219,12 +234,10 @@ class Tally:
         pair: cython.Py_ssize_t
         for pair in range(self.pairs):
             self.cost_ns[pair] = 0
-        self.extra = memoryview(zeros("B", table.rows))
         for row in range(table.rows):
             pair = self.pair_of[row]
-            if pair < 0 or lower_bounds[pair] == 0 or table.flags[row] & SUBFLOW:
-                continue
-            if table.state[row] != COMPLETE and not (table.state[row] == HALF and self.halves_count):
+            self.extra[row] = 0
+            if pair < 0 or lower_bounds[pair] == 0 or not self._is_handshake(row):
                 continue
             if needed[pair] > 0:
                 needed[pair] -= 1
@@ -273,15 +286,35 @@ class Tally:
                     firsts[place] = row
         return list(zip(counts, firsts, strict=True))
 
-    def most_open(self, pair: cython.Py_ssize_t) -> cython.int:
-        """The most connections of a pair that were open at once: no more requests than that were ever under way."""
+    def most_open(self) -> list[int]:
+        """For each pair the most of its connections that were open at once: no more requests than that were ever under way."""
         table: ConnectionTable = self.table
-        ends = Ends()
+        ends: list[Ends] = [Ends() for _ in range(self.pairs)]
+        order = in_order(table.opened, table.rows)
+        place: cython.Py_ssize_t
         row: cython.Py_ssize_t
-        for row in range(table.rows):
-            if self.pair_of[row] == pair and (table.bytes0[row] or table.bytes1[row]):
-                ends.begin(table.opened[row], table.closed[row] if table.closed[row] >= 0 else self.end_ns)
-        return ends.peak
+        pair: cython.Py_ssize_t
+        for place in range(table.rows):
+            row = place if order is None else order[place]
+            pair = self.pair_of[row]
+            if pair >= 0 and (table.bytes0[row] or table.bytes1[row]):
+                closed: cython.longlong = table.closed[row] if table.closed[row] >= 0 else self.end_ns
+                cython.cast(Ends, ends[pair]).begin(table.opened[row], closed)
+        return [each.peak for each in ends]
+
+
+def in_order(times: Times, rows: cython.Py_ssize_t) -> list[int] | None:
+    """The rows in the order of their times; None where they are in it already, as nearly all are.
+
+    A head in several segments is complete behind others that began later, and files can be given in any order.
+    """
+    row: cython.Py_ssize_t
+    for row in range(1, rows):
+        if times[row] < times[row - 1]:
+            # Of numbers alone: a typed view of the column has no such order of its own.
+            known = [times[row] for row in range(rows)]
+            return sorted(range(rows), key=known.__getitem__)
+    return None
 
 
 class Ends:

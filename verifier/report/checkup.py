@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verifier.sources.doctor import Row
+    from verifier.doctor import Row
 
 _MARK = 4
 """Columns of the widest mark."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
+def count(number: int, noun: str) -> str:
     """`1 handshake`, `2 handshakes`, `613,293 requests`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(nanoseconds: int) -> str:

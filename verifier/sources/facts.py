@@ -22,7 +22,8 @@ class Source(NamedTuple):
     dropped: int | None
     """Packets that the capturing kernel says it dropped; None where it did not say."""
     problem: str = ""
-    """Where `truncated`: what is wrong at which byte."""
+    """What went wrong in reading it, for the reader: of a file that is `truncated`, what and at which byte; of an
+    interface, that it went down during the capture. Empty where nothing did."""
 
 
 class LiveFacts(NamedTuple):

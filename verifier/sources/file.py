@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from verifier.wire.records import Reader
 
 CHUNK = 1 << 19
-"""Bytes asked for at once: fits the second-level cache, where the engine then finds it."""
+"""Bytes asked for at once. Between 256 KiB and 4 MiB it made no difference above the noise of 10 % (1.1 GB capture)."""
+MOST_PADDING = 3
+"""Bytes that may lack at the very end: blocks are padded to four bytes, and some writers leave that out."""
 STANDARD_INPUT = "-"
 SECTION_HEADER = b"\x0a\x0d\x0d\x0a"
 GZIP = b"\x1f\x8b"
@@ -134,6 +136,8 @@ class _Feed:
         """The reader for the format that the first bytes show."""
         self._fill(source, pcap.HEADER)
         head = bytes(self.buffer[: min(self.filled, pcap.HEADER)])
+        if self.problem:
+            raise VerifierError(f"{self.shown}: {self.problem}")
         if not head:
             raise VerifierError(f"{self.shown}: the file is empty", "capture something into it, or name another")
         if pcap.recognised(head):
@@ -162,10 +166,12 @@ class _Feed:
         while True:
             before = self.filled
             if before == len(self.buffer):
-                self.buffer.extend(bytes(len(self.buffer)))  # a record larger than the buffer
+                wider = bytearray(2 * before)  # a record larger than the buffer, which the engine may still look at
+                wider[:before] = self.buffer
+                self.buffer = wider
             got = 0 if self.problem else self._read_some(source, memoryview(self.buffer)[before:])
             self.filled += got
-            if not got and not before:
+            if not got and not before and not reader.owed:
                 break
             reader.load(memoryview(self.buffer), self.filled)
             self.engine.read(reader)
@@ -176,6 +182,8 @@ class _Feed:
             if not got:
                 if left and not self.problem:
                     self.problem = f"the file ends inside a record at byte {reader.base + reader.at}"
+                elif reader.owed > MOST_PADDING and not self.problem:
+                    self.problem = f"the file ends inside a block, {reader.owed} bytes before the block's end"
                 break
             self.buffer[:left] = self.buffer[reader.at : self.filled]
             self.filled = left

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable
 from time import time_ns
 from types import TracebackType
-from typing import NamedTuple, final
+from typing import final
 
 from verifier import __version__
 from verifier.errors import VerifierError
@@ -38,6 +38,7 @@ from verifier.sources.filter import (
 )
 from verifier.sources.ring import Frame, PacketRing, frames_of, link_type_of
 from verifier.sources.writer import CaptureWriter, Origin, Statistics
+from verifier.values import NamedTuple
 
 Sink = Callable[[bytes, int, int, int], None]
 """Takes a packet: bytes, nanoseconds since the epoch, length on the wire, LINKTYPE_ number."""
@@ -102,8 +103,8 @@ class LiveCapture:
     def open(self) -> None:
         """Starts the capture and shows it open. Does nothing where it is open already.
 
-        RightsError where this user may not capture; VerifierError for an interface that is unknown, down, or of a
-        kind that can't be read, and for a file that can't be opened. Fences that stay away are no error: they show in
+        VerifierError where this user may not capture, for an interface that is unknown, down, or of a kind that
+        can't be read, and for a file that can't be opened. Fences that stay away are no error: they show in
         LiveFacts.
         """
         if self._ring is not None:
@@ -255,8 +256,10 @@ class LiveCapture:
                     if self._writer is not None:
                         self._writer.flush()
                     more = self._backlog.wait()
-                if self._watch is not None:
-                    self._look(self._watch)
+                # Once: `wait_until` may give up, and take it away, at any time.
+                watch = self._watch
+                if watch is not None:
+                    self._look(watch)
         finally:
             with self._changed:
                 self._ended = True

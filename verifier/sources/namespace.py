@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 
-from verifier.errors import RightsError
+from verifier.errors import VerifierError
 from verifier.sources import rights
 
 # include/uapi/linux/sched.h, sockios.h, if.h
@@ -27,7 +27,7 @@ _REQUEST = struct.Struct("16sH14x")
 def enter() -> None:
     """Moves this process into user and network namespaces of its own, with loopback up. There is no way back.
 
-    Only while the process has a single thread. RightsError, naming the command that does without, where the kernel
+    Only while the process has a single thread. VerifierError, naming the command that does without, where the kernel
     refuses.
     """
     user, group = os.geteuid(), os.getegid()
@@ -48,7 +48,7 @@ def enter() -> None:
         ) from refused
 
 
-def trial() -> RightsError | None:
+def trial() -> VerifierError | None:
     """What `enter` would say, tried in a child process; None where it would work. Only while the process has a single
     thread."""
     reading, writing = os.pipe()
@@ -58,7 +58,7 @@ def trial() -> RightsError | None:
         try:
             enter()
             status = 0
-        except RightsError as error:
+        except VerifierError as error:
             os.write(writing, error.problem.encode())
         finally:
             # Not back into the parent's code, whatever happened.

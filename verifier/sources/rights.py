@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from verifier.errors import RightsError
+from verifier.errors import VerifierError
 
 
 def may_capture() -> bool:
@@ -31,15 +31,15 @@ def refusal() -> OSError | None:
 
 
 def require() -> None:
-    """RightsError, with the command that mends it, where this user may not capture."""
+    """VerifierError, with the command that mends it, where this user may not capture."""
     problem = refusal()
     if problem is not None:
         raise denied("this user may not capture packets") from problem
 
 
-def denied(problem: str) -> RightsError:
+def denied(problem: str) -> VerifierError:
     """The error for `problem` that names how to start this very command with rights."""
-    return RightsError(
+    return VerifierError(
         problem, f"run `{elevated(sys.argv)}` (or give every program of this Python the right: `{lasting()}`)"
     )
 
@@ -54,12 +54,15 @@ def elevated(argv: Sequence[str]) -> str:
     else:
         found = program if os.sep in program else shutil.which(program)
         start = [os.path.abspath(found)] if found else [sys.executable, "-m", "verifier"]
-    command = shlex.join([*start, *argv[1:]])
-    # A system without sudo has su.
-    return f"sudo {command}" if shutil.which("sudo") else f"su -c {shlex.quote(command)}"
+    return _as_root([*start, *argv[1:]])
 
 
 def lasting() -> str:
     """The command that gives the right to capture to the Python that runs this, for good."""
-    command = shlex.join(["setcap", "cap_net_raw+ep", os.path.realpath(sys.executable)])
+    return _as_root(["setcap", "cap_net_raw+ep", os.path.realpath(sys.executable)])
+
+
+def _as_root(words: Sequence[str]) -> str:
+    """The command line that runs `words` as root. A system without sudo has su."""
+    command = shlex.join(words)
     return f"sudo {command}" if shutil.which("sudo") else f"su -c {shlex.quote(command)}"

@@ -21,12 +21,12 @@ import select
 import socket
 import struct
 import sys
-from typing import TYPE_CHECKING
 
 from verifier.errors import VerifierError
 from verifier.sources.filter import LINKTYPE_ETHERNET, LINKTYPE_RAW
 from verifier.sources.interface import Interface
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scapy.arch.linux import L2ListenSocket
 
@@ -41,6 +41,9 @@ BLOCK_TIME_MS = 4
 """The longest a frame waits in a block. Each block may then be nearly empty, so 256 blocks bridge a pause of the
 reader of a second or more."""
 LEAST_BLOCKS = 2
+MOST_BYTES = 0xFFFFFFFF * BLOCK_BYTES
+"""What a request for a ring can describe: it counts blocks in 32 bits. How much of it there is memory for, the kernel
+tells."""
 
 # include/uapi/linux/if_arp.h
 ARPHRD_ETHER = 1
@@ -124,8 +127,8 @@ class PacketRing:
     """An open capture on one interface. Not for two threads at once, but for `attach` and `wake`."""
 
     def __init__(self, interface: Interface, buffer_bytes: int, program: bytes) -> None:
-        """Opens it with the filter `program` in force from the first frame. OSError where the kernel refuses (EPERM:
-        rights)."""
+        """Opens it with the filter `program` in force from the first frame, and a buffer of up to `buffer_bytes`, at
+        most MOST_BYTES. OSError where the kernel refuses (EPERM: rights)."""
         self._socket = _listening_socket(interface.name)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._dropped = 0

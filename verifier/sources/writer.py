@@ -14,7 +14,7 @@ from verifier.errors import VerifierError
 from verifier.values import NamedTuple
 
 BUFFER_BYTES = 1 << 19
-"""Blocks are collected up to this many bytes; the largest packet fits in with room to spare."""
+"""Blocks are collected up to this many bytes: room for the largest packet (filter.SNAPLEN), or for the longest end."""
 
 SECTION_HEADER = 0x0A0D0D0A
 INTERFACE_DESCRIPTION = 1
@@ -57,7 +57,7 @@ class Origin(NamedTuple):
     link_type: int
     snaplen: int
     filter: str
-    """What the kernel let through, in libpcap's language; empty for everything."""
+    """What the kernel let through, in libpcap's language."""
 
 
 class Statistics(NamedTuple):
@@ -67,25 +67,25 @@ class Statistics(NamedTuple):
     ended_ns: int
     received: int
     """Packets that came through the filter, dropped ones included."""
-    dropped: int | None
-    """None where unknown."""
+    dropped: int
     comment: str
 
 
 def section_header(origin: Origin) -> bytes:
     named = ((_SHB_HARDWARE, origin.hardware), (_SHB_OS, origin.system), (_SHB_USERAPPL, origin.program))
     # The section's length is not known while it is written: -1.
-    body = struct.pack("<IHHq", _MAGIC, 1, 0, -1) + _options(tuple((code, _text(text)) for code, text in named if text))
+    body = struct.pack("<IHHq", _MAGIC, 1, 0, -1) + _options(tuple((code, _text(text)) for code, text in named))
     return _block(SECTION_HEADER, body)
 
 
 def interface_description(origin: Origin) -> bytes:
-    options: Options = ((_IF_NAME, _text(origin.interface)), (_IF_TSRESOL, bytes([_NANOSECONDS])))
-    if origin.filter:
+    options = (
+        (_IF_NAME, _text(origin.interface)),
+        (_IF_TSRESOL, bytes([_NANOSECONDS])),
         # A zero byte says that a libpcap filter string follows.
-        options += ((_IF_FILTER, b"\0" + _text(origin.filter)),)
-    if origin.system:
-        options += ((_IF_OS, _text(origin.system)),)
+        (_IF_FILTER, b"\0" + _text(origin.filter)),
+        (_IF_OS, _text(origin.system)),
+    )
     return _block(INTERFACE_DESCRIPTION, struct.pack("<HHI", origin.link_type, 0, origin.snaplen) + _options(options))
 
 
@@ -109,13 +109,13 @@ def put_packet(into: bytearray, at: int, packet: tuple[bytes, int, int]) -> int:
 
 
 def interface_statistics(statistics: Statistics) -> bytes:
-    options: Options = ()
-    if statistics.comment:
-        options += ((_COMMENT, _text(statistics.comment)),)
-    options += ((_ISB_STARTTIME, _time(statistics.started_ns)), (_ISB_ENDTIME, _time(statistics.ended_ns)))
-    options += ((_ISB_IFRECV, struct.pack("<Q", statistics.received)),)
-    if statistics.dropped is not None:
-        options += ((_ISB_IFDROP, struct.pack("<Q", statistics.dropped)),)
+    options = (
+        (_COMMENT, _text(statistics.comment)),
+        (_ISB_STARTTIME, _time(statistics.started_ns)),
+        (_ISB_ENDTIME, _time(statistics.ended_ns)),
+        (_ISB_IFRECV, struct.pack("<Q", statistics.received)),
+        (_ISB_IFDROP, struct.pack("<Q", statistics.dropped)),
+    )
     return _block(INTERFACE_STATISTICS, struct.pack("<I", 0) + _time(statistics.ended_ns) + _options(options))
 
 
@@ -144,12 +144,11 @@ class CaptureWriter:
         self.flush()
 
     def packet(self, data: bytes, ts_ns: int, wire_length: int) -> None:
-        """Adds a packet. Once there is a `problem`, it does nothing."""
+        """Adds a packet of at most filter.SNAPLEN bytes. Once there is a `problem`, it does nothing."""
         if self.problem:
             return
-        length = packet_length(len(data))
-        if self._filled + length > len(self._buffer):
-            self._make_room(length)
+        if self._filled + packet_length(len(data)) > BUFFER_BYTES:
+            self.flush()
         self._filled = put_packet(self._buffer, self._filled, (data, ts_ns, wire_length))
         self._collected += 1
 
@@ -169,27 +168,18 @@ class CaptureWriter:
         self._filled = self._collected = 0
 
     def close(self, statistics: Statistics) -> None:
-        """Ends the file. A second call does nothing."""
-        if self._file < 0:
-            return
+        """Ends the file. To be called once."""
         self.flush()
         self._put(interface_statistics(statistics))
         self.flush()
-        file, self._file = self._file, -1
         try:
-            os.close(file)
+            os.close(self._file)
         except OSError as error:
             # A network file system may report here what it could not write before (close(2)).
             self.problem = self.problem or _explain(self.path, error)
 
-    def _make_room(self, length: int) -> None:
-        self.flush()
-        if length > len(self._buffer):
-            self._buffer = bytearray(length)
-
     def _put(self, blocks: bytes) -> None:
-        if self._filled + len(blocks) > len(self._buffer):
-            self._make_room(len(blocks))
+        """Adds blocks to what is flushed: there they fit in."""
         self._buffer[self._filled : self._filled + len(blocks)] = blocks
         self._filled += len(blocks)
 
@@ -215,9 +205,7 @@ def _block(kind: int, body: bytes) -> bytes:
 
 
 def _options(options: Options) -> bytes:
-    """Options with the end mark; nothing where there are none."""
-    if not options:
-        return b""
+    """Options with the end mark."""
     coded = b"".join(_OPTION.pack(code, len(value)) + value + _PADS[len(value) & 3] for code, value in options)
     return coded + _OPTION.pack(0, 0)
 

@@ -34,21 +34,17 @@ else:
     from verifier.wire.tables import ConnectionTable, Ledger
     from verifier.wire.tls import Tls, looks_like_tls
 
-# States of the handshake, as numbers in the column `state`; the words in the same order.
-HANDSHAKES = ("not-seen", "unanswered", "refused", "half", "complete")
-NOT_SEEN = cython.declare(cython.int, 0)
-UNANSWERED = cython.declare(cython.int, 1)
-REFUSED = cython.declare(cython.int, 2)
-HALF_OPEN = cython.declare(cython.int, 3)
-COMPLETE = cython.declare(cython.int, 4)
+NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
+UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
+REFUSED = cython.declare(cython.int, tables.REFUSED)
+HALF_OPEN = cython.declare(cython.int, tables.HALF)
+COMPLETE = cython.declare(cython.int, tables.COMPLETE)
 
-# Who closed first and how, as numbers in the columns `closer` and `closed_with`.
-CLOSERS = ("none", "client", "server", "both")
-CLOSED_WITH = ("none", "fin", "rst")
-NOBODY = cython.declare(cython.int, -1)
-BOTH = cython.declare(cython.int, 2)
-WITH_FIN = cython.declare(cython.int, 1)
-WITH_RST = cython.declare(cython.int, 2)
+# Who closed first: a side, or one of these.
+NO_SIDE = cython.declare(cython.int, -1)
+BOTH_SIDES = cython.declare(cython.int, 2)
+WITH_FIN = cython.declare(cython.int, tables.FIN)
+WITH_RST = cython.declare(cython.int, tables.RST)
 
 FIN = cython.declare(cython.uint, layers.FIN)
 SYN = cython.declare(cython.uint, layers.SYN)
@@ -105,7 +101,7 @@ class Connection:
         self.syn_frame = 0
         self.synack_frame = 0
         self.ack_frame = 0
-        self.closer = NOBODY
+        self.closer = NO_SIDE
         self.closed_with = 0
         self.closed = -1
         self.close_frame = 0
@@ -128,8 +124,7 @@ class Connection:
         flags: cython.uint = packet.flags
         length: cython.Py_ssize_t = packet.length
         if packet.ts < self.last:
-            if packet.ts >= 0:
-                self.ledger.notes.add(note.TIME_WENT_BACK, packet.frame)
+            self.ledger.notes.add(note.TIME_WENT_BACK, packet.frame)
             packet.ts = self.last
         else:
             self.last = packet.ts
@@ -266,7 +261,7 @@ class Connection:
             if ahead >= FARTHEST or ahead <= -FARTHEST:
                 self.ledger.notes.add(note.RESET_OUT_OF_WINDOW, packet.frame)
                 return 0
-        if self.closer == NOBODY:
+        if self.closer == NO_SIDE:
             self.closer = side
             self.closed_with = WITH_RST
             self.closed = packet.ts
@@ -281,14 +276,14 @@ class Connection:
         half.fin_known = True
         half.fin_seq = plus(packet.seq, packet.length)
         self._note_history(HISTORY_FIN, side)
-        if self.closer == NOBODY:
+        if self.closer == NO_SIDE:
             self.closer = side
             self.closed_with = WITH_FIN
             self.closed = packet.ts
             self.close_frame = packet.frame
-        elif self.closer != side and self.closer != BOTH and self.closed_with == WITH_FIN:
+        elif self.closer != side and self.closer != BOTH_SIDES and self.closed_with == WITH_FIN:
             if packet.flags & ACK == 0 or diff(packet.ack, peer.fin_seq) <= 0:
-                self.closer = BOTH  # sent before the other's FIN had arrived
+                self.closer = BOTH_SIDES  # sent before the other's FIN had arrived
         return 0
 
     def _payload(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
@@ -545,12 +540,12 @@ class Connection:
         table.client[row] = self.client
         table.state[row] = self.state
         table.closed_with[row] = self.closed_with
-        if self.closer == NOBODY:
-            table.closer[row] = 0
-        elif self.closer == BOTH:
-            table.closer[row] = 3
+        if self.closer == NO_SIDE:
+            table.closer[row] = tables.NOBODY
+        elif self.closer == BOTH_SIDES:
+            table.closer[row] = tables.BOTH
         else:
-            table.closer[row] = 1 if self.closer == self.client else 2
+            table.closer[row] = tables.CLIENT if self.closer == self.client else tables.SERVER
         table.history[row] = self._history()
         return 0
 

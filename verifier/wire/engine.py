@@ -12,9 +12,9 @@ from collections import deque
 
 import cython
 
-from verifier.wire import connection as connections
 from verifier.wire import notes as note
 from verifier.wire import packet as layers
+from verifier.wire import records
 from verifier.wire import tables
 
 if cython.compiled:
@@ -47,12 +47,12 @@ LINGER = cython.declare(cython.Py_ssize_t, 1024)
 TCP = cython.declare(cython.int, layers.TCP)
 SYN = cython.declare(cython.uint, layers.SYN)
 ACK = cython.declare(cython.uint, layers.ACK)
-UNANSWERED = cython.declare(cython.int, connections.HANDSHAKES.index("unanswered"))
-COMPLETE = cython.declare(cython.int, connections.HANDSHAKES.index("complete"))
+UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
+COMPLETE = cython.declare(cython.int, tables.COMPLETE)
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
 LARGEST_FRAME = cython.declare(cython.longlong, 0xFFFFFFFF)
 """Frame numbers are 32 bits wide in the tables: they begin anew behind 4,294,967,295 packets."""
-LATEST_NS = cython.declare(cython.longlong, 1 << 62)
+LATEST_NS = cython.declare(cython.longlong, records.LATEST_NS)
 
 
 class Engine:
@@ -102,7 +102,7 @@ class Engine:
         self.bytes += packet.end - packet.at
         if packet.ts < 0 or packet.ts > LATEST_NS:
             # No time, or one outside of the range: the packet's place in the file has to do.
-            if packet.ts != -1:
+            if packet.ts != records.NO_TIME:
                 self.notes.add(note.TIME_OUT_OF_RANGE, packet.frame)
             packet.ts = self.last_ns if self.last_ns >= 0 else 0
         elif self.first_ns < 0:
@@ -124,7 +124,7 @@ class Engine:
         connection: Connection | None = None
         if row >= 0:
             connection = self.live[row]
-        if packet.flags & SYN and (row < 0 or self._begins(packet, row, connection)):
+        if packet.flags & SYN and (row < 0 or self._begins(packet, connection)):
             return self._open(packet)
         if row < 0:
             return self._open(packet)
@@ -138,7 +138,7 @@ class Engine:
             self._linger(packet, row)
         return 0
 
-    def _begins(self, packet: Packet, row: cython.Py_ssize_t, connection: Connection | None) -> cython.bint:
+    def _begins(self, packet: Packet, connection: Connection | None) -> cython.bint:
         """Whether a segment with SYN opens a new connection on a 4-tuple that has one."""
         side: cython.int = self.flows.side
         half: Half

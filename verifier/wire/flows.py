@@ -49,13 +49,10 @@ class Flows:
 
     def find(self, packet: Packet) -> cython.Py_ssize_t:
         """The row of the segment's connection, or -1; remembers the place for `put`."""
-        a: cython.ulonglong = mixed(
-            mixed(packet.src_hi ^ self.seed) ^ packet.src_lo ^ (cython.cast(cython.ulonglong, packet.src_port) << 40)
-        )
-        b: cython.ulonglong = mixed(
-            mixed(packet.dst_hi ^ self.seed) ^ packet.dst_lo ^ (cython.cast(cython.ulonglong, packet.dst_port) << 40)
-        )
-        self.hash = cython.cast(cython.uint, ((a + b) & ALL_BITS) >> 32)
+        # Each end keyed and spread, then added, so that both directions find the same place.
+        a: cython.ulonglong = ((packet.src_lo ^ self.seed) * MIX_1 + (packet.src_hi ^ packet.src_port) * MIX_2) & ALL_BITS
+        b: cython.ulonglong = ((packet.dst_lo ^ self.seed) * MIX_1 + (packet.dst_hi ^ packet.dst_port) * MIX_2) & ALL_BITS
+        self.hash = cython.cast(cython.uint, mixed(((a ^ (a >> 29)) + (b ^ (b >> 29))) & ALL_BITS) >> 32)
         mask: cython.Py_ssize_t = self.size - 1
         slot: cython.Py_ssize_t = self.hash & mask
         row: cython.Py_ssize_t

@@ -36,12 +36,21 @@ class Datagram:
 
     def __init__(self, frame: int) -> None:
         self.pieces: list[tuple[int, bytes]] = []
+        self.seen: set[tuple[int, int]] = set()
+        self.held = 0
         self.total = -1
         self.frame = frame
 
+    def add(self, offset: int, piece: bytes) -> None:
+        """One more piece, unless one of this place and size is there."""
+        if (offset, len(piece)) not in self.seen:
+            self.seen.add((offset, len(piece)))
+            self.pieces.append((offset, piece))
+            self.held += len(piece)
+
     def whole(self) -> bytes | None:
         """All the bytes, once none is missing."""
-        if self.total < 0:
+        if self.total < 0 or self.held < self.total:
             return None
         data = bytearray()
         for offset, piece in sorted(self.pieces, key=lambda pair: pair[0]):
@@ -75,8 +84,7 @@ class Fragments:
             del self.open[key]
             return None
         piece = copy(packet.view, packet.at, packet.end)
-        if all(offset != known or len(piece) != len(data) for known, data in datagram.pieces):
-            datagram.pieces.append((offset, piece))
+        datagram.add(offset, piece)
         if not more:
             datagram.total = offset + len(piece)
         whole = datagram.whole()

@@ -10,7 +10,10 @@ cdef class Piece:
     cdef bint fin, acks
     cdef long long ts
 
+# They hold each other in no circle, so that the collector need not know them.
 @cython.final
+@cython.no_gc
+@cython.freelist(1024)
 cdef class Half:
     cdef bint known, isn_known, acks, fin_known, ended, closed_window
     cdef unsigned int next, isn, acked, fin_seq, packets, largest

@@ -10,6 +10,7 @@ from __future__ import annotations
 import cython
 
 from verifier.wire import notes as note
+from verifier.wire import packet as layers
 
 if cython.compiled:
     from cython.cimports.verifier.wire.notes import Notes
@@ -32,7 +33,7 @@ class Piece:
         self.length = packet.length
         self.fin = fin
         self.ack = packet.ack
-        self.acks = packet.flags & 16 != 0
+        self.acks = packet.flags & layers.ACK != 0
         self.ts = packet.ts
         self.frame = packet.frame
 

@@ -5,9 +5,13 @@ from verifier.wire.octets cimport Text
 @cython.final
 cdef class Head:
     cdef Text text
+    cdef Py_ssize_t start, last_size
+    cdef unsigned char[:] last
+    cdef int _remember(self, Py_ssize_t end) except -1
+    cdef int _move(self, Py_ssize_t at) except -1
     cdef public int status, version
     cdef public long long length
-    cdef public bint chunked, coded, close, keep_alive, upgrade, expects, proxied, bound_auth, h2c
+    cdef public bint chunked, coded, close, keep_alive, upgrade, proxied, bound_auth, h2c
     cdef public Py_ssize_t method, method_end, target, target_end, host, host_end, agent, agent_end
     cdef bint plausible(self, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int version_at(self, Py_ssize_t at, Py_ssize_t end) except -2

@@ -8,36 +8,48 @@ from __future__ import annotations
 
 import cython
 
-from verifier.wire.octets import Octets
+from verifier.wire.octets import Octets, zeros
 
 if cython.compiled:
-    from cython.cimports.verifier.wire.octets import Text
+    from cython.cimports.verifier.wire.octets import Text, transfer
 else:
-    from verifier.wire.octets import Text
+    from verifier.wire.octets import Text, transfer
 
 CR = cython.declare(cython.int, 13)
 LF = cython.declare(cython.int, 10)
 SP = cython.declare(cython.int, 32)
 HTAB = cython.declare(cython.int, 9)
 
-LONGEST_METHOD = cython.declare(cython.Py_ssize_t, 32)
+LONGEST_METHOD = 32
 """Bytes. The longest registered method, UPDATEREDIRECTREF, has 17 (IANA HTTP Method Registry)."""
 
 # What `parse` returns instead of the place behind the head.
-INCOMPLETE = cython.declare(cython.Py_ssize_t, -1)
-INVALID = cython.declare(cython.Py_ssize_t, -2)
+INCOMPLETE = -1
+INVALID = -2
+
+_LONGEST_METHOD = cython.declare(cython.Py_ssize_t, LONGEST_METHOD)
+_INCOMPLETE = cython.declare(cython.Py_ssize_t, INCOMPLETE)
+_INVALID = cython.declare(cython.Py_ssize_t, INVALID)
 
 NO_LENGTH = cython.declare(cython.longlong, -1)
 BAD_LENGTH = cython.declare(cython.longlong, -2)
+LONGEST_REMEMBERED = cython.declare(cython.Py_ssize_t, 1024)
+"""Bytes. A longer head is read each time."""
 MOST_DIGITS = cython.declare(cython.Py_ssize_t, 18)
 """10**18 - 1 is the largest body told apart; it still fits 64 bits."""
 
 
 class Head:
-    """`status` is 0 in a request. Places are (from, to) in `text`; (0, 0) where the field is absent."""
+    """`status` is 0 in a request. Places are (from, to) in `text`; `host_end` and `agent_end` are 0 where the field is absent.
+
+    Heads repeat, byte for byte: a server's within the same second, a client's for the same target. The last one is remembered, and not read again.
+    """
 
     def __init__(self) -> None:
         self.text = Text()
+        self.start = 0
+        self.last = memoryview(zeros("B", LONGEST_REMEMBERED))
+        self.last_size = 0
 
     def plausible(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """Whether the text, without a line end yet, can be the beginning of a start line."""
@@ -51,7 +63,7 @@ class Head:
                 return self.text.is_word(at, i, b"http")
             if not (65 <= letter <= 90 or (i > at and letter in (45, 95))):
                 return False
-            if i - at >= LONGEST_METHOD:
+            if i - at >= _LONGEST_METHOD:
                 return False
         return end > at
 
@@ -72,23 +84,54 @@ class Head:
         """Reads the head that begins at `at`: the place behind it, INCOMPLETE, or INVALID where this is no head."""
         text: Text = self.text
         text.look(view)
+        size: cython.Py_ssize_t = self.last_size
+        if size and at + size <= end and text.equals(at, at + size, self.last, 0):
+            self._move(at)
+            return at + size
+        self.start = at
+        self.last_size = 0
         stop: cython.Py_ssize_t
         line_end: cython.Py_ssize_t = text.find(LF, at, end)
         if line_end < 0:
-            return INCOMPLETE if self.plausible(at, end) else INVALID
+            return _INCOMPLETE if self.plausible(at, end) else _INVALID
         if not self.start_line(at, line_end):
-            return INVALID
+            return _INVALID
         while True:
             at = line_end + 1
             line_end = text.find(LF, at, end)
             if line_end < 0:
-                return INCOMPLETE
+                return _INCOMPLETE
             stop = line_end
             if stop > at and text.view[stop - 1] == CR:
                 stop -= 1
             if stop == at:
+                self._remember(line_end + 1)
                 return line_end + 1
             self.field(at, stop)
+
+    def _remember(self, end: cython.Py_ssize_t) -> cython.int:
+        """The head that was read ends at `end`."""
+        size: cython.Py_ssize_t = end - self.start
+        if size <= LONGEST_REMEMBERED:
+            transfer(self.text.view, self.start, self.last, 0, size)
+            self.last_size = size
+        return 0
+
+    def _move(self, at: cython.Py_ssize_t) -> cython.int:
+        """The same head stands at `at`: so do its parts."""
+        step: cython.Py_ssize_t = at - self.start
+        self.start = at
+        self.method += step
+        self.method_end += step
+        self.target += step
+        self.target_end += step
+        if self.host_end:
+            self.host += step
+            self.host_end += step
+        if self.agent_end:
+            self.agent += step
+            self.agent_end += step
+        return 0
 
     def start_line(self, at: cython.Py_ssize_t, line_end: cython.Py_ssize_t) -> cython.bint:
         """Reads the start line text.view[at:line_end]; whether it is one. Forgets the head before."""
@@ -102,7 +145,6 @@ class Head:
         self.close = False
         self.keep_alive = False
         self.upgrade = False
-        self.expects = False
         self.proxied = False
         self.bound_auth = False
         self.h2c = False
@@ -112,6 +154,9 @@ class Head:
         self.agent_end = 0
         self.status = 0
         self.method = at
+        self.method_end = at
+        self.target = at
+        self.target_end = at
         self.version = self.version_at(at, stop)
         if self.version >= 0:
             return self._status_line(at, stop)
@@ -162,7 +207,7 @@ class Head:
         """Reads one field line, where it is one that matters."""
         text: Text = self.text
         letter: cython.int = text.view[at] | 32
-        if letter not in (99, 101, 104, 107, 112, 115, 116, 117, 119):  # c e h k p s t u w: the first letters of those below
+        if letter not in (99, 104, 112, 115, 116, 117, 119):  # c h p s t u w: the first letters of those below
             return 0
         colon: cython.Py_ssize_t = at
         while colon < stop and text.view[colon] != 58:
@@ -180,9 +225,7 @@ class Head:
                 self.host = value
                 self.host_end = stop
         elif size == 6:
-            if text.is_word(at, colon, b"expect"):
-                self.expects = True
-            elif text.is_word(at, colon, b"server"):
+            if text.is_word(at, colon, b"server"):
                 self.agent = value
                 self.agent_end = stop
         elif size == 7:

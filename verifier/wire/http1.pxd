@@ -6,7 +6,10 @@ from verifier.wire.speech cimport Speech
 from verifier.wire.tables cimport ExchangeTable, Ledger
 from verifier.wire.tls cimport Tls
 
+# They hold each other in no circle, so that the collector need not know them.
 @cython.final
+@cython.no_gc
+@cython.freelist(1024)
 cdef class Lane:
     cdef int state
     cdef bint fresh

@@ -14,20 +14,20 @@ from collections import deque
 
 import cython
 
+from verifier.wire import head as heads
 from verifier.wire import notes as note
-from verifier.wire import speech as speeches
 from verifier.wire import tables
 
 if cython.compiled:
     from cython.cimports.verifier.wire.head import Head
-    from cython.cimports.verifier.wire.octets import copy, find
+    from cython.cimports.verifier.wire.octets import copy
     from cython.cimports.verifier.wire.packet import Packet
     from cython.cimports.verifier.wire.speech import Speech
     from cython.cimports.verifier.wire.tables import ExchangeTable, Ledger
     from cython.cimports.verifier.wire.tls import Tls, looks_like_tls
 else:
     from verifier.wire.head import Head
-    from verifier.wire.octets import copy, find
+    from verifier.wire.octets import copy
     from verifier.wire.packet import Packet
     from verifier.wire.speech import Speech
     from verifier.wire.tables import ExchangeTable, Ledger
@@ -39,7 +39,6 @@ LONGEST_LINE = cython.declare(cython.Py_ssize_t, 16 << 10)
 """Bytes of a chunk's size line or a trailer, as in Node's and nginx's limits for a head."""
 MOST_WAITING = cython.declare(cython.Py_ssize_t, 10000)
 """Zeek stops at 100 pending requests (http max_pending_requests)."""
-LARGEST_CHUNK = cython.declare(cython.longlong, 1 << 60)
 
 # The states of a lane.
 HEAD = cython.declare(cython.int, 0)
@@ -54,9 +53,9 @@ LOST = cython.declare(cython.int, 7)
 RAW = cython.declare(cython.int, 8)
 """No HTTP any more: behind a 101."""
 
-HTTP1 = cython.declare(cython.int, speeches.HTTP1)
-H2 = cython.declare(cython.int, speeches.H2)
-TLS = cython.declare(cython.int, speeches.TLS)
+HTTP1 = cython.declare(cython.int, tables.HTTP1)
+H2 = cython.declare(cython.int, tables.H2)
+TLS = cython.declare(cython.int, tables.TLS)
 
 RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
 REQUEST_CLOSE = cython.declare(cython.uint, tables.REQUEST_CLOSE)
@@ -81,8 +80,8 @@ UPGRADE = cython.declare(cython.uint, tables.UPGRADE)
 TUNNEL = cython.declare(cython.uint, tables.TUNNEL)
 ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
 
-LONGEST_METHOD = cython.declare(cython.Py_ssize_t, 32)
-INVALID = cython.declare(cython.Py_ssize_t, -2)
+LONGEST_METHOD = cython.declare(cython.Py_ssize_t, heads.LONGEST_METHOD)
+INVALID = cython.declare(cython.Py_ssize_t, heads.INVALID)
 
 
 class Lane:
@@ -119,7 +118,7 @@ class Http1(Speech):
         self.lane0.begin()
         self.lane1 = Lane.__new__(Lane)
         self.lane1.begin()
-        self.head = ledger.head
+        self.head = ledger.request_head
         self.front = -1
         """The exchange whose response comes next, -1 where no request waits."""
         self.waiting: deque[int] | None = None
@@ -263,6 +262,7 @@ class Http1(Speech):
             lane.first_ns = packet.ts
             lane.first_frame = packet.frame
             lane.fresh = False
+        self.head = self.ledger.response_head if self.asker == 1 - side else self.ledger.request_head
         behind: cython.Py_ssize_t
         if lane.held is None:
             behind = self.head.parse(packet.view, at, end)
@@ -539,7 +539,8 @@ class Http1(Speech):
         self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
         """Reads one line of chunked coding (RFC 9112, section 7.1): a size, the end of a chunk's data, or a trailer."""
-        line_end: cython.Py_ssize_t = find(packet.view, 10, at, end)
+        self.head.text.look(packet.view)
+        line_end: cython.Py_ssize_t = self.head.text.find(10, at, end)
         held: cython.Py_ssize_t = 0 if lane.held is None else len(lane.held)
         if line_end < 0:
             if held + end - at > LONGEST_LINE:

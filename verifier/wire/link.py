@@ -31,6 +31,7 @@ ETHERNET = cython.declare(cython.int, layers.LINK_TYPE + 1)
 OTHER = cython.declare(cython.int, layers.OTHER)
 MOST_LAYERS = cython.declare(cython.int, 32)
 
+MPLS = cython.declare(cython.int, 0x8847)
 ETHERTYPE_BRIDGED = 0x6558
 ETHERTYPE_ERSPAN_2 = 0x88BE
 ETHERTYPE_ERSPAN_3 = 0x22EB
@@ -48,8 +49,7 @@ def decode(packet: Packet, link_type: cython.int) -> cython.int:
     if layer == ETHERNET and packet.at + 34 <= packet.end and packet.u16(packet.at + 12) == 0x0800:
         packet.at += 14
         layer = IPV4
-    depth: cython.int
-    for depth in range(MOST_LAYERS):
+    for _ in range(MOST_LAYERS):
         if layer == IPV4:
             layer = packet.ipv4()
         elif layer == TCP:
@@ -178,7 +178,7 @@ def inside_frame(packet: Packet, kind: cython.int) -> cython.int:
     at: cython.Py_ssize_t = packet.at
     if kind in (0x8100, 0x88A8, 0x9100, 0x9200, 0x9300):
         return ether_type(packet, 2, 4)
-    if kind in (0x8847, 0x8848):
+    if kind in (MPLS, 0x8848):
         return label(packet)
     if kind == 0x8864:
         return skip(packet, 6, PPP)
@@ -209,7 +209,7 @@ def label(packet: Packet) -> cython.int:
     last: cython.int = packet.view[at + 2] & 1
     packet.at += 4
     if not last:
-        return 0x8847
+        return MPLS
     version: cython.int = packet.view[at + 4] >> 4
     if version == 4:
         return IPV4
@@ -234,7 +234,7 @@ def point_to_point(packet: Packet) -> cython.int:
         return IPV4
     if number == 0x57:
         return IPV6
-    return 0x8847 if number in (0x281, 0x283) else OTHER
+    return MPLS if number in (0x281, 0x283) else OTHER
 
 
 def logical_link(packet: Packet) -> cython.int:
@@ -307,7 +307,7 @@ def inside_ip(packet: Packet, protocol: cython.int) -> cython.int:
     if protocol == 47:
         return routing_encapsulation(packet)
     if protocol == 137:
-        return 0x8847
+        return MPLS
     return ETHERNET if protocol == 143 else OTHER
 
 

@@ -1,6 +1,5 @@
 cimport cython
 
-cdef Py_ssize_t find(const unsigned char[:] view, unsigned char wanted, Py_ssize_t at, Py_ssize_t end) except -2
 cdef bytes copy(const unsigned char[:] view, Py_ssize_t at, Py_ssize_t end)
 cdef int transfer(const unsigned char[:] source, Py_ssize_t source_at, unsigned char[:] target, Py_ssize_t target_at, Py_ssize_t size) except -1
 

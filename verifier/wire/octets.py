@@ -1,7 +1,9 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""Reading bytes out of a buffer: the two operations that are worth a call into C, with an equal in plain Python."""
+"""Reading bytes out of a buffer: the few operations that are worth a call into C, each with an equal in plain Python."""
 
 from __future__ import annotations
+
+import array
 
 import cython
 
@@ -12,19 +14,9 @@ Octets = memoryview
 """A buffer of bytes. The `.pxd` files type such arguments `const unsigned char[:]`."""
 
 
-def find(view: Octets, wanted: cython.uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Index of the first `wanted` in view[at:end], or -1."""
-    if at >= end:
-        return -1
-    if not cython.compiled:
-        place = bytes(view[at:end]).find(wanted)
-        return place if place < 0 else at + place
-    view[end - 1]  # the bounds check of the whole range
-    start: cython.p_uchar = cython.cast(cython.p_uchar, cython.address(view[at]))
-    hit: cython.p_uchar = cython.cast(cython.p_uchar, memchr(start, wanted, end - at))
-    if hit == cython.NULL:
-        return -1
-    return at + (hit - start)
+def zeros(code: str, size: int) -> array.array[int]:
+    """An array of `size` zeros of this type code."""
+    return array.array(code, [0]) * size
 
 
 def copy(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:

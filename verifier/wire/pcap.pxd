@@ -4,4 +4,5 @@ from verifier.wire.records cimport Reader
 cdef class PcapReader(Reader):
     cdef int tick, link_type
     cdef Py_ssize_t header
+    cdef bint native
     cdef bint next(self, Packet packet) except -1

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import cython
 
+from verifier.wire import records
+
 if cython.compiled:
+    from cython.cimports.libc.string import memcpy
     from cython.cimports.verifier.wire.packet import Packet
     from cython.cimports.verifier.wire.records import Reader
 else:
@@ -13,8 +18,7 @@ else:
     from verifier.wire.records import Reader
 
 HEADER = 24
-LARGEST_RECORD = cython.declare(cython.longlong, 16 << 20)
-"""Bytes. Wireshark's WTAP_MAX_PACKET_SIZE_STANDARD is 256 KiB; only D-Bus and USB go beyond, to 128 MiB."""
+LARGEST_RECORD = cython.declare(cython.longlong, records.LARGEST_RECORD)
 
 # Magic, as a big-endian number: (nanoseconds in a tick, bytes in a record's header).
 MAGICS = {0xA1B2C3D4: (1000, 16), 0xA1B23C4D: (1, 16), 0xA1B2CD34: (1000, 24)}
@@ -48,21 +52,35 @@ class PcapReader(Reader):
         self.tick, self.header = MAGICS[int.from_bytes(head[:4], order)]  # type: ignore[arg-type]
         self.link_type = int.from_bytes(head[20:24], order) & 0xFFFF  # type: ignore[arg-type]
         self.base = HEADER
+        self.native = order == sys.byteorder
 
     def next(self, packet: Packet) -> cython.bint:
         at: cython.Py_ssize_t = self.at
         body: cython.Py_ssize_t = at + self.header
         if body > self.end:
             return False
-        captured: cython.longlong = self.u32(at + 8)
-        length: cython.longlong = self.u32(at + 12)
+        seconds: cython.longlong
+        fraction: cython.longlong
+        captured: cython.longlong
+        length: cython.longlong
+        if cython.compiled and self.native:
+            words: cython.uint[4]
+            self.view[body - 1]  # the bounds check of the whole header
+            memcpy(words, cython.address(self.view[at]), 16)
+            seconds = words[0]
+            fraction = words[1]
+            captured = words[2]
+            length = words[3]
+        else:
+            seconds = self.u32(at)
+            fraction = self.u32(at + 4)
+            captured = self.u32(at + 8)
+            length = self.u32(at + 12)
         if captured > LARGEST_RECORD:
             return self.fail(f"a record claims {captured} bytes")
         if body + captured > self.end:
             return False
-        packet.ts = cython.cast(cython.longlong, self.u32(at)) * 1000000000 + (
-            cython.cast(cython.longlong, self.u32(at + 4)) * self.tick
-        )
+        packet.ts = seconds * 1000000000 + fraction * self.tick
         packet.at = body
         packet.end = body + captured
         packet.wire_end = body + (length if length > captured else captured)

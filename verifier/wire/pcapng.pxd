@@ -6,11 +6,10 @@ cdef class Interface:
     cdef public unsigned int snaplen
     cdef public unsigned long long times, over
     cdef public long long offset_ns, dropped
-    cpdef long long nanoseconds(self, unsigned long long ticks) except? -1
+    cpdef long long nanoseconds(self, unsigned long long ticks) except? -9
 
 cdef class PcapngReader(Reader):
     cdef list interfaces
-    cdef long long skip
     cdef bint next(self, Packet packet) except -1
     cdef bint _pass_over(self) except -1
     cdef bint _section(self, Py_ssize_t at) except -1

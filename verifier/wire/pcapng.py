@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import cython
 
+from verifier.wire import records
+
 if cython.compiled:
     from cython.cimports.verifier.wire.packet import Packet
     from cython.cimports.verifier.wire.records import Reader
@@ -20,13 +22,14 @@ SECTION = cython.declare(cython.uint, 0x0A0D0D0A)
 INTERFACE = cython.declare(cython.uint, 1)
 OBSOLETE_PACKET = cython.declare(cython.uint, 2)
 SIMPLE_PACKET = cython.declare(cython.uint, 3)
+NAME_RESOLUTION = cython.declare(cython.uint, 4)
 STATISTICS = cython.declare(cython.uint, 5)
 ENHANCED_PACKET = cython.declare(cython.uint, 6)
 
-LARGEST_RECORD = cython.declare(cython.longlong, 16 << 20)
-"""Bytes of a block that is read. Wireshark's WTAP_MAX_PACKET_SIZE_STANDARD is 256 KiB; only D-Bus and USB go beyond, to 128 MiB."""
-LATEST_NS = cython.declare(cython.ulonglong, 1 << 62)
-"""The year 2116: times behind it are damage, and sums of two still fit 64 bits."""
+LARGEST_RECORD = cython.declare(cython.longlong, records.LARGEST_RECORD)
+LATEST_NS = cython.declare(cython.ulonglong, records.LATEST_NS)
+NO_TIME = cython.declare(cython.longlong, records.NO_TIME)
+OUT_OF_RANGE = cython.declare(cython.longlong, records.OUT_OF_RANGE)
 MOST_INTERFACES = 1 << 16
 
 OPTION_TSRESOL = 9
@@ -60,7 +63,7 @@ class Interface:
             self.over = 10 ** min(power - 9, 18)
 
     def nanoseconds(self, ticks: cython.ulonglong) -> cython.longlong:
-        """Ticks since the epoch as nanoseconds, or -1 where that leaves the range."""
+        """Ticks since the epoch as nanoseconds, or OUT_OF_RANGE."""
         whole: cython.ulonglong
         rest: cython.ulonglong
         shift: cython.int = self.shift
@@ -71,11 +74,11 @@ class Interface:
                 rest >>= 1
                 shift -= 1
             if whole > LATEST_NS // self.times:
-                return -1
+                return OUT_OF_RANGE
             return cython.cast(cython.longlong, whole * self.times + ((rest * self.times) >> shift)) + self.offset_ns
         ticks = ticks // self.over
         if ticks > LATEST_NS // self.times:
-            return -1
+            return OUT_OF_RANGE
         return cython.cast(cython.longlong, ticks * self.times) + self.offset_ns
 
 
@@ -85,14 +88,13 @@ class PcapngReader(Reader):
     def __init__(self) -> None:
         super().__init__()
         self.interfaces: list[Interface] = []
-        self.skip = 0
 
     def next(self, packet: Packet) -> cython.bint:
         at: cython.Py_ssize_t
         kind: cython.uint
         size: cython.longlong
         while True:
-            if self.skip:
+            if self.owed:
                 if not self._pass_over():
                     return False
             at = self.at
@@ -105,11 +107,10 @@ class PcapngReader(Reader):
             size = self.u32(at + 4)
             if size < 12:
                 return self.fail(f"a block claims {size} bytes")
-            if kind > ENHANCED_PACKET or kind == 4:
-                if kind != SECTION:
-                    # Name resolution, secrets, custom blocks: nothing in them that we need.
-                    self.skip = (size + 3) & ~3
-                    continue
+            if kind != SECTION and (kind > ENHANCED_PACKET or kind == NAME_RESOLUTION):
+                # Name resolution, secrets, custom blocks: nothing in them that we need.
+                self.owed = (size + 3) & ~3
+                continue
             if size > LARGEST_RECORD:
                 return self.fail(f"a block claims {size} bytes")
             if at + size > self.end:
@@ -131,18 +132,18 @@ class PcapngReader(Reader):
                 return False
             self.at = at + ((size + 3) & ~3)
             if self.at > self.end:
-                self.skip = self.at - self.end
+                self.owed = self.at - self.end
                 self.at = self.end
 
     def _pass_over(self) -> cython.bint:
-        """Moves on by `skip` bytes as far as they are there; whether all were."""
+        """Moves on by `owed` bytes as far as they are there; whether all were."""
         step: cython.longlong = self.end - self.at
-        if self.skip <= step:
-            self.at += self.skip
-            self.skip = 0
+        if self.owed <= step:
+            self.at += self.owed
+            self.owed = 0
             return True
         self.at = self.end
-        self.skip -= step
+        self.owed -= step
         return False
 
     def _section(self, at: cython.Py_ssize_t) -> cython.bint:
@@ -187,7 +188,7 @@ class PcapngReader(Reader):
         if dropped >= 0:
             interface = cython.cast(Interface, self.interfaces[number])
             before = interface.dropped if interface.dropped >= 0 else 0
-            interface.dropped = min(dropped, 1 << 62)
+            interface.dropped = min(dropped, records.LATEST_NS)
             self.dropped = (self.dropped if self.dropped >= 0 else 0) + interface.dropped - before
         return 0
 
@@ -247,7 +248,7 @@ class PcapngReader(Reader):
         captured: cython.longlong = min(length, size - 16)
         if interface.snaplen and captured > interface.snaplen:
             captured = interface.snaplen
-        packet.ts = -1
+        packet.ts = NO_TIME
         packet.at = at + 12
         packet.end = at + 12 + captured
         packet.wire_end = at + 12 + (length if length > captured else captured)
@@ -259,6 +260,6 @@ class PcapngReader(Reader):
         """Moves on behind the block, whose padding may not be there yet."""
         self.at = at + ((size + 3) & ~3)
         if self.at > self.end:
-            self.skip = self.at - self.end
+            self.owed = self.at - self.end
             self.at = self.end
         return 0

@@ -3,7 +3,7 @@ from verifier.wire.packet cimport Packet
 cdef class Reader:
     cdef const unsigned char[:] view
     cdef public Py_ssize_t at, end
-    cdef public long long base, dropped
+    cdef public long long base, dropped, owed
     cdef bint big
     cdef public str problem
     cpdef load(self, const unsigned char[:] view, Py_ssize_t end)

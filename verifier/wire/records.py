@@ -18,6 +18,15 @@ else:
     from verifier.wire.packet import Packet
 
 
+LARGEST_RECORD = 16 << 20
+"""Bytes. Wireshark's WTAP_MAX_PACKET_SIZE_STANDARD is 256 KiB; only D-Bus and USB go beyond, to 128 MiB."""
+LATEST_NS = 1 << 62
+"""The year 2116: times behind it are damage, and sums of two still fit 64 bits."""
+# In place of a packet's time.
+NO_TIME = -1
+OUT_OF_RANGE = -2
+
+
 class Reader:
     def __init__(self) -> None:
         self.view = memoryview(b"")
@@ -27,6 +36,9 @@ class Reader:
         self.big = False
         self.problem = ""
         self.dropped = -1
+        """Packets that the capture says it dropped, -1 where it does not say."""
+        self.owed = 0
+        """Bytes still to be passed over, behind those that are loaded."""
 
     def load(self, view: Octets, end: cython.Py_ssize_t) -> None:
         """Go on reading at the front of `view`; `end` bytes of it are there. What lay before `at` is done with."""

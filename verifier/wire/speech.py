@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import cython
 
+from verifier.wire import tables
+
 if cython.compiled:
     from cython.cimports.verifier.wire.packet import Packet
     from cython.cimports.verifier.wire.tables import Ledger
@@ -16,12 +18,7 @@ else:
     from verifier.wire.packet import Packet
     from verifier.wire.tables import Ledger
 
-# The protocols, as numbers in the column `protocol`, and their words.
-PROTOCOLS = ("other", "http/1", "h2", "tls")
-OTHER = 0
-HTTP1 = 1
-H2 = 2
-TLS = 3
+OTHER = cython.declare(cython.int, tables.OTHER)
 
 
 class Speech:

@@ -90,5 +90,5 @@ cdef class Ledger:
     cdef public ConnectionTable connections
     cdef public ExchangeTable exchanges
     cdef public Words words
-    cdef Head head
+    cdef Head request_head, response_head
     cdef dict histories

@@ -11,6 +11,8 @@ import array
 
 import cython
 
+from verifier.wire.octets import zeros
+
 if cython.compiled:
     from cython.cimports.verifier.wire.head import Head
     from cython.cimports.verifier.wire.notes import Notes
@@ -30,6 +32,28 @@ HASHED = cython.declare(cython.Py_ssize_t, 12)
 LOW_BITS = cython.declare(cython.uint, 0xFFFFFFFF)
 DOUBLE_UNTIL = 1 << 16
 
+# Numbers in the column `state` of a connection: how far its handshake got.
+NOT_SEEN = 0
+UNANSWERED = 1
+REFUSED = 2
+HALF = 3
+COMPLETE = 4
+
+# Numbers in the columns `closer` and `closed_with`.
+NOBODY = 0
+CLIENT = 1
+SERVER = 2
+BOTH = 3
+NOT_CLOSED = 0
+FIN = 1
+RST = 2
+
+# Numbers in the column `protocol`.
+OTHER = 0
+HTTP1 = 1
+H2 = 2
+TLS = 3
+
 # Bits of the column `flags` of an exchange.
 RESPONSE_DONE = 1
 REQUEST_CLOSE = 2
@@ -41,7 +65,6 @@ CLOSE_DELIMITED = 64
 BODY_MISSING = 128
 EARLY_RESPONSE = 256
 CONTINUED = 512
-REQUEST_CUT = 1024
 HEAD_REQUEST = 2048
 CONNECT_REQUEST = 4096
 UPGRADED = 8192
@@ -58,7 +81,6 @@ RESPONSES_MISSED = 4
 ENCRYPTED = 8
 SUBFLOW = 16
 CLIENT_STOPPED_READING = 32
-CROSSED = 64
 UPGRADE = 128
 TUNNEL = 256
 FULL_CLOSE = 512
@@ -142,10 +164,6 @@ def larger(least: int) -> int:
     return max(FIRST_CAPACITY, least * 2 if least < DOUBLE_UNTIL else least + (least >> 1))
 
 
-def zeros(code: str, size: int) -> array.array[int]:
-    return array.array(code, [0]) * size
-
-
 def widened(old: array.array[int], capacity: int) -> array.array[int]:
     """A zeroed array of `capacity` items that begins with those of `old`."""
     new = zeros(old.typecode, capacity)
@@ -174,6 +192,7 @@ class ConnectionTable:
         """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
         self.agents: dict[int, tuple[int, int]] = {}
         """Row to the words of the first User-Agent and Server seen there, -1 for none."""
+        self._grow()
 
     def add(self) -> cython.Py_ssize_t:
         """A new row, all zero."""
@@ -186,44 +205,51 @@ class ConnectionTable:
         """The column's values, one for each row."""
         return memoryview(self.arrays[name])[: self.rows]
 
+    def columns(self) -> dict[str, memoryview]:
+        """All columns, by name."""
+        return {name: self.column(name) for name in self.arrays}
+
+    def _wider(self, name: str) -> memoryview:
+        """The column with room for `capacity` rows. One after the other: the old one goes before the next is made."""
+        self.arrays[name] = widened(self.arrays[name], self.capacity)
+        return memoryview(self.arrays[name])
+
     def _grow(self) -> cython.int:
         self.capacity = larger(self.capacity)
-        arrays = {name: widened(old, self.capacity) for name, old in self.arrays.items()}
-        self.arrays = arrays
-        self.hi0 = memoryview(arrays["hi0"])
-        self.lo0 = memoryview(arrays["lo0"])
-        self.hi1 = memoryview(arrays["hi1"])
-        self.lo1 = memoryview(arrays["lo1"])
-        self.port0 = memoryview(arrays["port0"])
-        self.port1 = memoryview(arrays["port1"])
-        self.scope = memoryview(arrays["scope"])
-        self.opened = memoryview(arrays["opened"])
-        self.closed = memoryview(arrays["closed"])
-        self.last = memoryview(arrays["last"])
-        self.handshake_ns = memoryview(arrays["handshake_ns"])
-        self.tls_ns = memoryview(arrays["tls_ns"])
-        self.first_frame = memoryview(arrays["first_frame"])
-        self.syn_frame = memoryview(arrays["syn_frame"])
-        self.synack_frame = memoryview(arrays["synack_frame"])
-        self.ack_frame = memoryview(arrays["ack_frame"])
-        self.close_frame = memoryview(arrays["close_frame"])
-        self.request_frame = memoryview(arrays["request_frame"])
-        self.requests = memoryview(arrays["requests"])
-        self.responses = memoryview(arrays["responses"])
-        self.flags = memoryview(arrays["flags"])
-        self.history = memoryview(arrays["history"])
-        self.packets0 = memoryview(arrays["packets0"])
-        self.packets1 = memoryview(arrays["packets1"])
-        self.largest0 = memoryview(arrays["largest0"])
-        self.largest1 = memoryview(arrays["largest1"])
-        self.bytes0 = memoryview(arrays["bytes0"])
-        self.bytes1 = memoryview(arrays["bytes1"])
-        self.missing = memoryview(arrays["missing"])
-        self.client = memoryview(arrays["client"])
-        self.state = memoryview(arrays["state"])
-        self.closer = memoryview(arrays["closer"])
-        self.closed_with = memoryview(arrays["closed_with"])
-        self.protocol = memoryview(arrays["protocol"])
+        self.hi0 = self._wider("hi0")
+        self.lo0 = self._wider("lo0")
+        self.hi1 = self._wider("hi1")
+        self.lo1 = self._wider("lo1")
+        self.port0 = self._wider("port0")
+        self.port1 = self._wider("port1")
+        self.scope = self._wider("scope")
+        self.opened = self._wider("opened")
+        self.closed = self._wider("closed")
+        self.last = self._wider("last")
+        self.handshake_ns = self._wider("handshake_ns")
+        self.tls_ns = self._wider("tls_ns")
+        self.first_frame = self._wider("first_frame")
+        self.syn_frame = self._wider("syn_frame")
+        self.synack_frame = self._wider("synack_frame")
+        self.ack_frame = self._wider("ack_frame")
+        self.close_frame = self._wider("close_frame")
+        self.request_frame = self._wider("request_frame")
+        self.requests = self._wider("requests")
+        self.responses = self._wider("responses")
+        self.flags = self._wider("flags")
+        self.history = self._wider("history")
+        self.packets0 = self._wider("packets0")
+        self.packets1 = self._wider("packets1")
+        self.largest0 = self._wider("largest0")
+        self.largest1 = self._wider("largest1")
+        self.bytes0 = self._wider("bytes0")
+        self.bytes1 = self._wider("bytes1")
+        self.missing = self._wider("missing")
+        self.client = self._wider("client")
+        self.state = self._wider("state")
+        self.closer = self._wider("closer")
+        self.closed_with = self._wider("closed_with")
+        self.protocol = self._wider("protocol")
         return 0
 
 
@@ -240,6 +266,7 @@ class ExchangeTable:
         self.rows = 0
         self.capacity = 0
         self.arrays: dict[str, array.array[int]] = {name: array.array(code) for name, code in self.COLUMNS}
+        self._grow()
 
     def add(self) -> cython.Py_ssize_t:
         """A new row, all zero."""
@@ -252,23 +279,30 @@ class ExchangeTable:
         """The column's values, one for each row."""
         return memoryview(self.arrays[name])[: self.rows]
 
+    def columns(self) -> dict[str, memoryview]:
+        """All columns, by name."""
+        return {name: self.column(name) for name in self.arrays}
+
+    def _wider(self, name: str) -> memoryview:
+        """The column with room for `capacity` rows. One after the other: the old one goes before the next is made."""
+        self.arrays[name] = widened(self.arrays[name], self.capacity)
+        return memoryview(self.arrays[name])
+
     def _grow(self) -> cython.int:
         self.capacity = larger(self.capacity)
-        arrays = {name: widened(old, self.capacity) for name, old in self.arrays.items()}
-        self.arrays = arrays
-        self.connection = memoryview(arrays["connection"])
-        self.depth = memoryview(arrays["depth"])
-        self.method = memoryview(arrays["method"])
-        self.target = memoryview(arrays["target"])
-        self.host = memoryview(arrays["host"])
-        self.status = memoryview(arrays["status"])
-        self.flags = memoryview(arrays["flags"])
-        self.request_ns = memoryview(arrays["request_ns"])
-        self.response_ns = memoryview(arrays["response_ns"])
-        self.end_ns = memoryview(arrays["end_ns"])
-        self.request_frame = memoryview(arrays["request_frame"])
-        self.response_frame = memoryview(arrays["response_frame"])
-        self.end_frame = memoryview(arrays["end_frame"])
+        self.connection = self._wider("connection")
+        self.depth = self._wider("depth")
+        self.method = self._wider("method")
+        self.target = self._wider("target")
+        self.host = self._wider("host")
+        self.status = self._wider("status")
+        self.flags = self._wider("flags")
+        self.request_ns = self._wider("request_ns")
+        self.response_ns = self._wider("response_ns")
+        self.end_ns = self._wider("end_ns")
+        self.request_frame = self._wider("request_frame")
+        self.response_frame = self._wider("response_frame")
+        self.end_frame = self._wider("end_frame")
         return 0
 
     def extend(self, records: list[dict[str, int]]) -> None:
@@ -291,5 +325,6 @@ class Ledger:
         self.words = Words()
         self.histories: dict[tuple[int, int, int], int] = {}
         """Numbers of the words of history, by the letters they are made of."""
-        self.head = Head()
-        """Where the head of a message is read: one for all connections, as it is done with before the next."""
+        self.request_head = Head()
+        self.response_head = Head()
+        """Where heads are read: for all connections, as each is done with before the next."""

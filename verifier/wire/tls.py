@@ -13,7 +13,6 @@ from __future__ import annotations
 import cython
 
 from verifier.wire import notes as note
-from verifier.wire import speech as speeches
 from verifier.wire import tables
 from verifier.wire.octets import Octets
 
@@ -29,7 +28,6 @@ else:
     from verifier.wire.tables import Ledger
 
 CHANGE_CIPHER_SPEC = cython.declare(cython.int, 20)
-ALERT = cython.declare(cython.int, 21)
 HANDSHAKE = cython.declare(cython.int, 22)
 APPLICATION_DATA = cython.declare(cython.int, 23)
 LARGEST_RECORD = cython.declare(cython.longlong, (1 << 14) + 2048)
@@ -72,7 +70,7 @@ class Direction:
 class Tls(Speech):
     def begin(self, ledger: Ledger, row: cython.Py_ssize_t) -> cython.int:
         Speech.begin(self, ledger, row)
-        self.protocol = speeches.TLS
+        self.protocol = tables.TLS
         self.flags = tables.ENCRYPTED
         self.direction0 = Direction()
         self.direction1 = Direction()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from verifier import wireshark
 from verifier.errors import VerifierError
 from verifier.sources import namespace, rights
 from verifier.values import NamedTuple
@@ -124,9 +125,8 @@ def _engine() -> Row:
         from verifier.wire import engine
     except ImportError as error:
         return Row("engine", False, f"can't be loaded: {error}", "install the package again", True)
-    file = getattr(engine, "__file__", None) or ""
-    if file.endswith((".so", ".pyd")):
-        return Row("engine", True, f"compiled ({os.path.basename(file)})", "", False)
+    if engine.COMPILED:
+        return Row("engine", True, f"compiled ({os.path.basename(engine.__file__)})", "", False)
     mend = f"install a C compiler ({_installing('gcc')}) and the package again"
     return Row("engine", False, "not compiled: right, but slow on large captures", mend, False)
 
@@ -143,7 +143,7 @@ def _package(name: str) -> Row:
 def _tshark() -> Row:
     found = shutil.which("tshark")
     if found is None:
-        return Row("tshark", False, "not installed; --cross-check needs it", _installing("tshark"), False)
+        return Row("tshark", False, "not installed; the tests, and a second opinion by hand, need it", _installing("tshark"), False)
     try:
         said = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=_TOOL_S, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -152,16 +152,16 @@ def _tshark() -> Row:
 
 
 def _wireshark() -> Row:
-    found = shutil.which("wireshark")
+    found = wireshark.look_around().program
     if found is None:
         return Row("wireshark", False, "not installed; `verify open` needs it", _installing("wireshark"), False)
     return Row("wireshark", True, found, "", False)
 
 
 def _display() -> Row:
-    for variable in ("WAYLAND_DISPLAY", "DISPLAY"):
-        if os.environ.get(variable):
-            return Row("display", True, f"{variable}={os.environ[variable]}", "", False)
+    display = wireshark.display()
+    if display:
+        return Row("display", True, display, "", False)
     return Row(
         "display", False, "none; `verify open` prints the command instead", "log in with a desktop, or `ssh -X`", False
     )
