@@ -23,7 +23,16 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CORPUS = os.environ.get("VERIFY_CORPUS") or os.path.join(os.path.dirname(ROOT), "shared", "corpus")
 """Captures by others with their reference counts: expected.jsonl and the files that it names."""
 
-CORE = {"test_captures", "test_corpus", "test_formats", "test_framing", "test_fuzz", "test_pitfalls"}
+CORE = {
+    "test_captures",
+    "test_corpus",
+    "test_decide",
+    "test_formats",
+    "test_framing",
+    "test_fuzz",
+    "test_pitfalls",
+    "test_tally",
+}
 """Modules that hand bytes to the engine and look at the report: each of their tests is marked `core`."""
 
 

@@ -16,7 +16,6 @@ from verifier.app import analyze
 from verifier.judge.model import Report
 from verifier.judge.options import Expectations, Selection
 
-
 DEFAULTS = Expectations()
 
 

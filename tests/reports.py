@@ -252,6 +252,17 @@ def two_pairs() -> Report:
     )
 
 
+def two_files() -> Report:
+    """The same, the second server's connection in a file of its own; the first connection goes on in that one, too."""
+    report = two_pairs()
+    first, second = report.details.connections()
+    one, two, three = report.details.exchanges()
+    return report._replace(
+        sources=(saved_file("a.pcap", 8), saved_file("b.pcap", 12)),
+        details=Listed((first, second._replace(source=1)), (one, two._replace(source=1), three._replace(source=1))),
+    )
+
+
 def long_run() -> Report:
     """1,000 requests through a server that closes after each 100."""
     sums = totals(connections=10, requests=1000)

@@ -14,6 +14,7 @@ from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
 from verifier.sources.filter import Keep
 from verifier.sources.options import CaptureWish
+from verifier.sources.ring import MOST_BYTES
 
 USUAL = CaptureWish(interface=None, path=None, packets=Keep.FULL, buffer_bytes=None)
 
@@ -129,6 +130,42 @@ def test_buffer_sizes(text: str, octets: int) -> None:
     assert arguments.demo(read(f"--buffer-size {text}")).capture.buffer_bytes == octets
 
 
+def test_the_largest_buffer_is_what_a_ring_can_describe() -> None:
+    largest = arguments.demo(read("--buffer-size 1048575G")).capture.buffer_bytes
+    assert largest is not None
+    assert 0 < largest <= MOST_BYTES < 1 << 50
+    for size in ("1048576G", "999999999999G", "999999999999M"):
+        with pytest.raises(VerifierError) as raised:
+            arguments.demo(read(f"--buffer-size {size}"))
+        assert str(raised.value) == "--buffer-size takes at most 1048575G; 64M is the usual"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("::FFFF:10.0.0.1", "::ffff:10.0.0.1"),
+        ("::ffff:a00:1", "::ffff:10.0.0.1"),
+        ("[2001:DB8:0::1]", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("::10.0.0.1", "::10.0.0.1"),
+    ],
+)
+def test_addresses_as_the_report_prints_them(text: str, address: str) -> None:
+    selection = arguments.analyze(read(f"x.pcap --host {text} --client {text}")).selection
+    assert selection.hosts == selection.clients == (address,)
+
+
+def test_names_are_no_addresses() -> None:
+    assert arguments.analyze(read("x.pcap --host Example.TEST --host 10.0.0")).selection.hosts == (
+        "example.test",
+        "10.0.0",
+    )
+    for text in ("localhost", "10.0.0", "1.2.3.4.5", "::g", "bücher.test", "1::2::3"):
+        with pytest.raises(VerifierError, match="--client takes an IP address"):
+            arguments.analyze(read(f"x.pcap --client {text}"))
+
+
 def test_expectations() -> None:
     got = arguments.analyze(read("x.pcap --max-extra 9 --max-handshakes 10 --min-reuse 0.95")).expectations
     assert got == Expectations(max_extra=9, max_handshakes=10, min_reuse=0.95)
@@ -200,6 +237,9 @@ def test_a_body_makes_a_post() -> None:
         ("analyze x --port 65536", "--port takes a number from 1 to 65535, not '65536'"),
         ("analyze x --client me", "--client takes an IP address, not 'me'; packets have no names of clients"),
         ("http http://x -n 0", "--requests takes a whole number of 1 or more, not '0'"),
+        ("http http://x --pool-maxsize 0", "--pool-maxsize takes a whole number of 1 or more, not '0'"),
+        ("http http://x --method G@T", "not an HTTP method: 'G@T'; give one like GET"),
+        ("http http://x --method=", "not an HTTP method: ''; give one like GET"),
         ("http http://x --concurrency two", "--concurrency takes a whole number of 1 or more, not 'two'"),
         ("http http://x --timeout 0", "--timeout takes more than 0 seconds"),
         ("http http://x --timeout inf", "--timeout takes seconds, like 0.5 or 30, not 'inf'"),

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from textwrap import dedent
 
+from verifier.doctor import Row
 from verifier.report.checkup import render
 from verifier.report.terminal import Style
-from verifier.doctor import Row
 
 ROWS = (
     Row("system", True, "Linux 6.1", "", True),

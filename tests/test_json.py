@@ -92,6 +92,7 @@ def test_a_live_run() -> None:
         "response_end_ns": 1_700_000_000_005_200_000,
         "request_frame": 10,
         "response_frame": 12,
+        "source": 0,
     }
 
 

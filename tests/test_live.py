@@ -326,6 +326,21 @@ def test_waiting_for_what_packets_show() -> None:
         assert not capture.wait_until(lambda: False, PATIENCE_S)
 
 
+def test_giving_up_while_packets_come_is_no_failure() -> None:
+    """The wait may be over just as the working thread looks whether it is."""
+    seen = Seen()
+    with listening() as address, LiveCapture(options(), seen) as capture:
+        capture.allow(address[1])
+        with ThreadPoolExecutor(4) as pool:
+            done = pool.map(talk, [address] * 200)
+            for _ in range(2000):
+                assert not capture.wait_until(lambda: False, 0)
+            list(done)
+        _, facts = capture.drain()
+    assert facts.drained
+    assert seen.with_flags(SYN | ACK, SYN) == 200
+
+
 @needs_wireshark
 def test_a_sink_that_fails_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.pcapng"

@@ -21,6 +21,7 @@ from reports import (
     request,
     saved_file,
     totals,
+    two_files,
     two_pairs,
     with_findings,
 )
@@ -41,6 +42,7 @@ EVERY = {
     "inconclusive": inconclusive,
     "from_file": from_file,
     "two_pairs": two_pairs,
+    "two_files": two_files,
     "long_run": long_run,
     "many_pairs": many_pairs,
     "with_findings": with_findings,
@@ -136,6 +138,57 @@ def test_a_capture_of_few_exchanges_lists_them_by_pair() -> None:
           2001:db8::1 → [2001:db8::2]:80  1 handshake, 1 needed
           3  GET /get  200     #1 new      1.2 ms  23, 24, 25 in 0.21 ms"""
     )
+
+
+def test_frames_of_several_files_say_which() -> None:
+    drawn = text(two_files()._replace(notes=(Note("duplicate-packet", 12, 7),)))
+    assert drawn.partition("\n\n")[2] == golden(
+        """
+          #  REQUEST   STATUS  CONNECTION    TIME  HANDSHAKE FRAMES       IN
+
+          127.0.0.1 → 127.0.0.1:8080  1 handshake, 1 needed
+          1  GET /get  200     #0 new      1.2 ms  3, 4, 5 in 0.21 ms     file 1
+          2  GET /get  200     #0 re-used  1.2 ms  none
+
+          2001:db8::1 → [2001:db8::2]:80  1 handshake, 1 needed
+          3  GET /get  200     #1 new      1.2 ms  23, 24, 25 in 0.21 ms  file 2
+
+        Evidence, by frame number
+          #0  127.0.0.1:50000 → 127.0.0.1:8080  file 1
+                 3, 4, 5  SYN, SYN-ACK, ACK: handshake in 0.21 ms
+                    6, 8  GET /get, 200: new
+                  10, 12  GET /get (file 2), 200: re-used
+                      14  FIN: the client closed first
+          #1  [2001:db8::1]:40000 → [2001:db8::2]:80  file 2
+              23, 24, 25  SYN, SYN-ACK, ACK: handshake in 0.21 ms
+                  26, 28  GET /get, 200: new
+                      30  FIN: the client closed first
+
+        Expected     no extra handshakes: 0 seen, met
+        Notes        duplicate-packet: 12 times, first in frame 7 of its file
+        Capture      file 1, a.pcap: 8 packets, 960 B over 12 ms
+                     file 2, b.pcap: 12 packets, 1.44 kB over 12 ms
+        Exit status  0, proved
+        """
+    )
+
+
+def test_tables_and_findings_of_several_files_say_which() -> None:
+    report = with_findings()
+    carriers = [connection._replace(source=min(connection.id, 1)) for connection in report.details.connections()]
+    report = report._replace(
+        sources=(saved_file("a.pcap", 8), saved_file("b.pcap", 12)),
+        details=Listed((*carriers, *carriers, *carriers)),
+        totals=totals(connections=9, requests=9),
+        live=None,
+        run=(),
+    )
+    drawn = text(report)
+    assert "         7  last byte of a response (file 2)\n" in drawn
+    assert "  #   CLIENT PORT  IN      HANDSHAKE FRAMES       FIRST CLOSE    CAUSE\n" in drawn
+    assert "  #1        50001  file 2  13, 14, 15 in 0.21 ms  client FIN 20  unknown\n" in drawn
+    finding = report.findings[0]._replace(connections=(0, 1))
+    assert "         7  last byte of a response\n" in text(report._replace(findings=(finding,)))
 
 
 def test_a_capture_of_one_pair_names_it_above() -> None:
@@ -329,6 +382,8 @@ def test_a_damaged_file_and_one_that_could_not_be_saved() -> None:
     assert lines_with(from_file()._replace(sources=(cut,)), "cut short") == [
         "cut short: packet 6 at byte 812 is cut off"
     ]
+    down = interface(17)._replace(problem="lo: Network is down during the capture")
+    assert lines_with(proved()._replace(sources=(down,)), "Network is down") == [down.problem]
     live = proved().live
     assert live is not None
     drawn = text(proved()._replace(live=live._replace(saved_as=None, save_problem="No space left on device")))

@@ -6,7 +6,7 @@ from itertools import product
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier.judge.model import Expectation, Missing
@@ -17,12 +17,18 @@ from verifier.vocabulary import Reason, Verdict
 pytestmark = pytest.mark.core
 
 KEPT = Measured(
-    connections=1, handshakes=1, requests=4, reused=3, perhaps_reused=0, extra=0, certain_extra=0, requests_known=True
+    connections=1,
+    handshakes=1,
+    perhaps_handshakes=0,
+    requests=4,
+    reused=3,
+    perhaps_reused=0,
+    extra=0,
+    certain_extra=0,
+    requests_known=True,
 )
 """One connection, four requests one behind the other."""
-WASTED = Measured(
-    connections=4, handshakes=4, requests=4, reused=0, perhaps_reused=0, extra=3, certain_extra=3, requests_known=True
-)
+WASTED = KEPT._replace(connections=4, handshakes=4, reused=0, extra=3, certain_extra=3)
 """The same on four connections."""
 WASTED_PERHAPS = WASTED._replace(certain_extra=0, requests_known=False)
 """As many handshakes, but there may have been more requests than are counted."""
@@ -160,6 +166,15 @@ def test_requests_that_perhaps_re_used_count_neither_way(perhaps: int, expected:
     assert verdict(Expectations(min_reuse=0.5), measured) is expected
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(3, refuted), (4, inconclusive), (5, inconclusive), (6, proved)], ids=str
+)
+def test_handshakes_that_perhaps_were_made_count_neither_way(limit: int, expected: Verdict) -> None:
+    """Four that were seen, and two connections of which nobody knows."""
+    measured = WASTED._replace(perhaps_handshakes=2)
+    assert verdict(Expectations(max_handshakes=limit), measured) is expected
+
+
 # -- all at once
 
 
@@ -174,6 +189,7 @@ def counts(draw: st.DrawFn) -> Measured:
     return Measured(
         connections=draw(st.integers(handshakes, handshakes + 2)),
         handshakes=handshakes,
+        perhaps_handshakes=draw(st.integers(0, 1)),
         requests=requests,
         reused=reused,
         perhaps_reused=draw(st.integers(0, requests - reused)),
@@ -195,7 +211,11 @@ expectations = st.builds(
 )
 
 
-@given(expectations, counts(), st.lists(st.sampled_from(list(Reason)), max_size=3))
+handshakes_alone = st.builds(Expectations, max_handshakes=st.integers(4, 9))
+
+
+@settings(max_examples=500)
+@given(expectations | handshakes_alone, counts(), st.lists(st.sampled_from(list(Reason)), max_size=3))
 def test_never_a_false_verdict(expected: Expectations, measured: Measured, codes: list[Reason]) -> None:
     result, results = weigh(expected, measured, missing(*codes))
     rests_on_handshakes = expected.max_extra is None and expected.min_reuse is None
@@ -204,6 +224,7 @@ def test_never_a_false_verdict(expected: Expectations, measured: Measured, codes
         assert all(item.met is True for item in results)
         if expected.max_handshakes is not None and rests_on_handshakes:
             assert set(codes) <= {Reason.REQUESTS_UNREADABLE}
+            assert measured.handshakes + measured.perhaps_handshakes <= expected.max_handshakes
         else:
             assert not codes
         for item in results:

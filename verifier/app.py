@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 DEMO_TIMEOUT_S = 10.0
 CLOSING_DEADLINE_S = 0.5
-"""How long a run waits for its connections to be closed by both sides. Measured with httpbin on loopback: 1 to 22 ms."""
+"""How long a run waits for its connections to be closed by both sides. Measured with httpbin on loopback: 1 to 22 ms.
+"""
 
 
 def new_engine(control_only: bool = False) -> Engine:
@@ -32,8 +33,10 @@ def new_engine(control_only: bool = False) -> Engine:
 
 
 def analyze(paths: Sequence[str], selection: Selection, expectations: Expectations) -> Report:
-    """The report on saved captures, read one behind the other as one."""
+    """The report on saved captures, read one behind the other as one, in the order of their first packets."""
     engine = new_engine()
+    if len(paths) > 1 and file.STANDARD_INPUT not in paths:
+        paths = sorted(paths, key=file.begins_ns)
     # Reading makes no cycles: the collector would only visit all open connections again and again.
     gc.disable()
     try:
@@ -54,7 +57,8 @@ def http(plan: Plan, wish: CaptureWish, expectations: Expectations, progress: Pr
 
 
 def demo(wish: CaptureWish, expectations: Expectations, progress: Progress) -> Report:
-    """Two GETs to httpbin on loopback through one Session. Without the right to capture, in a network namespace of its own."""
+    """Two GETs to httpbin on loopback through one Session. Without the right to capture, in a network namespace of its
+    own."""
     from verifier.sources import interface, namespace, rights
 
     if not rights.may_capture():
@@ -83,7 +87,7 @@ def _observed(plan: Plan, wish: CaptureWish, expectations: Expectations, progres
         buffer_bytes=wish.buffer_bytes,
     )
     with LiveCapture(options, engine.packet) as capture:
-        run = session.run(plan, lambda host, port: capture.allow(port), progress)
+        run = session.run(plan, lambda _host, port: capture.allow(port), progress)
         # The servers' last FINs are nobody's evidence, but a capture with them reads better.
         capture.wait_until(lambda: engine.open_connections == 0, CLOSING_DEADLINE_S)
         source, live = capture.drain()
@@ -92,7 +96,8 @@ def _observed(plan: Plan, wish: CaptureWish, expectations: Expectations, progres
 
 
 def first_hop(url: str) -> str:
-    """The address that a request for this URL is sent to first: the server's, or that of the proxy that the environment names."""
+    """The address that a request for this URL is sent to first: the server's, or that of the proxy that the environment
+    names."""
     import socket
 
     from requests.utils import get_environ_proxies, select_proxy
@@ -103,11 +108,14 @@ def first_hop(url: str) -> str:
     try:
         return str(socket.getaddrinfo(host, target.port or 80, type=socket.SOCK_STREAM)[0][4][0])
     except (OSError, UnicodeError) as error:
-        raise VerifierError(f"{host}: the name is not resolved", f"check its spelling, or the name service: getent hosts {host}") from error
+        raise VerifierError(
+            f"{host}: the name is not resolved", f"check its spelling, or the name service: getent hosts {host}"
+        ) from error
 
 
 def unused_path() -> str:
-    """Where a capture is saved that nobody named: in the current folder where that can be written, else with other temporary files."""
+    """Where a capture is saved that nobody named: in the current folder where that can be written, else with other
+    temporary files."""
     folder = "." if os.access(".", os.W_OK) else tempfile_folder()
     stem = time.strftime("verify-%Y%m%d-%H%M%S")
     for number in range(1, 1000):

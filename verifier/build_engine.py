@@ -19,6 +19,8 @@ SHARED = "verifier.wire._shared"
 """The module that holds what Cython would else put into every other one: its memoryviews."""
 
 C_FLAGS = ["-O2", "-g0"]
+"""-O3 takes a third longer to compile, and ran no faster: 0.85 s of processor time against 0.87 s for 1.7 million
+packets, medians of 13 runs with a spread of 0.1 s."""
 
 KEPT = ".cache/engine"
 """Where a checkout keeps what it built, so that the next build does only what has changed."""

@@ -143,7 +143,8 @@ def _package(name: str) -> Row:
 def _tshark() -> Row:
     found = shutil.which("tshark")
     if found is None:
-        return Row("tshark", False, "not installed; the tests, and a second opinion by hand, need it", _installing("tshark"), False)
+        need = "not installed; only the tests, and a second opinion by hand, need it"
+        return Row("tshark", False, need, _installing("tshark"), False)
     try:
         said = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=_TOOL_S, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,8 +1,8 @@
 """Named tuples that cost next to nothing to define.
 
-A type checker sees `typing.NamedTuple`. That one imports `typing`, and generates code for each class; here, the same
-thing is built from a plain tuple. `verify analyze` of 50 packets takes 29 ms whole, of which Python itself has 11
-(wall-clock times of the process, Python 3.11): importing and defining would be a good part of the rest.
+A type checker sees `typing.NamedTuple`. At run time the same thing is built from a plain tuple, without generating
+code, and without `typing`, whose import takes 10 ms where `verify analyze` of 50 packets takes 29 whole and
+`python -c pass` 11. (Wall-clock time of the process, the median of 25, Python 3.11.)
 """
 
 from __future__ import annotations

@@ -72,6 +72,7 @@ class Reason(Word):
     REQUESTS_NOT_IN_PACKETS = "requests-not-in-packets"
     REQUESTS_UNREADABLE = "requests-unreadable"
     BYTES_MISSING = "bytes-missing"
+    PACKETS_UNREADABLE = "packets-unreadable"
     HANDSHAKE_NOT_SEEN = "handshake-not-seen"
     CAPTURE_TRUNCATED = "capture-truncated"
     NO_REQUEST = "no-request"

@@ -1,6 +1,7 @@
 """How many packets a live capture keeps on loopback under load: nginx answers wrk as fast as both can.
 
-    python tests/bench/live_load.py [--seconds 5] [--packets full|headers|control] [--bytes 200] [--no-file] [--close] [--engine]
+    python tests/bench/live_load.py [--seconds 5] [--packets full|headers|control] [--bytes 200] [--no-file] [--close]
+[--engine]
 
 Needs nginx and wrk. Prints packets kept and dropped, and what reading cost in processor time.
 """

@@ -27,7 +27,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from requests.adapters import HTTPAdapter
 from requests.utils import urldefragauth
@@ -39,6 +39,7 @@ from verifier.clients.failures import describe
 from verifier.clients.run import Connect, Counters, Endpoint, Request
 from verifier.clients.tcpinfo import read_counters
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
     from urllib3.connectionpool import HTTPConnectionPool

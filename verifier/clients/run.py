@@ -23,7 +23,8 @@ class Counters(NamedTuple):
     segment_size_out: int
     """The most payload that one segment of this side carries now (tcpi_snd_mss): a larger packet was several."""
     segment_size_in: int
-    """The kernel's estimate of the same for the other side (tcpi_rcv_mss): not above the truth, bar offload on receipt."""
+    """The kernel's estimate of the same for the other side (tcpi_rcv_mss): not above the truth, bar offload on
+    receipt."""
 
 
 class Connect(NamedTuple):

@@ -1,7 +1,8 @@
 """A live run laid beside its packets: which connection of the capture carried which request of the client.
 
-The client knows the local port of each connection that it opened, and when: so that other traffic to the same server never counts. Where the
-packets do not show the requests themselves (TLS, a capture of control packets), the client's own stand for them.
+The client knows the local port of each connection that it opened, and when: so that other traffic to the same server
+never counts. Where the packets do not show the requests themselves (TLS, a capture of control packets), the client's
+own stand for them.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
 
 FAILED = (tables.REFUSED, tables.UNANSWERED)
 LEEWAY_NS = 50_000_000
-"""How far a SYN's kernel time may lie outside of the client's own times of the connect: both are CLOCK_REALTIME, which may be slewed."""
+"""How far a SYN's kernel time may lie outside of the client's own times of the connect: both are CLOCK_REALTIME, which
+may be slewed."""
 
 Key = tuple[int, int, int]
 
 
 class Attribution:
-    """`rows`: the connection of each of `run.connects`, None where the capture has none. `wanted`: a byte for each connection of the capture.
-    `exchanges`: those in the packets, and the client's where the packets show none, in the order of requests. `missing`: evidence that lacks."""
+    """`rows`: the connection of each of `run.connects`, None where the capture has none. `wanted`: a byte for each
+    connection of the capture. `exchanges`: those in the packets, and the client's where the packets show none, in the
+    order of requests. `missing`: evidence that lacks."""
 
     def __init__(self, ledger: Ledger, run: Run, control_only: bool) -> None:
         self.ledger = ledger
@@ -80,7 +83,8 @@ class Attribution:
         return column[f"hi{side}"][row], column[f"lo{side}"][row], column[f"port{side}"][row]
 
     def _match(self) -> list[int | None]:
-        """For each connect the row with its two ends, opened while it was under way; failed ones by the server's end alone."""
+        """For each connect the row with its two ends, opened while it was under way; failed ones by the server's end
+        alone."""
         by_ends: dict[tuple[Key, Key], list[int]] = {}
         failed: dict[Key, list[int]] = {}
         for row in range(self.ledger.connections.rows):
@@ -97,10 +101,10 @@ class Attribution:
             else:
                 aims = [key_of(connect.server)] if connect.server else [key for key in failed if key[2] == connect.port]
                 candidates = [row for key in aims for row in failed.get(key, [])]
-            row = next((row for row in candidates if row not in taken and self._during(connect, row)), None)
-            if row is not None:
-                taken.add(row)
-            matched.append(row)
+            found = next((row for row in candidates if row not in taken and self._during(connect, row)), None)
+            if found is not None:
+                taken.add(found)
+            matched.append(found)
         return matched
 
     def _during(self, connect: Connect, row: int) -> bool:
@@ -153,16 +157,18 @@ class Attribution:
         }
 
     def _check_connections(self) -> None:
-        """Every connection that the client opened is in the packets, from its SYN on."""
+        """The handshake of every connection that the client opened is in the packets."""
+        whole = (tables.COMPLETE, tables.HALF) if self.control_only else (tables.COMPLETE,)
         lost = [
             connect
             for connect, row in zip(self.run.connects, self.rows, strict=True)
-            if connect.client is not None and (row is None or not self.columns["syn_frame"][row])
+            if connect.client is not None and (row is None or self.columns["state"][row] not in whole)
         ]
         if lost:
             first = lost[0]
             ends = f"{shown(first.client)} to {shown(first.server)}"
-            text = f"{len(lost)} of {len(self.run.connects)} connections that the client opened are not in the capture, the first from {ends}"
+            number = f"{len(lost)} of {len(self.run.connects)}"
+            text = f"{number} handshakes that the client made are not whole in the capture, the first from {ends}"
             self.missing.append(Missing(Reason.CONNECTION_NOT_CAPTURED, text))
 
     def _check_requests(self) -> None:
@@ -193,10 +199,9 @@ class Attribution:
             text = f"the kernel counted more than the capture has on {len(short)} connections: {short[0]}"
             self.missing.append(Missing(Reason.SEGMENTS_MISSING, text))
 
-
     def _shortfalls(self, row: int, counted: Counters) -> list[str]:
-        """Where the capture has less than the client's kernel counted. Segments are compared where each packet was one: segmentation
-        offload shows several as one packet, and how many is not always to be told from its size."""
+        """Where the capture has less than the client's kernel counted. Segments are compared where each packet was one:
+        segmentation offload shows several as one packet, and how many is not always to be told from its size."""
         column = self.columns
         client = column["client"][row]
         server = 1 - client

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from verifier.wire.tables import ExchangeTable, Ledger
 
 
+UNREAD = frozenset({"tcp-header-cut", "link-type-unknown", "fragment-lost"})
+"""Notes of packets that may have been TCP, and may have been anybody's handshake."""
+
 # What `Tally.lacking` counts, in its order: the reason, its words for one connection, and for several.
 LACKS = (
     (
@@ -63,7 +66,7 @@ class Case(NamedTuple):
 
 def of_files(case: Case, selection: Selection, expectations: Expectations) -> Report:
     """The report on saved captures."""
-    bench = _Bench(case, case.ledger.exchanges, chosen(case.ledger, selection), False)
+    bench = _Bench(case, Scope(case.ledger.exchanges, chosen(case.ledger, selection), None))
     missing = bench.missing_from_capture() + bench.missing_from_packets()
     return bench.report(missing, expectations)
 
@@ -73,15 +76,12 @@ def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) ->
     from verifier.judge.attribute import Attribution
 
     attribution = Attribution(case.ledger, run, live.control_only)
-    bench = _Bench(case, attribution.exchanges, attribution.wanted, live.control_only)
+    bench = _Bench(case, Scope(attribution.exchanges, attribution.wanted, live))
     missing = missing_from_run(run, live) + bench.missing_from_capture() + attribution.missing
-    if not live.control_only:
-        missing += bench.missing_from_packets(runner_knows=True)
-    elif not bench.totals.requests:
-        missing.append(Missing(Reason.NO_REQUEST, "no request was made on a connection that the capture has"))
-    # The client knows all its requests. Where the packets may lack some, as many connections were needed as it kept busy.
-    bench.trust_client(attribution.peaks() if missing else {})
-    bench.all_counted = not missing
+    missing += bench.missing_from_packets()
+    if missing:
+        # The packets may lack requests. The client knows them all: as many connections were needed as it kept busy.
+        bench.raise_bounds(attribution.peaks())
     report = bench.report(missing, expectations)
     return report._replace(live=live, client=run.client, run=tuple(run_requests(attribution)))
 
@@ -93,17 +93,38 @@ def chosen(ledger: Ledger, selection: Selection) -> bytes:
         return b"\x01" * table.rows
     wanted = bytearray(table.rows)
     named = hosts_of(ledger) if selection.hosts else {}
-    column = {name: table.column(name) for name in ("hi0", "lo0", "hi1", "lo1", "port0", "port1", "scope", "client")}
+    column = {name: table.column(name) for name in ("hi0", "lo0", "hi1", "lo1", "port0", "port1", "version", "client")}
     for row in range(table.rows):
         client = column["client"][row]
         server = 1 - client
-        ips = [address(column[f"hi{side}"][row], column[f"lo{side}"][row], column["scope"][row]) for side in (client, server)]
+        ips = [
+            address(column[f"hi{side}"][row], column[f"lo{side}"][row], column["version"][row])
+            for side in (client, server)
+        ]
         wanted[row] = (
             (not selection.ports or column[f"port{server}"][row] in selection.ports)
             and (not selection.clients or ips[0] in selection.clients)
-            and (not selection.hosts or ips[1] in selection.hosts or not named.get(row, set()).isdisjoint(selection.hosts))
+            and (
+                not selection.hosts
+                or ips[1] in selection.hosts
+                or not named.get(row, set()).isdisjoint(selection.hosts)
+            )
         )
+    if selection.hosts:
+        _add_nameless(ledger, wanted, named, selection)
     return bytes(wanted)
+
+
+def _add_nameless(ledger: Ledger, wanted: bytearray, named: dict[int, set[str]], selection: Selection) -> None:
+    """Selects, beside the connections whose server was called by a name asked for, those of the same pair that show no
+    name at all: their requests may be the ones that are missing."""
+    every = b"\x01" * ledger.connections.rows
+    pairs = Tally(ledger.connections, every, 0, False)
+    asked = {pairs.pair(row) for row in range(ledger.connections.rows) if wanted[row]}
+    others = chosen(ledger, selection._replace(hosts=()))
+    for row in range(ledger.connections.rows):
+        if others[row] and row not in named and pairs.pair(row) in asked:
+            wanted[row] = 1
 
 
 def hosts_of(ledger: Ledger) -> dict[int, set[str]]:
@@ -129,14 +150,16 @@ def missing_from_run(run: Run, live: LiveFacts) -> list[Missing]:
         text = "the capture did not see its own marker packets before the first request, so it may have begun too late"
         missing.append(Missing(Reason.CAPTURE_NOT_OPEN, text))
     if not live.drained:
-        text = "the capture did not see its own marker packets after the last request, so packets may be missing at the end"
+        text = "the capture did not see its own marker packets after the last request, so its end may be missing"
         missing.append(Missing(Reason.CAPTURE_NOT_DRAINED, text))
     if run.interrupted:
         made = len({request.number for request in run.requests})
         missing.append(Missing(Reason.INTERRUPTED, f"interrupted after {made} of {run.planned} requests"))
     failed = [request for request in run.requests if request.error and request.sent_ns is None]
     if failed:
-        text = f"{len(failed)} of {len(run.requests)} requests never reached a server: {failed[0].url}: {failed[0].error}"
+        text = (
+            f"{len(failed)} of {len(run.requests)} requests never reached a server: {failed[0].url}: {failed[0].error}"
+        )
         missing.append(Missing(Reason.REQUEST_FAILED, text))
     return missing
 
@@ -144,14 +167,14 @@ def missing_from_run(run: Run, live: LiveFacts) -> list[Missing]:
 def run_requests(attribution: Attribution) -> list[RunRequest]:
     """The client's requests, each with the connection that the packets show for it."""
     depths: dict[int, int] = {}
-    state = attribution.columns["state"]
+    state, flags = attribution.columns["state"], attribution.columns["flags"]
     result: list[RunRequest] = []
     for request in run_order(attribution.run):
         row = attribution.row_of(request)
         kind = Reuse.UNKNOWN
         if row is not None and request.sent_ns is not None:
             depths[row] = depths.get(row, 0) + 1
-            kind = REUSES[reuse(state[row], 0, depths[row])]
+            kind = REUSES[reuse(state[row], flags[row], 0, depths[row])]
         result.append(
             RunRequest(
                 number=request.number,
@@ -172,21 +195,32 @@ def run_order(run: Run) -> list[Request]:
     return sorted(run.requests, key=lambda request: request.began_ns)
 
 
+class Scope(NamedTuple):
+    """Which part of a case the report is on."""
+
+    exchanges: ExchangeTable
+    wanted: bytes
+    """A byte for each connection: whether it counts."""
+    live: LiveFacts | None
+    """Of a live run, whose client knows all its requests; None for saved captures."""
+
+
 class _Bench:
     """One case with its counts, from which the parts of the report are made."""
 
-    def __init__(self, case: Case, exchanges: ExchangeTable, wanted: bytes, control_only: bool) -> None:
+    def __init__(self, case: Case, scope: Scope) -> None:
         self.case = case
-        self.exchanges = exchanges
+        self.client_knows = scope.live is not None
+        self.control_only = scope.live is not None and scope.live.control_only
         self.frames = Numbering(case.sources)
         ends = [source.last_ns for source in case.sources if source.last_ns is not None]
-        self.tally = Tally(case.ledger.connections, wanted, max(ends, default=0), control_only)
-        self.tally.add_exchanges(exchanges)
-        self.details = Details(case.ledger, exchanges, self.tally, self.frames)
+        self.tally = Tally(case.ledger.connections, scope.wanted, max(ends, default=0), self.control_only)
+        self.tally.add_exchanges(scope.exchanges)
+        self.details = Details(case.ledger, scope.exchanges, self.tally, self.frames)
         self.columns = self.details.columns
         self.fields = {name: self.tally.field(name) for name in self.tally.FIELDS}
         self.known = [
-            not (unreadable or missed)
+            self.client_knows or not (unreadable or missed)
             for unreadable, missed in zip(self.fields["unreadable"], self.fields["missed"], strict=True)
         ]
         """For each pair, whether all its requests are: that its lower bound can't be higher than it seems."""
@@ -195,10 +229,11 @@ class _Bench:
         self._bound(self._bounds())
 
     def _bounds(self) -> list[int]:
-        """Each pair's lower bound. Where requests are unreadable no more can have been under way than connections were open: the extra handshakes
-        above that bound are the least there can be. 0 where nothing shows that the pair speaks HTTP."""
+        """Each pair's lower bound. Where requests are unreadable no more can have been under way than connections were
+        open: the extra handshakes above that bound are the least there can be. 0 where nothing shows that the pair
+        speaks HTTP."""
         bounds = list(self.fields["peak"])
-        if any(self.fields["unreadable"]):
+        if any(self.fields["unreadable"]) and not self.client_knows:
             most_open = self.tally.most_open()
             for pair, unreadable in enumerate(self.fields["unreadable"]):
                 if unreadable:
@@ -216,13 +251,12 @@ class _Bench:
         ]
         self.totals = self._totals()
 
-    def trust_client(self, peaks: dict[int, int]) -> None:
-        """All requests are known, from the client. Its own peak concurrency, by connection, stands where it is above what the packets show."""
+    def raise_bounds(self, peaks: dict[int, int]) -> None:
+        """Takes the client's own peak concurrency, by connection, where it is above what the packets show."""
         bounds = list(self.bounds)
         for row, peak in peaks.items():
             pair = self.tally.pair(row)
             bounds[pair] = max(bounds[pair], peak)
-        self.known = [True] * self.tally.pairs
         self._bound(bounds)
 
     def _totals(self) -> Totals:
@@ -269,7 +303,8 @@ class _Bench:
         return tuple(pairs)
 
     def missing_from_capture(self) -> list[Missing]:
-        """Packets that the capture says it lost, and files that end in damage: any pair's requests may have been among them."""
+        """Packets that the capture says it lost, and files that end in damage: any pair's requests may have been among
+        them."""
         missing: list[Missing] = []
         for source in self.case.sources:
             if source.dropped:
@@ -278,20 +313,27 @@ class _Bench:
                 missing.append(Missing(Reason.DROPPED_PACKETS, text))
             if source.truncated:
                 missing.append(Missing(Reason.CAPTURE_TRUNCATED, f"{source.name}: {source.problem}"))
+        unread = [(code, count, frame) for code, count, frame in self.case.ledger.notes.seen() if code in UNREAD]
+        for code, count, frame in unread:
+            packets = "1 packet" if count == 1 else f"{count} packets"
+            text = f"{packets} could not be read: {code}, first in frame {self.frames.local(frame)}"
+            missing.append(Missing(Reason.PACKETS_UNREADABLE, text))
         if missing:
-            self.known = [False] * self.tally.pairs
+            self.known = [self.client_knows] * self.tally.pairs
             self.all_counted = False
         return missing
 
-    def missing_from_packets(self, runner_knows: bool = False) -> list[Missing]:
+    def missing_from_packets(self) -> list[Missing]:
         """What the packets themselves show to be missing or unreadable."""
         missing: list[Missing] = []
-        for (count, row), (reason, one, many) in zip(self.tally.lacking(runner_knows), LACKS, strict=True):
+        for (count, row), (reason, one, many) in zip(self.tally.lacking(self.client_knows), LACKS, strict=True):
             if count:
                 frame = self.frames.local(self.columns["first_frame"][row])
                 what = one if count == 1 else many.format(count)
                 first = "" if count == 1 else "the first of them "
                 missing.append(Missing(reason, f"{what} ({first}connection {row}, which begins in frame {frame})"))
+        if missing:
+            self.all_counted = False
         if not self.totals.requests and not any(self.fields["unreadable"]) and not missing:
             missing.append(Missing(Reason.NO_REQUEST, self._no_request()))
         return missing
@@ -309,6 +351,7 @@ class _Bench:
         return verdict.Measured(
             connections=totals.connections,
             handshakes=totals.handshakes,
+            perhaps_handshakes=sum(self.fields["unsure"]),
             requests=totals.requests,
             reused=totals.reused_requests,
             perhaps_reused=totals.unknown_requests + sum(self.fields["pre_existing"]),
@@ -327,6 +370,8 @@ class _Bench:
             totals=self.totals,
             pairs=self._pairs(),
             findings=(),
-            notes=tuple(Note(code, count, self.frames.local(frame) or 0) for code, count, frame in self.case.ledger.notes.seen()),
+            notes=tuple(
+                Note(code, count, self.frames.local(frame) or 0) for code, count, frame in self.case.ledger.notes.seen()
+            ),
             details=self.details,
         )

@@ -9,7 +9,7 @@ from _socket import (  # `socket` itself imports 3 ms more: enums and selectors
 )
 
 from verifier.judge import model
-from verifier.judge.tally import reuse
+from verifier.judge.tally import in_order, reuse
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reuse
 from verifier.wire.tables import RESPONSE_DONE
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from verifier.sources.facts import Source
     from verifier.wire.tables import ExchangeTable, Ledger
 
-# The words of the numbers in the tables, in the order of the numbers: see verifier.wire.tables, and verifier.judge.tally.
+# The words of the numbers in the tables, in the order of the numbers: see verifier.wire.tables, and
+# verifier.judge.tally.
 HANDSHAKES = (Handshake.NOT_SEEN, Handshake.UNANSWERED, Handshake.REFUSED, Handshake.HALF, Handshake.COMPLETE)
 CLOSERS = (Closer.NONE, Closer.CLIENT, Closer.SERVER, Closer.BOTH)
 CLOSED_WITH = (ClosedWith.NONE, ClosedWith.FIN, ClosedWith.RST)
@@ -30,9 +31,9 @@ REUSES = (Reuse.NEW, Reuse.REUSED, Reuse.PRE_EXISTING, Reuse.UNKNOWN)
 TLS_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
 
 
-def address(high: int, low: int, scope: int) -> str:
+def address(high: int, low: int, version: int) -> str:
     """An address of the tables as text."""
-    if scope == 4:
+    if version == 4:
         return inet_ntop(AF_INET, low.to_bytes(4, "big"))
     return inet_ntop(AF_INET6, (high << 64 | low).to_bytes(16, "big"))
 
@@ -78,13 +79,14 @@ class Details:
 
     def exchanges(self) -> Iterator[model.Exchange]:
         """In the order of requests."""
-        for row in range(self.table.rows):
+        order = in_order(self.rows["request_ns"], self.table.rows)
+        for row in range(self.table.rows) if order is None else order:
             if self.tally.pair(self.rows["connection"][row]) >= 0:
                 yield self._exchange(row)
 
     def endpoint(self, row: int, side: int) -> model.Endpoint:
         column = self.columns
-        ip = address(column[f"hi{side}"][row], column[f"lo{side}"][row], column["scope"][row])
+        ip = address(column[f"hi{side}"][row], column[f"lo{side}"][row], column["version"][row])
         return model.Endpoint(ip, column[f"port{side}"][row])
 
     def connection(self, row: int) -> model.Connection:
@@ -124,7 +126,7 @@ class Details:
         column = {name: values[row] for name, values in self.rows.items()}
         text = self.ledger.words.text
         connection = column["connection"]
-        state = self.columns["state"][connection]
+        state, flags = self.columns["state"][connection], self.columns["flags"][connection]
         return model.Exchange(
             connection=connection,
             depth=column["depth"],
@@ -132,7 +134,7 @@ class Details:
             target=text(column["target"]),
             host=text(column["host"]),
             status=column["status"] or None,
-            reuse=REUSES[reuse(state, column["flags"], column["depth"])],
+            reuse=REUSES[reuse(state, flags, column["flags"], column["depth"])],
             request_ns=column["request_ns"],
             response_end_ns=column["end_ns"] if column["flags"] & RESPONSE_DONE else None,
             request_frame=self.frames.local(column["request_frame"]),

@@ -1,8 +1,8 @@
 """The report as values: exactly the JSON contract, field for field, plus what only a live run knows.
 
-Renderers read this and compute no facts of their own. Times are integer nanoseconds since the epoch, durations
-integer nanoseconds, frames 1-based within their source. Named tuples, not dataclasses: importing `dataclasses` alone takes longer than
-analysing a small capture.
+Renderers read this and compute no facts of their own. Times are integer nanoseconds since the epoch, durations integer
+nanoseconds, frames 1-based within their source. Named tuples, not dataclasses: importing `dataclasses` alone takes
+longer than analysing a small capture.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
-cpdef int reuse(int connection_state, unsigned int exchange_flags, unsigned int depth) except -1
+cpdef int reuse(int connection_state, unsigned int connection_flags, unsigned int exchange_flags, unsigned int depth) except -1
 
-cdef list in_order(long long[:] times, Py_ssize_t rows)
+cpdef list in_order(long long[:] times, Py_ssize_t rows)
 
 cdef class Tally:
     cdef ConnectionTable table
-    cdef long long end_ns
+    cdef long long end_ns, ends_frame
     cdef public Py_ssize_t pairs
     cdef public dict arrays
     cdef int[:] pair_of
-    cdef long long[:] connections, handshakes, failed, requests, responses, reused, pre_existing, unknown, peak, unreadable, missed, cost_ns
+    cdef long long[:] connections, handshakes, failed, requests, responses, reused, pre_existing, unknown, peak, unreadable, missed, speaks, unsure, cost_ns
     cdef unsigned char[:] extra
     cdef bint halves_count
     cpdef bint is_extra(self, Py_ssize_t row) except -1
@@ -24,9 +24,10 @@ cdef class Tally:
 cdef class Ends:
     cdef Py_ssize_t size, room
     cdef public Py_ssize_t peak
-    cdef long long only
-    cdef long long[:] heap
-    cdef int begin(self, long long start, long long end) except -1
-    cdef int _push(self, long long end) except -1
+    cdef long long[:] heap, frames
+    cdef int begin(self, long long start, long long start_frame, long long end, long long end_frame) except -1
+    cdef bint _over(self, long long start, long long start_frame) except -1
+    cdef bint _before(self, Py_ssize_t place, long long end, long long frame) except -1
+    cdef int _push(self, long long end, long long frame) except -1
     cdef int _pop(self) except -1
     cdef int _grow(self) except -1

@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """Counting: connections and exchanges into pairs, and each pair's lower bound.
 
-The lower bound is the pair's peak concurrency: the most exchanges busy at once. Busy is a half-open interval, from a request's first byte to its
-response's last, so colouring the intervals needs as many connections as overlap at one point, and no more. Exchanges are in the order
-of their requests, so one pass with a heap of the ends under way finds the peak.
+The lower bound is the pair's peak concurrency: the most exchanges busy at once. Busy is a half-open interval, from a
+request's first byte to its response's last, so colouring the intervals needs as many connections as overlap at one
+point, and no more. Exchanges are in the order of their requests, so one pass with a heap of the ends under way finds
+the peak.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ LOST = cython.declare(cython.uint, tables.REQUESTS_MISSED | tables.RESPONSES_MIS
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
 PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
 DEPTH_UNSURE = cython.declare(cython.uint, tables.DEPTH_UNSURE)
+UPGRADED = cython.declare(cython.uint, tables.UPGRADED)
+CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
+TUNNEL = cython.declare(cython.uint, tables.TUNNEL)
+HTTP1 = cython.declare(cython.int, tables.HTTP1)
+WITH_RST = cython.declare(cython.int, tables.RST)
 CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
 
 # How an exchange used its connection.
@@ -49,30 +55,33 @@ Times = memoryview
 
 NOTHING = array.array("q")
 
-def reuse(connection_state: cython.int, exchange_flags: cython.uint, depth: cython.uint) -> cython.int:
-    """What an exchange of this depth and these flags did with a connection of this state."""
+
+def reuse(
+    connection_state: cython.int, connection_flags: cython.uint, exchange_flags: cython.uint, depth: cython.uint
+) -> cython.int:
+    """What an exchange of this depth did with its connection."""
     if depth > 1:
         return _REUSED
-    if exchange_flags & DEPTH_UNSURE:
+    if connection_state == NOT_SEEN:
+        return _PRE_EXISTING
+    if exchange_flags & DEPTH_UNSURE or connection_flags & SUBFLOW:
         return _UNKNOWN
-    return _PRE_EXISTING if connection_state == NOT_SEEN else _NEW
+    return _NEW
 
 
 class Tally:
     """One row a pair, in the order of their first connections: a column for each of `FIELDS`.
 
-    `wanted` says, for each connection, whether it counts; `capture_end_ns` ends what nothing else ends; `halves_count` is for captures
-    of control packets alone, which have no third segment to show.
+    `wanted` says, for each connection, whether it counts; `capture_end_ns` ends what nothing else ends; `halves_count`
+    is for captures of control packets alone, which have no third segment to show.
     """
 
     FIELDS = (
         "connections", "handshakes", "failed", "requests", "responses", "reused", "pre_existing", "unknown", "peak",
-        "unreadable", "missed", "cost_ns", "first_row",
+        "unreadable", "missed", "speaks", "unsure", "cost_ns", "first_row",
     )  # fmt: skip
 
-    def __init__(
-        self, table: ConnectionTable, wanted: bytes, capture_end_ns: int, halves_count: bool
-    ) -> None:
+    def __init__(self, table: ConnectionTable, wanted: bytes, capture_end_ns: int, halves_count: bool) -> None:
         self.table = table
         self.end_ns = capture_end_ns
         self.pair_of = memoryview(zeros("i", table.rows))
@@ -93,6 +102,8 @@ class Tally:
         self.peak = memoryview(arrays["peak"])
         self.unreadable = memoryview(arrays["unreadable"])
         self.missed = memoryview(arrays["missed"])
+        self.speaks = memoryview(arrays["speaks"])
+        self.unsure = memoryview(arrays["unsure"])
         self.cost_ns = memoryview(arrays["cost_ns"])
         self.extra = memoryview(zeros("B", table.rows))
         self.halves_count = halves_count
@@ -126,9 +137,23 @@ class Tally:
                 continue
             before = row
             if table.client[row] == 0:
-                key = (table.hi0[row], table.lo0[row], table.hi1[row], table.lo1[row], table.port1[row], table.scope[row])
+                key = (
+                    table.hi0[row],
+                    table.lo0[row],
+                    table.hi1[row],
+                    table.lo1[row],
+                    table.port1[row],
+                    table.version[row],
+                )
             else:
-                key = (table.hi1[row], table.lo1[row], table.hi0[row], table.lo0[row], table.port0[row], table.scope[row])
+                key = (
+                    table.hi1[row],
+                    table.lo1[row],
+                    table.hi0[row],
+                    table.lo0[row],
+                    table.port0[row],
+                    table.version[row],
+                )
             number = numbers.setdefault(key, len(first_rows))
             if number == len(first_rows):
                 first_rows.append(row)
@@ -146,7 +171,7 @@ class Tally:
             and table.lo1[row] == table.lo1[other]
             and table.hi0[row] == table.hi0[other]
             and table.hi1[row] == table.hi1[other]
-            and table.scope[row] == table.scope[other]
+            and table.version[row] == table.version[other]
         )
 
     def _connections(self) -> cython.int:
@@ -165,10 +190,14 @@ class Tally:
             flags = table.flags[row]
             if flags & SUBFLOW:
                 continue
+            if table.responses[row] or table.protocol[row] == HTTP1:
+                self.speaks[pair] += 1
             if self._is_handshake(row):
                 self.handshakes[pair] += 1
-            elif state == REFUSED or state == UNANSWERED:
+            elif state in (REFUSED, UNANSWERED):
                 self.failed[pair] += 1
+            else:
+                self.unsure[pair] += 1
             if flags & ENCRYPTED:
                 self.unreadable[pair] += 1
             if flags & LOST:
@@ -199,37 +228,47 @@ class Tally:
             self.requests[pair] += 1
             if exchanges.status[row]:
                 self.responses[pair] += 1
-            kind = reuse(table.state[connection], exchanges.flags[row], exchanges.depth[row])
+            kind = reuse(table.state[connection], table.flags[connection], exchanges.flags[row], exchanges.depth[row])
             if kind == _REUSED:
                 self.reused[pair] += 1
             elif kind == _PRE_EXISTING:
                 self.pre_existing[pair] += 1
             elif kind == _UNKNOWN:
                 self.unknown[pair] += 1
-            cython.cast(Ends, ends[pair]).begin(exchanges.request_ns[row], self._end(exchanges, row, connection))
+            if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
+                continue  # inside of a tunnel, which is busy itself
+            self.ends_frame = exchanges.end_frame[row]
+            end_ns: cython.longlong = self._end(exchanges, row, connection)
+            cython.cast(Ends, ends[pair]).begin(
+                exchanges.request_ns[row], exchanges.request_frame[row], end_ns, self.ends_frame
+            )
         for pair in range(self.pairs):
             self.peak[pair] = cython.cast(Ends, ends[pair]).peak
 
-    def _end(
-        self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t
-    ) -> cython.longlong:
+    def _end(self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t) -> cython.longlong:
         """When the exchange stopped being busy."""
         table: ConnectionTable = self.table
         end: cython.longlong = exchanges.end_ns[row]
-        if exchanges.flags[row] & RESPONSE_DONE:
+        flags: cython.uint = exchanges.flags[row]
+        tunnel: cython.bint = flags & CONNECT_REQUEST != 0 and 200 <= exchanges.status[row] < 300
+        if flags & RESPONSE_DONE and not flags & UPGRADED and not tunnel:
             return end
-        # A response that never ends: busy until the connection closes, unless the client stopped reading it.
-        if end >= 0 and (table.closer[connection] == CLIENT_CLOSED or table.flags[connection] & CLIENT_STOPPED_READING):
+        # A response that never ends, and what is no HTTP any more: busy until the connection closes, unless the client
+        # stopped reading.
+        stopped: cython.bint = not flags & RESPONSE_DONE and end >= 0
+        if stopped and (table.closer[connection] == CLIENT_CLOSED or table.flags[connection] & CLIENT_STOPPED_READING):
             return end
+        self.ends_frame = table.close_frame[connection]
         return table.closed[connection] if table.closed[connection] >= 0 else self.end_ns
 
     def mark_extra(self, lower_bounds: list[int]) -> None:
-        """Marks each pair's handshakes behind its first `lower_bounds` as extra, and adds up what they cost: from SYN to ready for a request.
+        """Marks each pair's handshakes behind its first `lower_bounds` as extra, and adds up what they cost: from SYN
+        to ready for a request.
 
         A pair with lower bound 0 shows no request, and has no extra ones.
         """
         table: ConnectionTable = self.table
-        needed: cython.longlong[:] = memoryview(array.array("q", lower_bounds))
+        needed = array.array("q", lower_bounds)
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         for pair in range(self.pairs):
@@ -249,9 +288,11 @@ class Tally:
                 self.cost_ns[pair] += table.tls_ns[row]
 
     def lacking(self, runner_knows: cython.bint) -> list[tuple[int, int]]:
-        """(how many connections, the first of them) whose handshake is missing, whose requests are unreadable, of which bytes are missing.
+        """(how many connections, the first of them) whose handshake is missing, whose requests are unreadable, of which
+        bytes are missing.
 
-        Only connections of pairs that make requests. `runner_knows`: the client's own account stands for what is encrypted.
+        Only connections of pairs that speak HTTP or TLS, and those that lost bytes before that could show.
+        `runner_knows`: the client's own account stands for what is encrypted.
         """
         table: ConnectionTable = self.table
         counts = [0, 0, 0]
@@ -262,24 +303,34 @@ class Tally:
         state: cython.int
         flags: cython.uint
         cut: cython.bint
+        lost: cython.bint
+        carried: cython.bint
+        taken_back: cython.bint
         for row in range(table.rows):
             pair = self.pair_of[row]
-            if pair < 0 or not (table.bytes0[row] or table.bytes1[row] or table.missing[row]):
+            if pair < 0:
                 continue
             state = table.state[row]
             flags = table.flags[row]
-            cut = flags & LOST and flags & PAYLOAD_CUT and not table.missing[row]
-            if not (self.requests[pair] or self.unreadable[pair] or cut):
+            carried = table.bytes0[row] > 0 or table.bytes1[row] > 0 or table.missing[row] > 0
+            cut = flags & LOST != 0 and flags & PAYLOAD_CUT != 0 and not table.missing[row]
+            lost = table.missing[row] > 0 or flags & LATE_DATA != 0 or (flags & LOST != 0 and not cut)
+            if not (self.requests[pair] or self.unreadable[pair] or self.speaks[pair] or cut or lost):
                 continue
             for place in range(3):
                 if place == 0:
-                    if state == COMPLETE or state == REFUSED or state == UNANSWERED:
+                    # A half one without bytes counts where the client went on, or may have: not where it took its SYN
+                    # back.
+                    taken_back = table.closer[row] == CLIENT_CLOSED and table.closed_with[row] == WITH_RST
+                    if state in (COMPLETE, REFUSED, UNANSWERED) or not (carried or (state == HALF and not taken_back)):
+                        continue
+                    if state == HALF and self.halves_count:
                         continue
                 elif place == 1:
-                    if runner_knows or not (cut or flags & ENCRYPTED):
+                    if runner_knows or not carried or not (cut or flags & ENCRYPTED):
                         continue
-                elif not table.missing[row] and (cut or not flags & LOST) and not flags & LATE_DATA:
-                    # Bytes that were acknowledged and never seen tell that the capture lost packets, whatever they were.
+                elif not lost:
+                    # Acknowledged and never seen: the capture lost packets, whatever they were.
                     continue
                 counts[place] += 1
                 if firsts[place] < 0:
@@ -287,7 +338,8 @@ class Tally:
         return list(zip(counts, firsts, strict=True))
 
     def most_open(self) -> list[int]:
-        """For each pair the most of its connections that were open at once: no more requests than that were ever under way."""
+        """For each pair the most of its connections that were open at once: no more requests than that were ever under
+        way."""
         table: ConnectionTable = self.table
         ends: list[Ends] = [Ends() for _ in range(self.pairs)]
         order = in_order(table.opened, table.rows)
@@ -299,7 +351,9 @@ class Tally:
             pair = self.pair_of[row]
             if pair >= 0 and (table.bytes0[row] or table.bytes1[row]):
                 closed: cython.longlong = table.closed[row] if table.closed[row] >= 0 else self.end_ns
-                cython.cast(Ends, ends[pair]).begin(table.opened[row], closed)
+                cython.cast(Ends, ends[pair]).begin(
+                    table.opened[row], table.first_frame[row], closed, table.close_frame[row]
+                )
         return [each.peak for each in ends]
 
 
@@ -318,35 +372,39 @@ def in_order(times: Times, rows: cython.Py_ssize_t) -> list[int] | None:
 
 
 class Ends:
-    """The ends of the intervals under way, as a binary heap with the soonest in front (Knuth, 5.2.3); `peak` is the most there were."""
+    """The ends of the intervals under way, as a binary heap with the soonest in front (Knuth, 5.2.3).
+
+    Ends are ordered by time and, where times are equal, by frame: clocks can be coarse. `peak` is the most there were.
+    """
 
     def __init__(self) -> None:
         self.size = 0
         self.peak = 0
-        self.only = 0
-        """The end of the interval under way where there is one: that common case needs no heap."""
         self.room = 0
         self.heap = memoryview(NOTHING)
+        self.frames = memoryview(NOTHING)
 
-    def begin(self, start: cython.longlong, end: cython.longlong) -> cython.int:
-        """An interval [start, end) begins; none begins before one that was there already."""
-        if self.size == 1 and self.only > start:
-            self._grow()
-            self.heap[0] = self.only
-            self._push(end)
-        elif self.size > 1:
-            while self.size and self.heap[0] <= start:
-                self._pop()
-            self._push(end)
-        else:
-            self.size = 1
-        if self.size == 1:
-            self.only = end
-        if self.size > self.peak:
-            self.peak = self.size
+    def begin(
+        self, start: cython.longlong, start_frame: cython.longlong, end: cython.longlong, end_frame: cython.longlong
+    ) -> cython.int:
+        """An interval [start, end) begins; none begins before one that was there already. Frame 0 is none."""
+        while self.size and self._over(start, start_frame):
+            self._pop()
+        self._push(end, end_frame)
+        self.peak = max(self.peak, self.size)
         return 0
 
-    def _push(self, end: cython.longlong) -> cython.int:
+    def _over(self, start: cython.longlong, start_frame: cython.longlong) -> cython.bint:
+        """Whether the soonest end comes before `start`, or with it."""
+        if self.heap[0] != start:
+            return self.heap[0] < start
+        return not start_frame or not self.frames[0] or self.frames[0] < start_frame
+
+    def _before(self, place: cython.Py_ssize_t, end: cython.longlong, frame: cython.longlong) -> cython.bint:
+        """Whether the end at `place` is sooner than this one."""
+        return self.heap[place] < end or (self.heap[place] == end and self.frames[place] < frame)
+
+    def _push(self, end: cython.longlong, frame: cython.longlong) -> cython.int:
         place: cython.Py_ssize_t = self.size
         above: cython.Py_ssize_t
         if place == self.room:
@@ -354,35 +412,43 @@ class Ends:
         self.size += 1
         while place:
             above = (place - 1) // 2
-            if self.heap[above] <= end:
+            if self._before(above, end, frame):
                 break
             self.heap[place] = self.heap[above]
+            self.frames[place] = self.frames[above]
             place = above
         self.heap[place] = end
+        self.frames[place] = frame
         return 0
 
     def _pop(self) -> cython.int:
         """Takes the soonest end away."""
         self.size -= 1
         end: cython.longlong = self.heap[self.size]
+        frame: cython.longlong = self.frames[self.size]
         place: cython.Py_ssize_t = 0
         below: cython.Py_ssize_t = 1
         while below < self.size:
-            if below + 1 < self.size and self.heap[below + 1] < self.heap[below]:
+            if below + 1 < self.size and self._before(below + 1, self.heap[below], self.frames[below]):
                 below += 1
-            if self.heap[below] >= end:
+            if not self._before(below, end, frame):
                 break
             self.heap[place] = self.heap[below]
+            self.frames[place] = self.frames[below]
             place = below
             below = place * 2 + 1
         self.heap[place] = end
+        self.frames[place] = frame
         return 0
 
     def _grow(self) -> cython.int:
-        if self.size < self.room:
-            return 0
-        wider = zeros("q", max(8, self.room * 2))
-        memoryview(wider)[: self.room] = self.heap[: self.room]
-        self.heap = memoryview(wider)
-        self.room = len(wider)
+        """Room for twice as many."""
+        room: cython.Py_ssize_t = max(4, self.room * 2)
+        ends = zeros("q", room)
+        frames = zeros("q", room)
+        memoryview(ends)[: self.room] = self.heap[: self.room]
+        memoryview(frames)[: self.room] = self.frames[: self.room]
+        self.heap = memoryview(ends)
+        self.frames = memoryview(frames)
+        self.room = room
         return 0

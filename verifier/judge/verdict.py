@@ -1,9 +1,11 @@
-"""From counts to a verdict. Nothing here reads packets: it weighs what was counted against what was expected, and against what is missing.
+"""From counts to a verdict. Nothing here reads packets: it weighs what was counted against what was expected, and
+against what is missing.
 
-Missing evidence has two strengths. Handshakes may be missing: packets were lost, or the capture does not cover the run. Or requests alone may be: unreadable,
-cut off, bytes lost. A handshake that was seen stays seen, so `max-handshakes` is broken by counting, whatever is missing; it is met only if no handshake can be
-missing. What rests on requests (`max-extra`, `min-reuse`) is broken only where all requests of the pair are known (a lost one may have been concurrent), and met
-only where nothing is missing at all.
+Missing evidence has two strengths. Handshakes may be missing: packets were lost, or the capture does not cover the run.
+Or requests alone may be: unreadable, cut off, bytes lost. A handshake that was seen stays seen, so `max-handshakes` is
+broken by counting, whatever is missing; it is met only if no handshake can be missing. What rests on requests
+(`max-extra`, `min-reuse`) is broken only where all requests of the pair are known (a lost one may have been
+concurrent), and met only where nothing is missing at all.
 """
 
 from __future__ import annotations
@@ -18,19 +20,8 @@ if TYPE_CHECKING:
 
     from verifier.judge.options import Expectations
 
-# Reasons for which handshakes may be missing, too; all others leave the handshakes whole.
-HANDSHAKES_MISSING = frozenset(
-    {
-        Reason.DROPPED_PACKETS,
-        Reason.CAPTURE_NOT_OPEN,
-        Reason.CAPTURE_NOT_DRAINED,
-        Reason.CONNECTION_NOT_CAPTURED,
-        Reason.SEGMENTS_MISSING,
-        Reason.HANDSHAKE_NOT_SEEN,
-        Reason.CAPTURE_TRUNCATED,
-        Reason.INTERRUPTED,
-    }
-)
+LEAVES_HANDSHAKES = frozenset({Reason.REQUESTS_UNREADABLE})
+"""Reasons that say nothing against the handshakes: TLS, or a snaplen, hides requests and no SYN."""
 
 
 class Measured(NamedTuple):
@@ -38,6 +29,8 @@ class Measured(NamedTuple):
 
     connections: int
     handshakes: int
+    perhaps_handshakes: int
+    """Connections of which the capture does not show whether their handshake was made while it ran."""
     requests: int
     reused: int
     perhaps_reused: int
@@ -54,7 +47,7 @@ def weigh(
 ) -> tuple[Verdict, tuple[Expectation, ...]]:
     """The verdict, and each expectation with what was measured."""
     complete = not missing
-    handshakes_whole = not any(item.code in HANDSHAKES_MISSING for item in missing)
+    handshakes_whole = all(item.code in LEAVES_HANDSHAKES for item in missing)
     results: list[Expectation] = []
     max_extra = expected.max_extra
     if max_extra is None and expected.max_handshakes is None and expected.min_reuse is None:
@@ -65,7 +58,8 @@ def weigh(
     if expected.max_handshakes is not None:
         limit = expected.max_handshakes
         seen = measured.connections > 0
-        met = judged(measured.handshakes > limit, seen and handshakes_whole and measured.handshakes <= limit)
+        most = measured.handshakes + measured.perhaps_handshakes
+        met = judged(measured.handshakes > limit, seen and handshakes_whole and most <= limit)
         results.append(Expectation("max-handshakes", limit, measured.handshakes, met))
     if expected.min_reuse is not None:
         ratio = best = None

@@ -12,10 +12,10 @@ from __future__ import annotations
 import logging
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from verifier.errors import VerifierError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cheroot.wsgi import Server
 

@@ -11,7 +11,9 @@ from verifier.report.wording import (
     FEW,
     TOP,
     endpoint,
+    file_of,
     handshake_frames,
+    has_several,
     is_extra,
     reuse,
 )
@@ -51,27 +53,36 @@ def causes(report: Report, style: Style) -> list[str]:
         return []
     lines = [paint("Why", Role.STRONG, style)]
     for finding in report.findings[:TOP]:
-        lines += _finding(finding, style)
+        lines += _finding(finding, report, style)
     if len(report.findings) > TOP:
         lines.append(f"{INDENT}and {count(len(report.findings) - TOP, 'more finding')}: --json has them all")
     return lines
 
 
-def _finding(finding: Finding, style: Style) -> list[str]:
+def _finding(finding: Finding, report: Report, style: Style) -> list[str]:
     cited = ", ".join(f"#{number}" for number in finding.connections[:_CITED])
     more = f" and {len(finding.connections) - _CITED:,} more" if len(finding.connections) > _CITED else ""
     noun = "connection" if len(finding.connections) == 1 else "connections"
     facts = f"{finding.confidence}, blame: {finding.blame}, {noun} {cited}{more}"
     lines = [f"{INDENT}{paint(safe(finding.cause, style), Role.BAD, style)}  {paint(facts, Role.FAINT, style)}"]
     lines += [INDENT * 2 + line for line in wrap(safe(finding.text, style), style.width - 4)]
+    where = _file_of_all(finding, report)
     for evidence in finding.evidence[:_CITED]:
-        lines.append(_frame_line(f"{evidence.frame}", safe(evidence.note, style), style))
+        lines.append(_frame_line(f"{evidence.frame}", safe(evidence.note, style) + where, style))
     if len(finding.evidence) > _CITED:
         lines.append(_frame_line("", f"and {count(len(finding.evidence) - _CITED, 'more frame')}", style))
     first, *rest = wrap(safe(finding.advice, style), style.width - 9)
     lines.append(f"{INDENT * 2}{paint('Fix', Role.GOOD, style)}  {first}")
     lines += [" " * 9 + line for line in rest]
     return lines
+
+
+def _file_of_all(finding: Finding, report: Report) -> str:
+    """The file that the frames of a finding are of; empty where there is but one, or where they may be of several."""
+    if not has_several(report):
+        return ""
+    files = {report.details.connection(number).source for number in finding.connections[:_CITED]}
+    return f" ({file_of(files.pop())})" if len(files) == 1 else ""
 
 
 # -- connections
@@ -119,7 +130,9 @@ def _timelines(report: Report, style: Style) -> list[str]:
         exchanges_of.setdefault(exchange.connection, []).append(exchange)
     lines: list[str] = []
     for connection in report.details.connections():
-        lines += _timeline(connection, exchanges_of.get(connection.id, []), style)
+        where = f"  {file_of(connection.source)}" if has_several(report) else ""
+        first, *rest = _timeline(connection, exchanges_of.get(connection.id, []), style)
+        lines += [first + where, *rest]
     return lines
 
 
@@ -136,7 +149,8 @@ def _timeline(connection: Connection, exchanges: list[Exchange], style: Style) -
         frames = ", ".join(f"{frame}" for frame in seen if frame is not None)
         status = "no response" if exchange.status is None else f"{exchange.status}"
         request = safe(f"{exchange.method} {exchange.target or ''}".rstrip(), style)
-        tail = f", {status}: "
+        elsewhere = "" if exchange.source == connection.source else f" ({file_of(exchange.source)})"
+        tail = f"{elsewhere}, {status}: "
         room = style.width - _TEXT_AT - len(tail) - len(word)
         lines.append(_frame_line(frames, elide(request, room, style) + tail + paint(word, role, style), style))
     if not exchanges and connection.frames.first_request is not None:
@@ -182,9 +196,11 @@ def _frame_line(frames: str, text: str, style: Style) -> str:
 def _heads(report: Report, found: list[Connection]) -> tuple[Column, ...]:
     """Of a single pair the client's port tells the connections apart."""
     several = len(report.pairs) > 1
+    least = 28 if has_several(report) else 36
     return (
         Column("#", "left"),
-        Column("CLIENT AND SERVER", "left", least=36) if several else Column("CLIENT PORT", "right"),
+        Column("CLIENT AND SERVER", "left", least) if several else Column("CLIENT PORT", "right"),
+        *((Column("IN", "left"),) if has_several(report) else ()),
         Column("HANDSHAKE FRAMES", "left"),
         Column("REQUESTS", "right", spare=2),
         Column("FIRST CLOSE", "left", spare=1),
@@ -203,6 +219,7 @@ def _connection_row(connection: Connection, report: Report, style: Style) -> Row
     return (
         Cell(f"#{connection.id}"),
         Cell(ends if several else str(connection.client.port)),
+        *((Cell(file_of(connection.source)),) if has_several(report) else ()),
         Cell(handshake_frames(connection)),
         Cell(f"{connection.requests:,}"),
         Cell(closed),

@@ -9,7 +9,9 @@ from verifier.report.wording import (
     FEW,
     TOP,
     endpoint,
+    file_of,
     handshake_frames,
+    has_several,
     is_extra,
     reuse,
 )
@@ -27,6 +29,8 @@ _PER_REQUEST = (
     Column("TIME", "right", spare=2),
     Column("HANDSHAKE FRAMES", "left"),
 )
+_FILE = Column("IN", "left")
+"""Behind frames: the file that they are of."""
 _FIGURES = (
     Column("CONNECTIONS", "right", spare=1),
     Column("HANDSHAKES", "right"),
@@ -135,10 +139,14 @@ def _exchanges(report: Report, style: Style) -> list[str]:
     rows_of: dict[int, list[Row]] = {}
     for number, exchange in enumerate(found, 1):
         carrier = report.details.connection(exchange.connection)
-        rows_of.setdefault(carrier.pair, []).append(_exchange_row(number, exchange, carrier, style))
+        row = _exchange_row(number, exchange, carrier, style)
+        if has_several(report):
+            row += (_file(exchange.reuse, carrier),)
+        rows_of.setdefault(carrier.pair, []).append(row)
     if not rows_of:
         return []
-    titles, *drawn = lay_out(_PER_REQUEST, [row for rows in rows_of.values() for row in rows], style)
+    heads = (*_PER_REQUEST, _FILE) if has_several(report) else _PER_REQUEST
+    titles, *drawn = lay_out(heads, [row for rows in rows_of.values() for row in rows], style)
     if len(rows_of) == 1:
         return [_pair_heading(report.pairs[min(rows_of)], style), titles, *drawn]
     lines = [titles]
@@ -192,6 +200,12 @@ def _handshake(kind: Reuse, carrier: Connection | None) -> str:
     if kind is Reuse.UNKNOWN and carrier.handshake is Handshake.COMPLETE:
         return "unknown"
     return handshake_frames(carrier)
+
+
+def _file(kind: Reuse, carrier: Connection) -> Cell:
+    """The file that `_handshake` has frames of, if it has any."""
+    shown = kind is not Reuse.REUSED and carrier.frames.syn is not None
+    return Cell(file_of(carrier.source) if shown else "")
 
 
 # -- per pair

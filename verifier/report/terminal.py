@@ -38,7 +38,7 @@ class Glyphs(NamedTuple):
 
 
 _PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./"
-"""What a shell leaves alone; only other words are worth the 4 ms of importing shlex."""
+"""What a shell leaves alone; only other words are worth the 7 ms of importing shlex."""
 _UNICODE = Glyphs(arrow="→", ellipsis="…", good="✓ ", bad="✗ ", unsure="? ")
 _ASCII = Glyphs(arrow="->", ellipsis="...", good="", bad="", unsure="")
 

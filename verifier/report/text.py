@@ -22,7 +22,7 @@ from verifier.report.terminal import (
     shell_word,
     wrap,
 )
-from verifier.report.wording import TOP
+from verifier.report.wording import INTERRUPTED, TOP, file_of, has_several
 from verifier.vocabulary import Verdict
 
 TYPE_CHECKING = False
@@ -108,8 +108,10 @@ def _labelled(label: str, texts: list[str], style: Style) -> list[str]:
 
 
 def _notes(report: Report, style: Style) -> list[str]:
+    # A note does not know which file its frame is of.
+    where = " of its file" if has_several(report) else ""
     lines = [
-        f"{safe(note.code, style)}: {count(note.count, 'time')}, first in frame {note.first_frame}"
+        f"{safe(note.code, style)}: {count(note.count, 'time')}, first in frame {note.first_frame}{where}"
         for note in report.notes[:TOP]
     ]
     if len(report.notes) > TOP:
@@ -134,11 +136,12 @@ def _expectation(expectation: Expectation, style: Style) -> str:
 
 def _captures(report: Report, style: Style) -> list[str]:
     lines = []
-    for source in report.sources[:TOP]:
-        lines.append(_source(source, report, style))
-        if source.truncated:
-            problem = f"cut short: {safe(source.problem, style)}" if source.problem else "cut short"
-            lines.append(paint(problem, Role.UNSURE, style))
+    for place, source in enumerate(report.sources[:TOP]):
+        name = f"{file_of(place)}, " if has_several(report) else ""
+        lines.append(name + _source(source, report, style))
+        wrong = [text for text in ("cut short" if source.truncated else "", safe(source.problem, style)) if text]
+        if wrong:
+            lines.append(paint(": ".join(wrong), Role.UNSURE, style))
     if len(report.sources) > TOP:
         lines.append(f"and {count(len(report.sources) - TOP, 'more capture')}")
     return lines
@@ -174,8 +177,8 @@ def _command(report: Report, style: Style) -> list[str]:
 
 
 def _exit(report: Report, status: int, style: Style) -> str:
-    if status == 130:
-        return "130, interrupted"
+    if status == INTERRUPTED:
+        return f"{status}, interrupted"
     word = paint(report.verdict, _ROLES[report.verdict], style)
     forgiven = status == 0 and report.verdict is not Verdict.PROVED
     return f"{status}, {word}{', as --exit-zero asks' if forgiven else ''}"

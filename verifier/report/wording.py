@@ -8,12 +8,14 @@ from verifier.vocabulary import Handshake, Reuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from verifier.judge.model import Connection, Endpoint
+    from verifier.judge.model import Connection, Endpoint, Report
 
 FEW = 20
 """Requests that are shown one by one: with the verdict they fit a screen of some 40 lines."""
 TOP = 10
 """Rows shown of what is too many to show."""
+INTERRUPTED = 130
+"""The exit status after Ctrl-C: what a shell reports of a program that SIGINT ended, 128 + 2."""
 
 _REUSE = {
     Reuse.NEW: ("new", None),
@@ -35,6 +37,16 @@ def endpoint(end: Endpoint) -> str:
 def is_extra(connection: Connection) -> bool:
     """Opened although its pair had one before, and not because that one was busy (`concurrency` is no extra)."""
     return connection.cause is not None and connection.cause != "concurrency"
+
+
+def has_several(report: Report) -> bool:
+    """Frames are numbered in each file from 1: of several, a number alone says too little."""
+    return len(report.sources) > 1
+
+
+def file_of(source: int) -> str:
+    """What a file is called beside its frames: its place on the command line, which the foot names it by, too."""
+    return f"file {source + 1}"
 
 
 def handshake_frames(connection: Connection) -> str:

@@ -1,6 +1,7 @@
 """Saved captures: a file, or standard input, read in chunks into the engine.
 
-The format is told by content, never by name. Damage ends the reading of that file: what came before stands, and the source says so.
+The format is told by content, never by name. Damage ends the reading of that file: what came before stands, and the
+source says so.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from verifier.wire.engine import Engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from collections.abc import Callable
+    from gzip import GzipFile
+    from io import FileIO
+    from typing import TypeVar
 
     from verifier.wire.records import Reader
+
+    Outcome = TypeVar("Outcome")
 
 CHUNK = 1 << 19
 """Bytes asked for at once. Between 256 KiB and 4 MiB it made no difference above the noise of 10 % (1.1 GB capture)."""
@@ -27,7 +33,8 @@ STANDARD_INPUT = "-"
 SECTION_HEADER = b"\x0a\x0d\x0d\x0a"
 GZIP = b"\x1f\x8b"
 
-# Files that people mistake for captures, or captures in a form that is read elsewhere: how they begin, what they are, what to do.
+# Files that people mistake for captures, or captures in a form that is read elsewhere: how they begin, what they are,
+# what to do.
 KNOWN_OTHERS = (
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first: zstd -d {}"),
     (b"\xfd7zXZ\x00", "compressed with xz", "unpack it first: xz -dk {}"),
@@ -41,10 +48,22 @@ KNOWN_OTHERS = (
 
 def read(path: str, engine: Engine) -> Source:
     """Reads all of the capture at `path` (`-`: standard input) into the engine. VerifierError where it is none."""
+    return _fed(path, engine, _Feed.read)
+
+
+def begins_ns(path: str) -> int:
+    """The time of the capture's first packet; 0 where it has none. Errors as in `read`."""
+    glimpse = Engine()
+    _fed(path, glimpse, _Feed.glimpse)
+    return max(glimpse.first_ns, 0)
+
+
+def _fed(path: str, engine: Engine, job: Callable[[_Feed, FileIO], Outcome]) -> Outcome:
+    """Does a job of a feed on the open file; what the system says against it becomes one line."""
     shown = "standard input" if path == STANDARD_INPUT else path
     try:
         with _opened(path) as raw:
-            return _Feed(shown, path, engine).read(raw)
+            return job(_Feed(shown, path, engine), raw)
     except FileNotFoundError as error:
         raise VerifierError(f"{shown}: no such file") from error
     except IsADirectoryError as error:
@@ -55,10 +74,12 @@ def read(path: str, engine: Engine) -> Source:
         raise VerifierError(f"{shown}: cannot be read: {error.strerror or error}") from error
 
 
-def _opened(path: str) -> BinaryIO:
+def _opened(path: str) -> FileIO:
     if path == STANDARD_INPUT:
         if sys.stdin is None or sys.stdin.isatty():
-            raise VerifierError("standard input is a terminal", "pipe a capture into it: tcpdump -i lo -w - | verify analyze -")
+            raise VerifierError(
+                "standard input is a terminal", "pipe a capture into it: tcpdump -i lo -w - | verify analyze -"
+            )
         return os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
     return open(path, "rb", buffering=0)
 
@@ -75,7 +96,7 @@ class _Feed:
         self.buffer = bytearray(CHUNK)
         self.filled = 0
 
-    def read(self, raw: BinaryIO) -> Source:
+    def read(self, raw: FileIO) -> Source:
         packets, size = self.engine.packets, self.engine.bytes
         self.engine.first_ns = -1
         source = self._unpacked(raw)
@@ -95,7 +116,15 @@ class _Feed:
             problem=self.problem,
         )
 
-    def _fill(self, source: BinaryIO, wanted: int) -> None:
+    def glimpse(self, raw: FileIO) -> None:
+        """Reads the first chunk, and no more."""
+        source = self._unpacked(raw)
+        reader = self._reader(source)
+        self._fill(source, CHUNK)
+        reader.load(memoryview(self.buffer), self.filled)
+        self.engine.read(reader)
+
+    def _fill(self, source: FileIO | GzipFile, wanted: int) -> None:
         """Reads until the buffer has `wanted` bytes, or the source has no more."""
         view = memoryview(self.buffer)
         while self.filled < wanted and not self.problem:
@@ -104,14 +133,14 @@ class _Feed:
                 break
             self.filled += got
 
-    def _read_some(self, source: BinaryIO, room: memoryview) -> int:
+    def _read_some(self, source: FileIO | GzipFile, room: memoryview) -> int:
         """Bytes read into `room`; 0 at the end, or where a compressed file is damaged."""
         if not self.format.endswith(".gz"):
-            return source.readinto(room) or 0  # type: ignore[attr-defined, no-any-return]
+            return source.readinto(room) or 0
         import zlib
 
         try:
-            return source.readinto(room) or 0  # type: ignore[attr-defined, no-any-return]
+            return source.readinto(room) or 0
         except (EOFError, zlib.error) as error:
             self.problem = f"the compressed file is damaged: {error}"
         except OSError as error:
@@ -120,7 +149,7 @@ class _Feed:
             self.problem = f"the compressed file is damaged: {error}"  # gzip.BadGzipFile
         return 0
 
-    def _unpacked(self, raw: BinaryIO) -> BinaryIO:
+    def _unpacked(self, raw: FileIO) -> FileIO | GzipFile:
         """The source itself, or what comes out of it where it is compressed."""
         self._fill(raw, 4)
         if not self.buffer.startswith(GZIP):
@@ -132,7 +161,7 @@ class _Feed:
         self.filled = 0
         return opened(head, raw)
 
-    def _reader(self, source: BinaryIO) -> Reader:
+    def _reader(self, source: FileIO | GzipFile) -> Reader:
         """The reader for the format that the first bytes show."""
         self._fill(source, pcap.HEADER)
         head = bytes(self.buffer[: min(self.filled, pcap.HEADER)])
@@ -161,7 +190,7 @@ class _Feed:
             "pcap and pcapng are read; write one with: tcpdump -i lo -w capture.pcap",
         )
 
-    def _all(self, source: BinaryIO, reader: Reader) -> None:
+    def _all(self, source: FileIO | GzipFile, reader: Reader) -> None:
         """Chunk after chunk; what is left of a record at the end of one goes to the front of the next."""
         while True:
             before = self.filled

@@ -1,10 +1,14 @@
-"""Decompression of a gzip file whose first bytes have been read already, as they must be from a pipe. Imported only where one is met."""
+"""Decompression of a gzip file whose first bytes have been read already, as they must be from a pipe. Imported only
+where one is met."""
 
 from __future__ import annotations
 
 import gzip
 import io
-from typing import BinaryIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from io import FileIO
 
 READ_AHEAD = 1 << 18
 
@@ -12,7 +16,7 @@ READ_AHEAD = 1 << 18
 class _Rejoined(io.RawIOBase):
     """`head`, and then the rest of `raw`."""
 
-    def __init__(self, head: bytes, raw: BinaryIO) -> None:
+    def __init__(self, head: bytes, raw: FileIO) -> None:
         super().__init__()
         self.head = head
         self.raw = raw
@@ -26,9 +30,9 @@ class _Rejoined(io.RawIOBase):
             room[:size] = self.head[:size]
             self.head = self.head[size:]
             return size
-        return self.raw.readinto(room) or 0  # type: ignore[attr-defined, no-any-return]
+        return self.raw.readinto(room) or 0
 
 
-def opened(head: bytes, raw: BinaryIO) -> BinaryIO:
+def opened(head: bytes, raw: FileIO) -> gzip.GzipFile:
     """What the gzip file unpacks to; `head` is what was read of it so far."""
     return gzip.GzipFile(fileobj=io.BufferedReader(_Rejoined(head, raw), READ_AHEAD))

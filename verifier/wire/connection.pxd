@@ -27,6 +27,8 @@ cdef class Connection:
     cdef int _syn_ack(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _acknowledged(self, Packet packet, Half peer) except -1
     cdef int _reset(self, Packet packet, int side, Half half, Half peer) except -1
+    cdef bint _in_window(self, unsigned int seq, Half half, Half peer) except -1
+    cdef int _stray(self, Packet packet) except -1
     cdef int _finished(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _payload(self, Packet packet, int side, Half half, Half peer) except -1
     cdef bint _early(self, bint acks, unsigned int ack, Half peer) except -1

@@ -1,12 +1,14 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """A TCP connection while it is open: its handshake, its two halves, what speaks on it, and how it closed.
 
-The handshake is complete when a segment of the client acknowledges the SYN-ACK (RFC 9293, section 3.5). The first closer is the side whose FIN or RST came
-first; FINs that cross have no first. A connection is closed in full when both FINs are acknowledged, or with an RST that falls into the window.
+The handshake is complete when a segment of the client acknowledges the SYN-ACK (RFC 9293, section 3.5). The first
+closer is the side whose FIN or RST came first; FINs that cross have no first. A connection is closed in full when both
+FINs are acknowledged, or with an RST that falls into the window.
 
-Bytes reach the speech in the order in which they were sent, and a side's bytes never before the other side's bytes that they acknowledge:
-so that a response is read after its request even where the capture has them the other way round. Where bytes do not come, they
-are given up as missing from the capture after `PATIENCE` more segments, if the other side acknowledged them or the bounds are reached, or else at the end.
+Bytes reach the speech in the order in which they were sent, and a side's bytes never before the other side's bytes that
+they acknowledge: so that a response is read after its request even where the capture has them the other way round.
+Where bytes do not come, they are given up as missing from the capture after `PATIENCE` more segments, if the other side
+acknowledged them or the bounds are reached, or else at the end.
 """
 
 from __future__ import annotations
@@ -55,7 +57,10 @@ PATIENCE = cython.declare(cython.int, 16)
 """Segments of the connection. Captures swap neighbours (several receive queues, several interfaces), not more."""
 MOST_PIECES = cython.declare(cython.Py_ssize_t, 4096)
 MOST_HELD = cython.declare(cython.Py_ssize_t, 8 << 20)
-"""Bytes held out of order for one direction: above the largest receive buffer Linux grants by default (tcp_rmem: 6 MiB)."""
+"""Bytes held out of order for one direction: above the largest receive buffer Linux grants by default (tcp_rmem: 6
+MiB)."""
+LARGEST_WINDOW = cython.declare(cython.longlong, 16 << 20)
+"""Bytes: above the largest receive buffers that systems grant by default (Linux 6 MiB, Windows 16 MiB)."""
 FARTHEST = cython.declare(cython.longlong, 1 << 30)
 """The largest window there is (RFC 7323, section 2.3): a number farther ahead is no acknowledgement of ours."""
 
@@ -63,6 +68,7 @@ SYN_SEEN = cython.declare(cython.uint, tables.SYN_SEEN)
 SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
 CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
 FULL_CLOSE = cython.declare(cython.uint, tables.FULL_CLOSE)
+LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
 PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
 SERVER_ASKS = cython.declare(cython.uint, tables.SERVER_ASKS)
 
@@ -251,16 +257,15 @@ class Connection:
     def _reset(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
         self._note_history(HISTORY_RST, side)
         if self.state == UNANSWERED and side != self.client:
-            # A closed port answers with the number that the SYN asked for (RFC 9293, section 3.10.7.1).
-            if packet.flags & ACK and diff(packet.ack, plus(peer.isn, 1)) not in (0, self.syn_length):
+            # A closed port acknowledges the number of the SYN; any other reset is not for this one (RFC 9293,
+            # 3.10.7.3).
+            if packet.flags & ACK == 0 or diff(packet.ack, plus(peer.isn, 1)) not in (0, self.syn_length):
                 self.ledger.notes.add(note.RESET_OUT_OF_WINDOW, packet.frame)
                 return 0
             self.state = REFUSED
-        elif half.known:
-            ahead: cython.longlong = diff(packet.seq, half.next)
-            if ahead >= FARTHEST or ahead <= -FARTHEST:
-                self.ledger.notes.add(note.RESET_OUT_OF_WINDOW, packet.frame)
-                return 0
+        elif half.known and not self._in_window(packet.seq, half, peer):
+            self.ledger.notes.add(note.RESET_OUT_OF_WINDOW, packet.frame)
+            return 0
         if self.closer == NO_SIDE:
             self.closer = side
             self.closed_with = WITH_RST
@@ -270,6 +275,13 @@ class Connection:
             self._settle(packet)
         self.full_close = True
         return 0
+
+    def _in_window(self, seq: cython.uint, half: Half, peer: Half) -> cython.bint:
+        """Whether the other side would take a RST or FIN with this number (RFC 9293, section 3.10.7.4): not below what
+        it acknowledged, nor farther ahead than a window. What it acknowledged last may not be in the capture yet."""
+        if 0 <= diff(seq, half.next) <= LARGEST_WINDOW:
+            return True
+        return peer.acks and 0 <= diff(seq, peer.acked) <= LARGEST_WINDOW
 
     def _finished(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
         """A FIN, as soon as it is seen, in its turn or before."""
@@ -295,20 +307,25 @@ class Connection:
         if packet.length:
             self._note_history(HISTORY_DATA, side)
         if fin and not half.fin_known:
-            self._finished(packet, side, half, peer)
+            if half.known and not self._in_window(plus(seq, packet.length), half, peer):
+                fin = False  # of an earlier connection between the same ends
+            else:
+                self._finished(packet, side, half, peer)
         if self.ledger.control_only or (not half.isn_known and half.bytes == 0 and half.missing == 0):
-            # The capture begins inside: with these bytes, wherever an acknowledgement or a keep-alive probe stood before.
+            # The capture begins inside: with these bytes, wherever an acknowledgement or a keep-alive probe stood
+            # before.
             half.next = seq
             half.known = True
         ahead: cython.longlong = diff(seq, half.next)
         if ahead + packet.length + fin <= 0:
+            if packet.length and half.isn_known and diff(seq, half.isn) < 0:
+                return self._stray(packet)
             if packet.length:
                 self._note_history(HISTORY_AGAIN, side)
                 self.ledger.notes.add(note.RETRANSMISSION, packet.frame)
             return 0
-        if ahead > FARTHEST:
-            self.ledger.notes.add(note.OUT_OF_ORDER, packet.frame)
-            return 0
+        if ahead > FARTHEST or (self.full_close and ahead > 0):
+            return self._stray(packet)
         if self.ledger.control_only:
             return self._deliver(packet, side, half, ahead, fin)
         if ahead > 0 or half.pieces is not None or self._early(packet.flags & ACK != 0, packet.ack, peer):
@@ -318,6 +335,13 @@ class Connection:
                 self.patience = 0
             return half.hold(packet, seq, fin, self.ledger.notes)
         return self._deliver(packet, side, half, ahead, fin)
+
+    def _stray(self, packet: Packet) -> cython.int:
+        """Bytes that can't be this connection's: of another one on the same 4-tuple, whose handshake is not in the
+        capture."""
+        self.ledger.notes.add(note.DATA_AFTER_CLOSE, packet.frame)
+        self.flags |= LATE_DATA
+        return 0
 
     def _early(self, acks: cython.bint, ack: cython.uint, peer: Half) -> cython.bint:
         """Whether a segment acknowledges bytes of the other side that have not been taken yet."""
@@ -340,7 +364,7 @@ class Connection:
             half.bytes += fresh
             if self.speech is None:
                 self._listen(packet)
-            if packet.have > 0:
+            if packet.have > 0 and self.speech is not None:
                 self.speech.data(packet, side)
             if packet.have < fresh:
                 self._cut(packet, side, fresh - (packet.have if packet.have > 0 else 0))
@@ -369,7 +393,8 @@ class Connection:
         return 0
 
     def _settle(self, packet: Packet) -> cython.int:
-        """Takes the held pieces whose turn has come; after `PATIENCE` segments without progress, gives up what does not come."""
+        """Takes the held pieces whose turn has come; after `PATIENCE` segments without progress, gives up what does not
+        come."""
         while self._turns(packet):
             self.patience = 0
         if self.half0.pieces is None and self.half1.pieces is None:
@@ -392,7 +417,7 @@ class Connection:
         return taken0 or taken1
 
     def _turn(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.bint:
-        piece: Piece = half.first()
+        piece: Piece | None = half.first()
         if piece is None:
             return False
         ahead: cython.longlong = diff(piece.seq, half.next)
@@ -403,9 +428,7 @@ class Connection:
             self._replay(packet, side, half, piece, ahead)
         return True
 
-    def _replay(
-        self, packet: Packet, side: cython.int, half: Half, piece: Piece, ahead: cython.longlong
-    ) -> cython.int:
+    def _replay(self, packet: Packet, side: cython.int, half: Half, piece: Piece, ahead: cython.longlong) -> cython.int:
         """Delivers a piece as the packet that it was."""
         view = packet.view
         at: cython.Py_ssize_t = packet.at
@@ -433,9 +456,13 @@ class Connection:
         side: cython.int = self._earliest()
         if side < 0:
             return False
+        if self._too_much(self.half1) or self._too_much(self.half0):
+            side = 0 if self._too_much(self.half0) else 1
         half: Half = self.half0 if side == 0 else self.half1
         peer: Half = self.half1 if side == 0 else self.half0
-        piece: Piece = half.first()
+        piece: Piece | None = half.first()
+        if piece is None:
+            return False
         ahead: cython.longlong = diff(piece.seq, half.next)
         if ahead > 0:
             received: cython.bint = peer.acks and diff(peer.acked, half.next) > 0
@@ -446,7 +473,7 @@ class Connection:
             self._lose(packet, side, half, ahead)
             return True
         size: cython.longlong = diff(piece.ack, peer.next)
-        waiting: Piece = peer.first()
+        waiting: Piece | None = peer.first()
         if waiting is not None and diff(waiting.seq, peer.next) > 0:
             size = min(size, diff(waiting.seq, peer.next))
         if size == 1 and waiting is None:
@@ -457,8 +484,8 @@ class Connection:
 
     def _earliest(self) -> cython.int:
         """The side that holds the piece captured first."""
-        first: Piece = self.half0.first()
-        second: Piece = self.half1.first()
+        first: Piece | None = self.half0.first()
+        second: Piece | None = self.half1.first()
         if first is None:
             return -1 if second is None else 1
         return 0 if second is None or first.frame < second.frame else 1
@@ -476,7 +503,7 @@ class Connection:
         return 0
 
     def finish(self, packet: Packet) -> cython.int:
-        """Nothing more comes: takes what is held, counts what is missing at the ends, and writes the connection's row."""
+        """Nothing more comes: takes what is held, counts what is missing at the ends, writes the connection's row."""
         packet.frame = self.close_frame or self.first_frame
         packet.ts = self.last
         while self.half0.pieces is not None or self.half1.pieces is not None:
@@ -499,7 +526,7 @@ class Connection:
     def _write(self) -> cython.int:
         table: ConnectionTable = self.ledger.connections
         row: cython.Py_ssize_t = self.row
-        speech: Speech = self.speech
+        speech: Speech | None = self.speech
         client: Half
         if speech is not None:
             if speech.asker >= 0:
@@ -563,10 +590,11 @@ def spelled(key: tuple[int, int, int]) -> bytes:
     """The letters in the order of first sight, upper case for the client."""
     early, late, client = key
     text = ""
-    for word in (late, early):
-        while word:
-            code = (word & 31) - 1
-            word >>= 5
+    for packed in (late, early):
+        rest = packed
+        while rest:
+            code = (rest & 31) - 1
+            rest >>= 5
             letter = LETTERS[code >> 1]
             text = (letter.upper() if code & 1 == client else letter) + text
     return text.encode()

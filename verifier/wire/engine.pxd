@@ -25,4 +25,5 @@ cdef class Engine:
     cdef int _open(self, Packet packet) except -1
     cdef int _late(self, Packet packet, Py_ssize_t row) except -1
     cdef int _linger(self, Packet packet, Py_ssize_t row) except -1
+    cdef Connection _object(self, Py_ssize_t row)
     cdef int _finish(self, Packet packet, Py_ssize_t row) except -1

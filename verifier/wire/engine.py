@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """The engine: packets in, rows out, incrementally; the same for saved files and live captures.
 
-A connection is a 4-tuple and the initial sequence number of its SYN. It is an object from its first packet until it is closed and
-`LINGER` others have closed after it; then its row is all that is left of it, so that memory follows open connections and the tables.
-Packets are numbered from 1 in the order of arrival.
+A connection is a 4-tuple and the initial sequence number of its SYN. It is an object from its first packet until it is
+closed and `LINGER` others have closed after it; then its row is all that is left of it, so that memory follows open
+connections and the tables. Packets are numbered from 1 in the order of arrival.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import cython
 
 from verifier.wire import notes as note
 from verifier.wire import packet as layers
-from verifier.wire import records
-from verifier.wire import tables
+from verifier.wire import records, tables
 
 if cython.compiled:
     from cython.cimports.verifier.wire.connection import Connection
@@ -56,7 +55,8 @@ LATEST_NS = cython.declare(cython.longlong, records.LATEST_NS)
 
 
 class Engine:
-    """`seed` keys the hash of connections; it changes no result. `control_only`: the packets will be SYN, FIN and RST alone."""
+    """`seed` keys the hash of connections; it changes no result. `control_only`: the packets will be SYN, FIN and RST
+    alone."""
 
     def __init__(self, seed: int = 0, control_only: bool = False) -> None:
         self.notes = Notes()
@@ -112,14 +112,13 @@ class Engine:
             self.last_ns = packet.ts
         if decode(packet, packet.link_type) == TCP:
             self.tcp_packets += 1
-            packet.scope = packet.version
             self._segment(packet)
         return 0
 
     def _segment(self, packet: Packet) -> cython.int:
         row: cython.Py_ssize_t = self.last_row
         # A packet's neighbour is often of the same connection.
-        if row < 0 or not self.flows._is(packet, row) or self.live[row] is None:
+        if row < 0 or not self.flows.is_of(packet, row) or self.live[row] is None:
             row = self.flows.find(packet)
         connection: Connection | None = None
         if row >= 0:
@@ -175,8 +174,7 @@ class Engine:
         """A connection begins, as far as the capture knows it."""
         row: cython.Py_ssize_t = self.flows.find(packet)
         if row >= 0 and self.live[row] is not None:
-            if not cython.cast(Connection, self.live[row]).full_close:
-                self.open_connections -= 1
+            self.open_connections -= 0 if self._object(row).full_close else 1
             self._finish(packet, row)  # superseded: nothing more of it can be told from the new one's
         row = self.ledger.connections.add()
         self.flows.put(packet, row)
@@ -210,9 +208,15 @@ class Engine:
                 self._finish(packet, oldest)
         return 0
 
+    def _object(self, row: cython.Py_ssize_t) -> Connection:
+        """The connection of a row that is one still."""
+        connection = self.live[row]
+        assert connection is not None
+        return connection
+
     def _finish(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
         """Writes a connection's row; `packet` is as it was before, afterwards."""
-        connection: Connection = self.live[row]
+        connection: Connection = self._object(row)
         frame: cython.uint = packet.frame
         ts: cython.longlong = packet.ts
         connection.finish(packet)

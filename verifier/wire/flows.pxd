@@ -15,6 +15,7 @@ cdef class Flows:
     cdef int side
     cdef unsigned int hash
     cdef Py_ssize_t find(self, Packet packet) except -2
-    cdef bint _is(self, Packet packet, Py_ssize_t row) except -1
+    cdef unsigned long long _spread(self, unsigned long long high, unsigned long long low, unsigned long long port) noexcept
+    cdef bint is_of(self, Packet packet, Py_ssize_t row) except -1
     cdef int put(self, Packet packet, Py_ssize_t row) except -1
     cdef int _grow(self) except -1

@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""From a 4-tuple to the row of the newest connection that has it: an open-addressing hash table, either direction of a segment finding the same row.
+"""From a 4-tuple to the row of the newest connection that has it: an open-addressing hash table, either direction of a
+segment finding the same row.
 
-Addresses are 128 bits in two words (IPv4 with a zero high word and its own IP version in the scope), so that a lookup compares numbers and
-allocates nothing. The hash is keyed, so that a capture cannot be made to collide.
+Addresses are 128 bits in two words (IPv4 with a zero high word and its IP version kept beside it), so that a lookup
+compares numbers and allocates nothing. The hash is keyed, so that a capture cannot be made to collide.
 """
 
 from __future__ import annotations
@@ -50,26 +51,32 @@ class Flows:
     def find(self, packet: Packet) -> cython.Py_ssize_t:
         """The row of the segment's connection, or -1; remembers the place for `put`."""
         # Each end keyed and spread, then added, so that both directions find the same place.
-        a: cython.ulonglong = ((packet.src_lo ^ self.seed) * MIX_1 + (packet.src_hi ^ packet.src_port) * MIX_2) & ALL_BITS
-        b: cython.ulonglong = ((packet.dst_lo ^ self.seed) * MIX_1 + (packet.dst_hi ^ packet.dst_port) * MIX_2) & ALL_BITS
-        self.hash = cython.cast(cython.uint, mixed(((a ^ (a >> 29)) + (b ^ (b >> 29))) & ALL_BITS) >> 32)
+        a: cython.ulonglong = self._spread(packet.src_hi, packet.src_lo, packet.src_port)
+        b: cython.ulonglong = self._spread(packet.dst_hi, packet.dst_lo, packet.dst_port)
+        self.hash = cython.cast(cython.uint, ((a + b) & ALL_BITS) >> 32)
         mask: cython.Py_ssize_t = self.size - 1
         slot: cython.Py_ssize_t = self.hash & mask
         row: cython.Py_ssize_t
         while self.rows[slot]:
             if self.hashes[slot] == self.hash:
                 row = self.rows[slot] - 1
-                if self._is(packet, row):
+                if self.is_of(packet, row):
                     self.slot = slot
                     return row
             slot = (slot + 1) & mask
         self.slot = slot
         return -1
 
-    def _is(self, packet: Packet, row: cython.Py_ssize_t) -> cython.bint:
+    def _spread(self, high: cython.ulonglong, low: cython.ulonglong, port: cython.ulonglong) -> cython.ulonglong:
+        """One end as a number that can't be foreseen without the seed."""
+        if high:
+            low ^= mixed(high ^ self.seed)
+        return mixed(mixed(low ^ self.seed) ^ port)
+
+    def is_of(self, packet: Packet, row: cython.Py_ssize_t) -> cython.bint:
         """Whether the row's 4-tuple is the segment's, in either direction."""
         table: ConnectionTable = self.table
-        if table.scope[row] != packet.scope:
+        if table.version[row] != packet.version:
             return False
         if (
             table.port0[row] == packet.src_port
@@ -100,7 +107,7 @@ class Flows:
         table.lo1[row] = packet.dst_lo
         table.port0[row] = packet.src_port
         table.port1[row] = packet.dst_port
-        table.scope[row] = packet.scope
+        table.version[row] = packet.version
         self.side = 0
         if self.rows[self.slot] == 0:
             self.used += 1

@@ -27,6 +27,8 @@ MOST_DATAGRAMS = 1024
 LARGEST_DATAGRAM = 65535
 MOST_PIECES = 8192
 """A datagram of 64 KiB in pieces of 8 bytes, the smallest there are."""
+MOST_HELD = 2 * LARGEST_DATAGRAM
+"""Bytes of one datagram, overlaps included."""
 
 Key = tuple[int, int, int, int, int, int, int]
 
@@ -79,7 +81,7 @@ class Fragments:
                 oldest = next(iter(self.open))
                 self.notes.add(note.FRAGMENT_LOST, self.open.pop(oldest).frame)
             datagram = self.open[key] = Datagram(packet.frame)
-        if len(datagram.pieces) >= MOST_PIECES:
+        if len(datagram.pieces) >= MOST_PIECES or datagram.held > MOST_HELD:
             self.notes.add(note.FRAGMENT_LOST, datagram.frame)
             del self.open[key]
             return None

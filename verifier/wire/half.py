@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """One direction of a TCP connection: what its sender sent so far, put in order (RFC 9293, section 3.4).
 
-A connection has two halves, alike; which one is the client's is decided outside. Bytes that the capture shows twice are taken once, the first
-copy stands. Bytes ahead of their turn are kept as pieces until the hole before them is filled, or is known to be one.
+A connection has two halves, alike; which one is the client's is decided outside. Bytes that the capture shows twice are
+taken once, the first copy stands. Bytes ahead of their turn are kept as pieces until the hole before them is filled, or
+is known to be one.
 """
 
 from __future__ import annotations

@@ -20,8 +20,13 @@ LF = cython.declare(cython.int, 10)
 SP = cython.declare(cython.int, 32)
 HTAB = cython.declare(cython.int, 9)
 
+NO_TOKEN = b'"(),/:;<=>?@[\\]{}'
+"""Visible characters that a token, and so a method, can't have (RFC 9110, section 5.6.2)."""
 LONGEST_METHOD = 32
 """Bytes. The longest registered method, UPDATEREDIRECTREF, has 17 (IANA HTTP Method Registry)."""
+
+LONGEST_PROXY_LINE = cython.declare(cython.Py_ssize_t, 107)
+"""Bytes of the line that a proxy puts in front of a connection's first request (PROXY protocol, section 2.1)."""
 
 # What `parse` returns instead of the place behind the head.
 INCOMPLETE = -1
@@ -40,9 +45,11 @@ MOST_DIGITS = cython.declare(cython.Py_ssize_t, 18)
 
 
 class Head:
-    """`status` is 0 in a request. Places are (from, to) in `text`; `host_end` and `agent_end` are 0 where the field is absent.
+    """`status` is 0 in a request. Places are (from, to) in `text`; `host_end` and `agent_end` are 0 where the field is
+    absent.
 
-    Heads repeat, byte for byte: a server's within the same second, a client's for the same target. The last one is remembered, and not read again.
+    Heads repeat, byte for byte: a server's within the same second, a client's for the same target. The last one is
+    remembered, and not read again.
     """
 
     def __init__(self) -> None:
@@ -50,6 +57,8 @@ class Head:
         self.start = 0
         self.last = memoryview(zeros("B", LONGEST_REMEMBERED))
         self.last_size = 0
+        self.proxy_line = 0
+        """Where `parse` found no start line: the place behind the line of a proxy that it found instead, or 0."""
 
     def plausible(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """Whether the text, without a line end yet, can be the beginning of a start line."""
@@ -61,7 +70,7 @@ class Head:
                 return i > at
             if letter == 47 and i == at + 4:  # the slash of HTTP/1.1
                 return self.text.is_word(at, i, b"http")
-            if not (65 <= letter <= 90 or (i > at and letter in (45, 95))):
+            if letter <= 32 or letter >= 127 or letter in NO_TOKEN:
                 return False
             if i - at >= _LONGEST_METHOD:
                 return False
@@ -90,11 +99,14 @@ class Head:
             return at + size
         self.start = at
         self.last_size = 0
+        self.proxy_line = 0
         stop: cython.Py_ssize_t
         line_end: cython.Py_ssize_t = text.find(LF, at, end)
         if line_end < 0:
             return _INCOMPLETE if self.plausible(at, end) else _INVALID
         if not self.start_line(at, line_end):
+            if line_end - at <= LONGEST_PROXY_LINE and self._starts(at, line_end, b"proxy"):
+                self.proxy_line = line_end + 1
             return _INVALID
         while True:
             at = line_end + 1
@@ -148,6 +160,7 @@ class Head:
         self.proxied = False
         self.bound_auth = False
         self.h2c = False
+        self.to_tls = False
         self.host = 0
         self.host_end = 0
         self.agent = 0
@@ -231,6 +244,7 @@ class Head:
         elif size == 7:
             if text.is_word(at, colon, b"upgrade"):
                 self.h2c = self._starts(value, stop, b"h2c")
+                self.to_tls = self._starts(value, stop, b"tls/")
         elif size == 10:
             if text.is_word(at, colon, b"connection"):
                 self._connection(value, stop)

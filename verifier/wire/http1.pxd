@@ -12,7 +12,7 @@ from verifier.wire.tls cimport Tls
 @cython.freelist(1024)
 cdef class Lane:
     cdef int state
-    cdef bint fresh
+    cdef bint fresh, strayed
     cdef unsigned int first_frame, last_frame
     cdef long long left, first_ns, last_ns
     cdef bytearray held

@@ -1,9 +1,11 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""HTTP/1 on a connection, recognised by content, on any port and from any side: messages framed by RFC 9112, section 6, paired into exchanges.
+"""HTTP/1 on a connection, recognised by content, on any port and from any side: messages framed by RFC 9112, section 6,
+paired into exchanges.
 
-Each direction is a `Lane`, a small state machine that knows nothing of its role; a lane's role shows in its first start line. Where
-the framing is lost (bytes missing from the capture, a capture that begins inside a message, a broken message) the lane looks for the next
-segment that begins with a start line. Whatever is not HTTP/1 ends there too, and counts nothing.
+Each direction is a `Lane`, a small state machine that knows nothing of its role; a lane's role shows in its first start
+line. Where the framing is lost (bytes missing from the capture, a capture that begins inside a message, a broken
+message) the lane looks for the next segment that begins with a start line. Whatever is not HTTP/1 ends there too, and
+counts nothing.
 
 Bounds: a head of `LONGEST_HEAD` bytes, a chunk line of `LONGEST_LINE`, `MOST_WAITING` requests without a response.
 """
@@ -37,6 +39,7 @@ LONGEST_HEAD = cython.declare(cython.Py_ssize_t, 256 << 10)
 """Bytes. Servers stop far below: Apache at 8 KiB a field, nginx at 32 KiB, Node at 16 KiB."""
 LONGEST_LINE = cython.declare(cython.Py_ssize_t, 16 << 10)
 """Bytes of a chunk's size line or a trailer, as in Node's and nginx's limits for a head."""
+REQUEST_TIMEOUT = cython.declare(cython.int, 408)
 MOST_WAITING = cython.declare(cython.Py_ssize_t, 10000)
 """Zeek stops at 100 pending requests (http max_pending_requests)."""
 
@@ -94,6 +97,8 @@ class Lane:
         """The beginning of a head or of a line that is not complete yet."""
         self.fresh = True
         """At the beginning of a message: nothing of its head was seen yet."""
+        self.strayed = False
+        """Bytes went by, before HTTP was recognised, that could not be told to be messages."""
         self.first_ns = 0
         self.first_frame = 0
         self.last_ns = -1
@@ -160,8 +165,6 @@ class Http1(Speech):
                         lane.state = CHUNK_END
             elif state == HEAD:
                 at = self._head(lane, side, packet, at, end)
-                if self.inner is not None:
-                    return 0
             elif state == LOST:
                 self.head.text.look(packet.view)
                 if not self.head.plausible(at, min(end, at + LONGEST_METHOD)):
@@ -269,6 +272,9 @@ class Http1(Speech):
             if behind >= 0:
                 self._message(lane, side, packet)
                 return behind
+            if behind == INVALID and self.requests == 0 and self.head.proxy_line:
+                lane.fresh = True
+                return self.head.proxy_line
             if behind == INVALID or end - at > LONGEST_HEAD:
                 return self._not_http(lane, side, packet, at, end)
             lane.held = bytearray(copy(packet.view, at, end))
@@ -284,7 +290,7 @@ class Http1(Speech):
         held += copy(packet.view, at, end)
         if held.find(b"\n", 0, before) < 0:
             # The start line was not complete before: see whether this can still be one.
-            whole = bytes(held)
+            whole = bytes(held) if held.find(b"\n", before) >= 0 else bytes(held[:LONGEST_METHOD])
             if self.head.parse(whole if cython.compiled else memoryview(whole), 0, len(whole)) == INVALID:
                 return self._not_http(lane, side, packet, at, end)
         start: cython.Py_ssize_t = max(0, before - 3)
@@ -309,7 +315,7 @@ class Http1(Speech):
         self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
         """What stands where a start line should: another protocol, or bytes too many."""
-        in_tunnel: cython.bint = self.flags & TUNNEL and 20 <= packet.view[at] <= 23
+        in_tunnel: cython.bint = self.flags & TUNNEL != 0 and 20 <= packet.view[at] <= 23
         if lane.held is None and (in_tunnel or looks_like_tls(packet.view, at, end)):
             # A tunnel that turns to TLS, or TLS behind a greeting of another kind.
             self.inner = Tls.__new__(Tls)
@@ -327,12 +333,17 @@ class Http1(Speech):
             else:
                 self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
                 self.flags |= REQUESTS_MISSED if side == self.asker else RESPONSES_MISSED
+        elif self.protocol != HTTP1:
+            lane.strayed = True
         lane.lose()
         return end
 
     def _message(self, lane: Lane, side: cython.int, packet: Packet) -> cython.int:
         """A head is complete: open its exchange, or find the one it answers, and frame its body."""
         lane.fresh = True
+        if lane.strayed:
+            self.flags |= RESPONSES_MISSED if self.head.status else REQUESTS_MISSED
+            lane.strayed = False
         if self.head.status:
             if self.asker == side:
                 return self._out_of_role(lane, packet)
@@ -403,7 +414,8 @@ class Http1(Speech):
             lane.left = head.length
         else:
             if head.length < -1 or head.coded:
-                # No length that a server must accept: it answers 400 and closes (RFC 9112, section 6.3). What follows may be its body.
+                # No length that a server must accept: it answers 400 and closes (RFC 9112, section 6.3). What follows
+                # may be its body.
                 self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
                 self.flags |= REQUESTS_MISSED
             self._message_end(lane, self.asker)
@@ -448,9 +460,12 @@ class Http1(Speech):
         if row < 0:
             self.ledger.notes.add(note.RESPONSE_WITHOUT_REQUEST, packet.frame)
             self.flags |= UNASKED_RESPONSE
+            if head.status != REQUEST_TIMEOUT:  # which servers send unasked, before they close an idle connection
+                self.flags |= REQUESTS_MISSED
         else:
             if self.waiting is not None and self.flags & RESPONSES_MISSED and not self.pipelined:
-                # Responses were lost. Who does not pipeline had them before asking again: this one answers the last request.
+                # Responses were lost. Who does not pipeline had them before asking again: this one answers the last
+                # request.
                 row = self._last_waiting()
             asked = exchanges.flags[row]
             exchanges.status[row] = head.status
@@ -493,6 +508,7 @@ class Http1(Speech):
             self.flags |= UPGRADE
             if head.h2c:
                 self.protocol = H2
+            if head.h2c or head.to_tls:
                 self.flags |= ENCRYPTED
             self.lane0.state = RAW
             self.lane1.state = RAW

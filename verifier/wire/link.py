@@ -1,13 +1,15 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """From a frame to its TCP segment: link layers, tags and tunnels, one step at a time.
 
-`decode` follows the layers until TCP, or until it is clear that there is none. Each step reads one header at `packet.at` and says what comes
-next, as one number (see `packet`): an EtherType, an IP protocol, or a link type. Tags and tunnels lie outside the segment, so they are passed
-over, and are not part of a connection's key. Depth is bounded, so that a frame of nothing but tags ends.
+`decode` follows the layers until TCP, or until it is clear that there is none. Each step reads one header at
+`packet.at` and says what comes next, as one number (see `packet`): an EtherType, an IP protocol, or a link type. Tags
+and tunnels lie outside the segment, so they are passed over, and are not part of a connection's key. Depth is bounded,
+so that a frame of nothing but tags ends.
 
-Link types: https://www.tcpdump.org/linktypes.html. Ethernet and tags: IEEE 802.1Q; MPLS: RFC 3032, 4385; PPPoE: RFC 2516; PPP: RFC 1661; frame
-relay: RFC 2427; GRE: RFC 2784, 2890; PPTP's GRE: RFC 2637; ERSPAN: draft-foschiano-erspan; VXLAN: RFC 7348; Geneve: RFC 8926; GTP-U: 3GPP TS 29.281;
-CAPWAP: RFC 5415; Teredo: RFC 4380; 802.11: IEEE 802.11-2020, 9.2; radiotap: radiotap.org.
+Link types: https://www.tcpdump.org/linktypes.html. Ethernet and tags: IEEE 802.1Q; MPLS: RFC 3032, 4385; PPPoE: RFC
+2516; PPP: RFC 1661; frame relay: RFC 2427; GRE: RFC 2784, 2890; PPTP's GRE: RFC 2637; ERSPAN: draft-foschiano-erspan;
+VXLAN: RFC 7348; Geneve: RFC 8926; GTP-U: 3GPP TS 29.281; CAPWAP: RFC 5415; Teredo: RFC 4380; 802.11: IEEE 802.11-2020,
+9.2; radiotap: radiotap.org.
 """
 
 from __future__ import annotations
@@ -273,7 +275,7 @@ def frame_relay(packet: Packet) -> cython.int:
 
 
 def netfilter_log(packet: Packet) -> cython.int:
-    """Linux's NFLOG: family, then values of type and length in the capturing host's byte order; type 9 is the packet."""
+    """Linux's NFLOG: family, then values of type and length in the capturing host's byte order; 9 is the packet."""
     if not has(packet, 4):
         return packet.bad()
     at: cython.Py_ssize_t = packet.at + 4

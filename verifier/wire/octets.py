@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""Reading bytes out of a buffer: the few operations that are worth a call into C, each with an equal in plain Python."""
+"""Reading bytes out of a buffer: the few operations worth a call into C, each with an equal in plain Python."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def transfer(
 
 
 class Text:
-    """A buffer that is read as text. An object, because compiled code copies the 200 bytes of a typed view for each call it is handed to."""
+    """A buffer that is read as text. An object, because compiled code copies the 200 bytes of a typed view for each
+    call it is handed to."""
 
     def __init__(self) -> None:
         self.view = memoryview(b"")

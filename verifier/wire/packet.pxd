@@ -11,11 +11,10 @@ cdef class Packet:
     cdef bint swapped
     cdef public unsigned int frame
     cdef long long ts
-    cdef int link_type
     cdef Py_ssize_t at, end, wire_end
     cdef unsigned long long src_hi, src_lo, dst_hi, dst_lo
-    cdef unsigned int scope, src_port, dst_port, seq, ack, flags, window
-    cdef int version
+    cdef unsigned int src_port, dst_port, seq, ack, flags, window
+    cdef int version, link_type
     cdef Py_ssize_t options, length, have
 
     cdef unsigned int u16(self, Py_ssize_t at) except? 0xFFFFFFFF

@@ -1,10 +1,13 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""One packet under the lens: the buffer that holds it, where its layers begin and end, and the fields of its TCP segment.
+"""One packet under the lens: the buffer that holds it, where its layers begin and end, and the fields of its TCP
+segment.
 
-One object is filled again for each packet, so that nothing is allocated per packet. `end` is where the captured bytes stop, `wire_end`
-where the layer's bytes stopped on the wire: a capture cut by a snaplen has `end` before `wire_end`, and padding lies behind both.
+One object is filled again for each packet, so that nothing is allocated per packet. `end` is where the captured bytes
+stop, `wire_end` where the layer's bytes stopped on the wire: a capture cut by a snaplen has `end` before `wire_end`,
+and padding lies behind both.
 
-IPv4: RFC 791. IPv6 and its extension headers: RFC 8200, RFC 4302. TCP: RFC 9293, its options: RFC 9293, RFC 8684 (MPTCP).
+IPv4: RFC 791. IPv6 and its extension headers: RFC 8200, RFC 4302. TCP: RFC 9293, its options: RFC 9293, RFC 8684
+(MPTCP).
 """
 
 from __future__ import annotations
@@ -63,7 +66,8 @@ class Packet:
         self.view = memoryview(b"")
         self.swapped = False
         self.frame = 0
-        self.scope = 0
+        self.ts = 0
+        self.link_type = 0
 
     def u16(self, at: cython.Py_ssize_t) -> cython.uint:
         return (cython.cast(cython.uint, self.view[at]) << 8) | self.view[at + 1]
@@ -166,9 +170,7 @@ class Packet:
         self.at = at
         return _PROTOCOL + following
 
-    def fragment(
-        self, protocol: cython.int, number: cython.uint, offset: cython.uint, more: cython.bint
-    ) -> cython.int:
+    def fragment(self, protocol: cython.int, number: cython.uint, offset: cython.uint, more: cython.bint) -> cython.int:
         """Keeps the fragment; goes on in the whole datagram where this one completes it."""
         if protocol == 6 or protocol == 17 or protocol == 47 or protocol == 4 or protocol == 41:
             whole = self.fragments.add(self, protocol, number, offset, more)

@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""The pcap file format (draft-ietf-opsawg-pcap): micro- and nanoseconds, both byte orders, and Kuznetzov's longer record header."""
+"""The pcap file format (draft-ietf-opsawg-pcap): micro- and nanoseconds, both byte orders, and Kuznetzov's longer
+record header."""
 
 from __future__ import annotations
 
-import sys
+import array
 
 import cython
 
@@ -18,6 +19,8 @@ else:
     from verifier.wire.records import Reader
 
 HEADER = 24
+NATIVE_BIG = array.array("H", b"\x00\x01")[0] == 1
+"""Whether this machine's own byte order is the big one: numbers of that order are read without turning them."""
 LARGEST_RECORD = cython.declare(cython.longlong, records.LARGEST_RECORD)
 
 # Magic, as a big-endian number: (nanoseconds in a tick, bytes in a record's header).
@@ -52,7 +55,7 @@ class PcapReader(Reader):
         self.tick, self.header = MAGICS[int.from_bytes(head[:4], order)]  # type: ignore[arg-type]
         self.link_type = int.from_bytes(head[20:24], order) & 0xFFFF  # type: ignore[arg-type]
         self.base = HEADER
-        self.native = order == sys.byteorder
+        self.native = self.big == NATIVE_BIG
 
     def next(self, packet: Packet) -> cython.bint:
         at: cython.Py_ssize_t = self.at
@@ -64,7 +67,7 @@ class PcapReader(Reader):
         captured: cython.longlong
         length: cython.longlong
         if cython.compiled and self.native:
-            words: cython.uint[4]
+            words = cython.declare(cython.uint[4])
             self.view[body - 1]  # the bounds check of the whole header
             memcpy(words, cython.address(self.view[at]), 16)
             seconds = words[0]

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""The pcapng file format (draft-ietf-opsawg-pcapng): sections of either byte order, interfaces each with a link type, a time resolution
-and a time offset of its own, packets in enhanced, simple and the obsolete packet blocks, drop counts from interface statistics.
+"""The pcapng file format (draft-ietf-opsawg-pcapng): sections of either byte order, interfaces each with a link type, a
+time resolution and a time offset of its own, packets in enhanced, simple and the obsolete packet blocks, drop counts
+from interface statistics.
 
 Blocks of other kinds are passed over, and never held in memory whole.
 """
@@ -31,6 +32,8 @@ LATEST_NS = cython.declare(cython.ulonglong, records.LATEST_NS)
 NO_TIME = cython.declare(cython.longlong, records.NO_TIME)
 OUT_OF_RANGE = cython.declare(cython.longlong, records.OUT_OF_RANGE)
 MOST_INTERFACES = 1 << 16
+MOST_DROPPED = 1 << 40
+"""For one interface: a count above is damage, and 65,536 such counts still fit 64 bits."""
 
 OPTION_TSRESOL = 9
 OPTION_TSOFFSET = 14
@@ -188,7 +191,7 @@ class PcapngReader(Reader):
         if dropped >= 0:
             interface = cython.cast(Interface, self.interfaces[number])
             before = interface.dropped if interface.dropped >= 0 else 0
-            interface.dropped = min(dropped, records.LATEST_NS)
+            interface.dropped = min(dropped, MOST_DROPPED)
             self.dropped = (self.dropped if self.dropped >= 0 else 0) + interface.dropped - before
         return 0
 

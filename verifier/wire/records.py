@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""What the readers of both file formats share: a window onto the file's bytes, and a packet filled from the next record.
+"""What the readers of both file formats share: a window onto the file's bytes, and a packet filled from the next
+record.
 
-A reader is loaded with a buffer (`load`) and asked for packets (`next`) until it has no whole record left; the caller then moves the rest
-(from `at`) to the front of a buffer with more bytes behind it, and loads again. Where a record is damaged the reader stops for good:
-`problem` says what is wrong, at which byte.
+A reader is loaded with a buffer (`load`) and asked for packets (`next`) until it has no whole record left; the caller
+then moves the rest (from `at`) to the front of a buffer with more bytes behind it, and loads again. Where a record is
+damaged the reader stops for good: `problem` says what is wrong, at which byte.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Reader:
         self.end = end
 
     def next(self, packet: Packet) -> cython.bint:
-        """Fills `packet` from the next record: `at`, `end`, `wire_end`, `ts`, `link_type`. False where no whole record is left."""
+        """Fills `packet` from the next record: `at`, `end`, `wire_end`, `ts`, `link_type`. False where no whole record
+        is left."""
         raise NotImplementedError
 
     def fail(self, problem: str) -> cython.bint:

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""TCP sequence numbers: arithmetic modulo 2**32 (RFC 9293, section 3.4). The only place that subtracts or compares them."""
+"""TCP sequence numbers: arithmetic modulo 2**32 (RFC 9293, section 3.4). The only place that subtracts or compares
+them."""
 
 from __future__ import annotations
 

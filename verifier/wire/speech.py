@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """What speaks on a connection: the part that an engine for another protocol replaces.
 
-A `Speech` is given the payload of both directions in stream order, told where bytes are missing and where a direction ended, and writes the
-exchanges it finds into the ledger. It knows nothing of TCP.
+A `Speech` is given the payload of both directions in stream order, told where bytes are missing and where a direction
+ended, and writes the exchanges it finds into the ledger. It knows nothing of TCP.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ OTHER = cython.declare(cython.int, tables.OTHER)
 
 class Speech:
     def begin(self, ledger: Ledger, row: cython.Py_ssize_t) -> cython.int:
-        """In place of `__init__`, which compiled code would call with a tuple of arguments: a tenth of a connection's time."""
+        """In place of `__init__`, which compiled code would call with a tuple of arguments: a tenth of a connection's
+        time."""
         self.ledger = ledger
         self.row = row
         self.protocol = OTHER

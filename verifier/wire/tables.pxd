@@ -30,7 +30,7 @@ cdef class ConnectionTable:
     cdef unsigned long long[:] lo1
     cdef unsigned short[:] port0
     cdef unsigned short[:] port1
-    cdef unsigned int[:] scope
+    cdef unsigned char[:] version
     cdef long long[:] opened
     cdef long long[:] closed
     cdef long long[:] last

@@ -93,7 +93,8 @@ PAYLOAD_CUT = 8192
 
 
 class Words:
-    """Byte strings, one behind the other in one buffer, each with a number. A word that was among the last seen keeps its number.
+    """Byte strings, one behind the other in one buffer, each with a number. A word that was among the last seen keeps
+    its number.
 
     Bounded: past `WORDS_LIMIT` bytes new words get number -1, and the report says so.
     """
@@ -131,7 +132,9 @@ class Words:
         self.hashes[slot] = hashed
         return number
 
-    def holds(self, number: cython.Py_ssize_t, text: Text, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    def holds(
+        self, number: cython.Py_ssize_t, text: Text, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.bint:
         """Whether the word with this number stands between `at` and `end`; -1 is none."""
         if number < 0 or self.starts[number + 1] - self.starts[number] != end - at:
             return False
@@ -175,7 +178,7 @@ class ConnectionTable:
     """One row a connection, in the order of first packets. Side 0 sent the first packet, side 1 is its peer."""
 
     COLUMNS = (
-        ("hi0", "Q"), ("lo0", "Q"), ("hi1", "Q"), ("lo1", "Q"), ("port0", "H"), ("port1", "H"), ("scope", "I"),
+        ("hi0", "Q"), ("lo0", "Q"), ("hi1", "Q"), ("lo1", "Q"), ("port0", "H"), ("port1", "H"), ("version", "B"),
         ("opened", "q"), ("closed", "q"), ("last", "q"), ("handshake_ns", "q"), ("tls_ns", "q"),
         ("first_frame", "I"), ("syn_frame", "I"), ("synack_frame", "I"), ("ack_frame", "I"), ("close_frame", "I"),
         ("request_frame", "I"), ("requests", "I"), ("responses", "I"), ("flags", "I"), ("history", "i"),
@@ -222,7 +225,7 @@ class ConnectionTable:
         self.lo1 = self._wider("lo1")
         self.port0 = self._wider("port0")
         self.port1 = self._wider("port1")
-        self.scope = self._wider("scope")
+        self.version = self._wider("version")
         self.opened = self._wider("opened")
         self.closed = self._wider("closed")
         self.last = self._wider("last")

@@ -21,7 +21,7 @@ cdef class Tls(Speech):
     cdef int gap(self, Packet packet, int side, long long size) except -1
     cdef int end(self, Packet packet, int side) except -1
     cdef int close(self) except -1
-    cdef int _record(self, Direction way, int side, Packet packet, int kind, int major, long long size) except -1
+    cdef int _record(self, Packet packet, int side, int kind, int major, long long size) except -1
     cdef int _ready(self) except -1
     cdef int _collect(self, Direction way, int side, bytes piece) except -1
     cdef int _client_hello(self, bytes message) except -1

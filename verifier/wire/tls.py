@@ -1,11 +1,12 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """TLS on a connection, read without keys: records, the two hellos, and the moment from which requests can flow.
 
-Records: RFC 8446, section 5.1. Hellos: RFC 8446, section 4.1; RFC 5246, section 7.4.1. Server name: RFC 6066; ALPN: RFC 7301. Requests inside are not readable: the
-connection says so by the flag ENCRYPTED, and counts none.
+Records: RFC 8446, section 5.1. Hellos: RFC 8446, section 4.1; RFC 5246, section 7.4.1. Server name: RFC 6066; ALPN: RFC
+7301. Requests inside are not readable: the connection says so by the flag ENCRYPTED, and counts none.
 
-The handshake is over, for the cost of a connection, when the client can send its request: in TLS 1.3 with the client's Finished, which is its first
-record of application data behind the ServerHello; before 1.3 when both sides have sent the record behind their ChangeCipherSpec.
+The handshake is over, for the cost of a connection, when the client can send its request: in TLS 1.3 with the client's
+Finished, which is its first record of application data behind the ServerHello; before 1.3 when both sides have sent the
+record behind their ChangeCipherSpec.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Tls(Speech):
                 at += step
                 continue
             if not way.header and end - at >= RECORD_HEADER:
-                self._record(way, side, packet, packet.view[at], packet.view[at + 1], packet.u16(at + 3))
+                self._record(packet, side, packet.view[at], packet.view[at + 1], packet.u16(at + 3))
                 at += RECORD_HEADER
             else:
                 step = min(RECORD_HEADER - len(way.header), end - at)
@@ -107,7 +108,7 @@ class Tls(Speech):
                 if len(way.header) == RECORD_HEADER:
                     head = way.header
                     way.header = b""
-                    self._record(way, side, packet, head[0], head[1], (head[3] << 8) | head[4])
+                    self._record(packet, side, head[0], head[1], (head[3] << 8) | head[4])
         return 0
 
     def gap(self, packet: Packet, side: cython.int, size: cython.longlong) -> cython.int:
@@ -127,15 +128,10 @@ class Tls(Speech):
         return 0
 
     def _record(
-        self,
-        way: Direction,
-        side: cython.int,
-        packet: Packet,
-        kind: cython.int,
-        major: cython.int,
-        size: cython.longlong,
+        self, packet: Packet, side: cython.int, kind: cython.int, major: cython.int, size: cython.longlong
     ) -> cython.int:
         """A record begins."""
+        way: Direction = self.direction0 if side == 0 else self.direction1
         if kind < CHANGE_CIPHER_SPEC or kind > APPLICATION_DATA + 1 or major != 3 or size > LARGEST_RECORD:
             self.ledger.notes.add(note.TLS_MALFORMED, packet.frame)
             way.lost = True
@@ -225,13 +221,14 @@ class Tls(Speech):
         if self.version == TLS13:
             self.resumed = 1 if key else 0
         else:
-            # A server that resumes echoes the session that the client offered (RFC 5246, section 7.4.1.3; RFC 5077, section 3.4).
+            # A server that resumes echoes the session that the client offered (RFC 5246, section 7.4.1.3; RFC 5077,
+            # section 3.4).
             self.resumed = 1 if session and session == self.session else 0
         return 0
 
 
 class Fields:
-    """Takes numbers and length-prefixed blocks off the front of a message; what is not there reads as zero and empty."""
+    """Takes numbers and length-prefixed blocks off the front of a message; what is not there is zero and empty."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
