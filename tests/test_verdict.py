@@ -211,7 +211,7 @@ expectations = st.builds(
 )
 
 
-handshakes_alone = st.builds(Expectations, max_handshakes=st.integers(4, 9))
+handshakes_alone = st.integers(4, 9).map(lambda limit: Expectations(max_handshakes=limit))
 
 
 @settings(max_examples=500)

@@ -73,6 +73,7 @@ class Reason(Word):
     REQUESTS_UNREADABLE = "requests-unreadable"
     BYTES_MISSING = "bytes-missing"
     PACKETS_UNREADABLE = "packets-unreadable"
+    SEEN_TWICE = "seen-twice"
     HANDSHAKE_NOT_SEEN = "handshake-not-seen"
     CAPTURE_TRUNCATED = "capture-truncated"
     NO_REQUEST = "no-request"

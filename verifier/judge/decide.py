@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 UNREAD = frozenset({"tcp-header-cut", "link-type-unknown", "fragment-lost"})
 """Notes of packets that may have been TCP, and may have been anybody's handshake."""
 
+SEEN_TWICE = "port-reuse-same-isn"
+
 # What `Tally.lacking` counts, in its order: the reason, its words for one connection, and for several.
 LACKS = (
     (
@@ -82,6 +84,7 @@ def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) ->
     if missing:
         # The packets may lack requests. The client knows them all: as many connections were needed as it kept busy.
         bench.raise_bounds(attribution.peaks())
+        bench.all_counted = False
     report = bench.report(missing, expectations)
     return report._replace(live=live, client=run.client, run=tuple(run_requests(attribution)))
 
@@ -318,6 +321,13 @@ class _Bench:
             packets = "1 packet" if count == 1 else f"{count} packets"
             text = f"{packets} could not be read: {code}, first in frame {self.frames.local(frame)}"
             missing.append(Missing(Reason.PACKETS_UNREADABLE, text))
+        for code, count, frame in self.case.ledger.notes.seen():
+            if code == SEEN_TWICE:
+                text = (
+                    f"{count} connections have the initial sequence number of one closed before on the same ends, first in"
+                    f" frame {self.frames.local(frame)}: the same traffic may be in the capture twice"
+                )
+                missing.append(Missing(Reason.SEEN_TWICE, text))
         if missing:
             self.known = [self.client_knows] * self.tally.pairs
             self.all_counted = False

@@ -140,13 +140,17 @@ class _Feed:
         import zlib
 
         try:
-            return source.readinto(room) or 0
+            # One raw read at a time: `readinto` would lose what it has unpacked already where a later one fails.
+            piece = source.read1(len(room))  # type: ignore[union-attr]  # a GzipFile here
         except (EOFError, zlib.error) as error:
             self.problem = f"the compressed file is damaged: {error}"
         except OSError as error:
             if error.errno is not None:
                 raise
             self.problem = f"the compressed file is damaged: {error}"  # gzip.BadGzipFile
+        else:
+            room[: len(piece)] = piece
+            return len(piece)
         return 0
 
     def _unpacked(self, raw: FileIO) -> FileIO | GzipFile:
@@ -165,7 +169,7 @@ class _Feed:
         """The reader for the format that the first bytes show."""
         self._fill(source, pcap.HEADER)
         head = bytes(self.buffer[: min(self.filled, pcap.HEADER)])
-        if self.problem:
+        if self.problem and len(head) < pcap.HEADER:
             raise VerifierError(f"{self.shown}: {self.problem}")
         if not head:
             raise VerifierError(f"{self.shown}: the file is empty", "capture something into it, or name another")

@@ -55,7 +55,7 @@ class Reader:
 
     def fail(self, problem: str) -> cython.bint:
         """Stops the reader at the record that begins at `at`."""
-        self.problem = f"{problem} at byte {self.base + self.at}"
+        self.problem = f"damaged: {problem} at byte {self.base + self.at}"
         self.end = self.at
         return False
 
