@@ -7,6 +7,7 @@ the same modules are loaded as the Python that they are: `pytest --uncompiled -m
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from importlib import import_module
@@ -56,6 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell that starts this in the background has it ignore Ctrl-C, and all that it starts: the tests of Ctrl-C need it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     uncompiled = config.getoption("uncompiled")
     if uncompiled:
         sys.meta_path.insert(0, SourceOnly())
