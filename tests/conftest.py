@@ -57,7 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell that starts this in the background has it ignore Ctrl-C, and all that it starts: the tests of Ctrl-C need it.
+    # A shell that starts this in the background has it ignore Ctrl-C, and all that it starts: the tests of Ctrl-C need
+    # it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     uncompiled = config.getoption("uncompiled")
     if uncompiled:

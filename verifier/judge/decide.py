@@ -324,8 +324,8 @@ class _Bench:
         for code, count, frame in self.case.ledger.notes.seen():
             if code == SEEN_TWICE:
                 text = (
-                    f"{count} connections have the initial sequence number of one closed before on the same ends, first in"
-                    f" frame {self.frames.local(frame)}: the same traffic may be in the capture twice"
+                    f"{count} connections have the initial sequence number of one closed before on the same ends, first"
+                    f" in frame {self.frames.local(frame)}: the same traffic may be in the capture twice"
                 )
                 missing.append(Missing(Reason.SEEN_TWICE, text))
         if missing:

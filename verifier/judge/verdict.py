@@ -2,9 +2,9 @@
 against what is missing.
 
 Missing evidence has two strengths. Handshakes may be missing: packets were lost, or the capture does not cover the run.
-Or requests alone may be: encrypted, or cut off by the snaplen. A handshake that was seen stays seen, so `max-handshakes` is
-broken by counting, whatever is missing; it is met only if no handshake can be missing. What rests on requests
-(`max-extra`, `min-reuse`) is broken only where all requests of the pair are known (a lost one may have been
+Or requests alone may be: encrypted, or cut off by the snaplen. A handshake that was seen stays seen, so
+`max-handshakes` is broken by counting, whatever is missing; it is met only if no handshake can be missing. What rests
+on requests (`max-extra`, `min-reuse`) is broken only where all requests of the pair are known (a lost one may have been
 concurrent), and met only where nothing is missing at all.
 """
 
