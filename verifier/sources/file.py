@@ -16,7 +16,7 @@ from verifier.wire.engine import Engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from gzip import GzipFile
     from io import FileIO
     from typing import TypeVar
@@ -29,6 +29,12 @@ CHUNK = 1 << 19
 """Bytes asked for at once. Between 256 KiB and 4 MiB it made no difference above the noise of 10 % (1.1 GB capture)."""
 MOST_PADDING = 3
 """Bytes that may lack at the very end: blocks are padded to four bytes, and some writers leave that out."""
+HEADROOM = 1 << 18
+"""Bytes in front of a chunk, for what is left of a record at the end of the one before: 256 KiB are the largest packets
+that capture programs write."""
+LARGE = 8 << 20
+"""Bytes from which on a file is read ahead."""
+NOTHING = memoryview(b"")
 STANDARD_INPUT = "-"
 SECTION_HEADER = b"\x0a\x0d\x0d\x0a"
 GZIP = b"\x1f\x8b"
@@ -93,10 +99,12 @@ class _Feed:
         self.engine = engine
         self.format = ""
         self.problem = ""
-        self.buffer = bytearray(CHUNK)
+        self.buffer = bytearray(pcap.HEADER)
+        """The file's first bytes, by which its format is told."""
         self.filled = 0
 
     def read(self, raw: FileIO) -> Source:
+        self.raw = raw
         packets, size = self.engine.packets, self.engine.bytes
         self.engine.first_ns = -1
         source = self._unpacked(raw)
@@ -120,9 +128,10 @@ class _Feed:
         """Reads the first chunk, and no more."""
         source = self._unpacked(raw)
         reader = self._reader(source)
-        self._fill(source, CHUNK)
-        reader.load(memoryview(self.buffer), self.filled)
-        self.engine.read(reader)
+        begin = self.filled
+        self.buffer += bytes(CHUNK)
+        self._fill(source, begin + CHUNK)
+        self._feed(reader, memoryview(self.buffer)[: self.filled])
 
     def _fill(self, source: FileIO | GzipFile, wanted: int) -> None:
         """Reads until the buffer has `wanted` bytes, or the source has no more."""
@@ -194,30 +203,45 @@ class _Feed:
             "pcap and pcapng are read; write one with: tcpdump -i lo -w capture.pcap",
         )
 
+    def _chunks(self, source: FileIO | GzipFile) -> Iterator[tuple[bytearray, int]]:
+        """Buffers with the next bytes in them, from HEADROOM up to the number beside it."""
+        if source is self.raw and os.fstat(self.raw.fileno()).st_size >= LARGE:
+            from verifier.sources import ahead
+
+            yield from ahead.chunks(self.raw, HEADROOM)
+            return
+        buffer = bytearray(HEADROOM + CHUNK)
+        room = memoryview(buffer)[HEADROOM:]
+        while not self.problem:
+            size = self._read_some(source, room)
+            if not size:
+                return
+            yield buffer, HEADROOM + size
+
     def _all(self, source: FileIO | GzipFile, reader: Reader) -> None:
-        """Chunk after chunk; what is left of a record at the end of one goes to the front of the next."""
-        while True:
-            before = self.filled
-            if before == len(self.buffer):
-                wider = bytearray(2 * before)  # a record larger than the buffer, which the engine may still look at
-                wider[:before] = self.buffer
-                self.buffer = wider
-            got = 0 if self.problem else self._read_some(source, memoryview(self.buffer)[before:])
-            self.filled += got
-            if not got and not before and not reader.owed:
-                break
-            reader.load(memoryview(self.buffer), self.filled)
-            self.engine.read(reader)
+        """Chunk after chunk; what is left of a record at the end of one goes in front of the next."""
+        rest = bytes(self.buffer[: self.filled])
+        self._feed(reader, memoryview(rest))
+        rest = rest[reader.at :]
+        for buffer, end in self._chunks(source):
+            begin = HEADROOM - len(rest)
+            if begin >= 0:
+                buffer[begin:HEADROOM] = rest
+                view = memoryview(buffer)[begin:end]
+            else:  # a record of more than HEADROOM bytes
+                view = memoryview(rest + buffer[HEADROOM:end])
+            self._feed(reader, view)
             if reader.problem:
-                self.problem = reader.problem
                 break
-            left = self.filled - reader.at
-            if not got:
-                if left and not self.problem:
-                    self.problem = f"the file ends inside a record at byte {reader.base + reader.at}"
-                elif reader.owed > MOST_PADDING and not self.problem:
-                    self.problem = f"the file ends inside a block, {reader.owed} bytes before the block's end"
-                break
-            self.buffer[:left] = self.buffer[reader.at : self.filled]
-            self.filled = left
-            reader.load(memoryview(b""), 0)
+            rest = bytes(view[reader.at :])
+            reader.load(NOTHING, 0)
+        if reader.problem:
+            self.problem = reader.problem
+        elif rest and not self.problem:
+            self.problem = f"the file ends inside a record at byte {reader.base}"
+        elif reader.owed > MOST_PADDING and not self.problem:
+            self.problem = f"the file ends inside a block, {reader.owed} bytes before the block's end"
+
+    def _feed(self, reader: Reader, view: memoryview) -> None:
+        reader.load(view, len(view))
+        self.engine.read(reader)
