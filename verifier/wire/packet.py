@@ -70,15 +70,23 @@ class Packet:
         self.link_type = 0
 
     def u16(self, at: cython.Py_ssize_t) -> cython.uint:
-        return (cython.cast(cython.uint, self.view[at]) << 8) | self.view[at + 1]
+        if cython.compiled:
+            self.view[at + 1]  # the bounds check, with that of the next line: one for the number, not one for each byte
+            first: cython.p_uchar = cython.cast(cython.p_uchar, cython.address(self.view[at]))
+            return (cython.cast(cython.uint, first[0]) << 8) | first[1]
+        return (self.view[at] << 8) | self.view[at + 1]
 
     def u32(self, at: cython.Py_ssize_t) -> cython.uint:
-        return (
-            (cython.cast(cython.uint, self.view[at]) << 24)
-            | (cython.cast(cython.uint, self.view[at + 1]) << 16)
-            | (cython.cast(cython.uint, self.view[at + 2]) << 8)
-            | self.view[at + 3]
-        )
+        if cython.compiled:
+            self.view[at + 3]
+            first: cython.p_uchar = cython.cast(cython.p_uchar, cython.address(self.view[at]))
+            return (
+                (cython.cast(cython.uint, first[0]) << 24)
+                | (cython.cast(cython.uint, first[1]) << 16)
+                | (cython.cast(cython.uint, first[2]) << 8)
+                | first[3]
+            )
+        return (self.u16(at) << 16) | self.u16(at + 2)
 
     def u64(self, at: cython.Py_ssize_t) -> cython.ulonglong:
         return (cython.cast(cython.ulonglong, self.u32(at)) << 32) | self.u32(at + 4)
