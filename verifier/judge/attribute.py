@@ -194,9 +194,12 @@ class Attribution:
         for connect, row in zip(self.run.connects, self.rows, strict=True):
             if row is None or connect.counters is None:
                 continue
-            short += [f"connection {row}: {text}" for text in self._shortfalls(row, connect.counters)]
+            shortfalls = self._shortfalls(row, connect.counters)
+            if shortfalls:
+                short.append(f"connection {row}: {', '.join(shortfalls)}")
         if short:
-            text = f"the kernel counted more than the capture has on {len(short)} connections: {short[0]}"
+            number = "1 connection" if len(short) == 1 else f"{len(short)} connections"
+            text = f"the kernel counted more than the capture has on {number}: {short[0]}"
             self.missing.append(Missing(Reason.SEGMENTS_MISSING, text))
 
     def _shortfalls(self, row: int, counted: Counters) -> list[str]:
@@ -205,9 +208,11 @@ class Attribution:
         column = self.columns
         client = column["client"][row]
         server = 1 - client
+        # The kernel counts a SYN, and a FIN, as a byte each.
+        fin = 1 if column["closed"][row] >= 0 else 0
         seen_and_counted = [
-            (column[f"bytes{client}"][row], counted.bytes_acked - 1, "bytes sent"),  # the SYN counts as one there
-            (column[f"bytes{server}"][row], counted.bytes_received, "bytes received"),
+            (column[f"bytes{client}"][row], counted.bytes_acked - 1 - fin, "bytes sent"),
+            (column[f"bytes{server}"][row], counted.bytes_received - fin, "bytes received"),
         ]
         if column[f"largest{client}"][row] <= counted.segment_size_out:
             seen_and_counted.append((column[f"packets{client}"][row], counted.segments_out, "segments sent"))

@@ -86,6 +86,8 @@ def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) ->
         bench.raise_bounds(attribution.peaks())
         bench.all_counted = False
     report = bench.report(missing, expectations)
+    if not all(attribution.wanted):
+        report = report._replace(notes=())  # which may be of others' connections
     return report._replace(live=live, client=run.client, run=tuple(run_requests(attribution)))
 
 
@@ -160,9 +162,7 @@ def missing_from_run(run: Run, live: LiveFacts) -> list[Missing]:
         missing.append(Missing(Reason.INTERRUPTED, f"interrupted after {made} of {run.planned} requests"))
     failed = [request for request in run.requests if request.error and request.sent_ns is None]
     if failed:
-        text = (
-            f"{len(failed)} of {len(run.requests)} requests never reached a server: {failed[0].url}: {failed[0].error}"
-        )
+        text = f"{len(failed)} of {len(run.requests)} requests were never sent: {failed[0].url}: {failed[0].error}"
         missing.append(Missing(Reason.REQUEST_FAILED, text))
     return missing
 
@@ -322,7 +322,7 @@ class _Bench:
             text = f"{packets} could not be read: {code}, first in frame {self.frames.local(frame)}"
             missing.append(Missing(Reason.PACKETS_UNREADABLE, text))
         for code, count, frame in self.case.ledger.notes.seen():
-            if code == SEEN_TWICE:
+            if code == SEEN_TWICE and not self.client_knows:
                 text = (
                     f"{count} connections have the initial sequence number of one closed before on the same ends, first"
                     f" in frame {self.frames.local(frame)}: the same traffic may be in the capture twice"

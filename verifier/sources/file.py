@@ -32,8 +32,6 @@ MOST_PADDING = 3
 HEADROOM = 1 << 18
 """Bytes in front of a chunk, for what is left of a record at the end of the one before: 256 KiB are the largest packets
 that capture programs write."""
-LARGE = 8 << 20
-"""Bytes from which on a file is read ahead."""
 NOTHING = memoryview(b"")
 STANDARD_INPUT = "-"
 SECTION_HEADER = b"\x0a\x0d\x0d\x0a"
@@ -104,7 +102,6 @@ class _Feed:
         self.filled = 0
 
     def read(self, raw: FileIO) -> Source:
-        self.raw = raw
         packets, size = self.engine.packets, self.engine.bytes
         self.engine.first_ns = -1
         source = self._unpacked(raw)
@@ -205,11 +202,6 @@ class _Feed:
 
     def _chunks(self, source: FileIO | GzipFile) -> Iterator[tuple[bytearray, int]]:
         """Buffers with the next bytes in them, from HEADROOM up to the number beside it."""
-        if source is self.raw and os.fstat(self.raw.fileno()).st_size >= LARGE:
-            from verifier.sources import ahead
-
-            yield from ahead.chunks(self.raw, HEADROOM)
-            return
         buffer = bytearray(HEADROOM + CHUNK)
         room = memoryview(buffer)[HEADROOM:]
         while not self.problem:

@@ -41,6 +41,8 @@ BLOCK_TIME_MS = 4
 """The longest a frame waits in a block. Each block may then be nearly empty, so 256 blocks bridge a pause of the
 reader of a second or more."""
 LEAST_BLOCKS = 2
+LARGEST_SHARE = 4
+"""The buffer is taken from the kernel's memory, which is never swapped out: at most this part of it."""
 MOST_BYTES = 0xFFFFFFFF * BLOCK_BYTES
 """What a request for a ring can describe: it counts blocks in 32 bits. How much of it there is memory for, the kernel
 tells."""
@@ -129,6 +131,13 @@ class PacketRing:
     def __init__(self, interface: Interface, buffer_bytes: int, program: bytes) -> None:
         """Opens it with the filter `program` in force from the first frame, and a buffer of up to `buffer_bytes`, at
         most MOST_BYTES. OSError where the kernel refuses (EPERM: rights)."""
+        most = memory_bytes() // LARGEST_SHARE
+        if buffer_bytes > most:
+            # The kernel would try, for a minute, and kill whoever stands in the way.
+            raise VerifierError(
+                f"a buffer of {buffer_bytes >> 20:,} MiB is more than a quarter of this machine's memory",
+                f"--buffer-size {most >> 20}M is the most",
+            )
         self._socket = _listening_socket(interface.name)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._dropped = 0
@@ -232,6 +241,11 @@ def _listening_socket(name: str) -> L2ListenSocket:
     except ValueError as error:
         # scapy looks for the name in its own list of interfaces.
         raise VerifierError(f"scapy does not find interface {name}: {error}") from error
+
+
+def memory_bytes() -> int:
+    """This machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _make_ring(raw: socket.socket, buffer_bytes: int) -> tuple[int, int]:

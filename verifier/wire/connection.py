@@ -249,8 +249,8 @@ class Connection:
         ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
         if 0 <= ahead < FARTHEST:
             self.state = COMPLETE
-            self.ack_frame = packet.frame
-            if not self.ledger.control_only:
+            if not self.ledger.control_only:  # else this is its FIN
+                self.ack_frame = packet.frame
                 self.established = packet.ts
         return 0
 

@@ -70,8 +70,8 @@ class Flows:
     def _spread(self, high: cython.ulonglong, low: cython.ulonglong, port: cython.ulonglong) -> cython.ulonglong:
         """One end as a number that can't be foreseen without the seed."""
         if high:
-            low ^= mixed(high ^ self.seed)
-        return mixed(mixed(low ^ self.seed) ^ port)
+            low = mixed(low ^ mixed(high ^ self.seed))
+        return mixed(low ^ self.seed ^ (port << 40))  # above the 32 bits of an IPv4 address
 
     def is_of(self, packet: Packet, row: cython.Py_ssize_t) -> cython.bint:
         """Whether the row's 4-tuple is the segment's, in either direction."""

@@ -13,7 +13,7 @@ cdef class Head:
     cdef public long long length
     cdef public bint chunked, coded, close, keep_alive, upgrade, proxied, bound_auth, h2c, to_tls
     cdef Py_ssize_t proxy_line
-    cdef public Py_ssize_t method, method_end, target, target_end, host, host_end, agent, agent_end
+    cdef public Py_ssize_t method, method_end, target, target_end, host, host_end
     cdef bint plausible(self, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int version_at(self, Py_ssize_t at, Py_ssize_t end) except -2
     cdef Py_ssize_t parse(self, const unsigned char[:] view, Py_ssize_t at, Py_ssize_t end) except -100

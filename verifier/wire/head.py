@@ -140,9 +140,6 @@ class Head:
         if self.host_end:
             self.host += step
             self.host_end += step
-        if self.agent_end:
-            self.agent += step
-            self.agent_end += step
         return 0
 
     def start_line(self, at: cython.Py_ssize_t, line_end: cython.Py_ssize_t) -> cython.bint:
@@ -163,8 +160,6 @@ class Head:
         self.to_tls = False
         self.host = 0
         self.host_end = 0
-        self.agent = 0
-        self.agent_end = 0
         self.status = 0
         self.method = at
         self.method_end = at
@@ -220,7 +215,7 @@ class Head:
         """Reads one field line, where it is one that matters."""
         text: Text = self.text
         letter: cython.int = text.view[at] | 32
-        if letter not in (99, 104, 112, 115, 116, 117, 119):  # c h p s t u w: the first letters of those below
+        if letter not in (99, 104, 112, 116, 117, 119):  # c h p t u w: the first letters of those below
             return 0
         colon: cython.Py_ssize_t = at
         while colon < stop and text.view[colon] != 58:
@@ -237,10 +232,6 @@ class Head:
             if self.host_end == 0 and text.is_word(at, colon, b"host"):
                 self.host = value
                 self.host_end = stop
-        elif size == 6:
-            if text.is_word(at, colon, b"server"):
-                self.agent = value
-                self.agent_end = stop
         elif size == 7:
             if text.is_word(at, colon, b"upgrade"):
                 self.h2c = self._starts(value, stop, b"h2c")
@@ -248,9 +239,6 @@ class Head:
         elif size == 10:
             if text.is_word(at, colon, b"connection"):
                 self._connection(value, stop)
-            elif text.is_word(at, colon, b"user-agent"):
-                self.agent = value
-                self.agent_end = stop
         elif size == 14:
             if text.is_word(at, colon, b"content-length"):
                 self._length(value, stop)

@@ -26,7 +26,7 @@ cdef class Http1(Speech):
     cdef Py_ssize_t front
     cdef object waiting
     cdef bint pipelined
-    cdef int agent, server, method, host
+    cdef int method, host
     cdef Tls inner
     cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
     cdef int data(self, Packet packet, int side) except -1

@@ -129,8 +129,6 @@ class Http1(Speech):
         self.waiting: deque[int] | None = None
         """Those behind it: only where requests are pipelined, or a response is missing."""
         self.pipelined = False
-        self.agent = -1
-        self.server = -1
         self.inner: Tls | None = None
         """What speaks inside a tunnel, where that is TLS."""
         self.method = -1
@@ -230,8 +228,6 @@ class Http1(Speech):
                 self.ledger.notes.add(note.HTTP_HEAD_UNFINISHED, lane.first_frame)
                 if self.asker == (0 if lane is self.lane0 else 1):
                     self.flags |= REQUESTS_MISSED
-        if self.agent >= 0 or self.server >= 0:
-            self.ledger.connections.agents[self.row] = (self.agent, self.server)
         return 0
 
     def _keep_last_byte(self, lane: Lane) -> cython.int:
@@ -375,8 +371,6 @@ class Http1(Speech):
         self.protocol = HTTP1
         if self.requests == 0:
             self.request_frame = lane.first_frame
-            if head.agent_end:
-                self.agent = self.ledger.words.add(head.text, head.agent, head.agent_end)
         self.requests += 1
         if head.close:
             flags |= REQUEST_CLOSE
@@ -449,8 +443,6 @@ class Http1(Speech):
         exchanges: ExchangeTable = self.ledger.exchanges
         row: cython.Py_ssize_t = self.front
         self.protocol = HTTP1
-        if self.server < 0 and head.agent_end:
-            self.server = self.ledger.words.add(head.text, head.agent, head.agent_end)
         if 100 <= head.status < 200 and head.status != 101:
             if row >= 0:
                 exchanges.flags[row] |= CONTINUED

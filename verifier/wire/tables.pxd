@@ -60,7 +60,7 @@ cdef class ConnectionTable:
     cdef unsigned char[:] protocol
     cdef Py_ssize_t add(self) except -1
     cdef int _grow(self) except -1
-    cdef public dict tls, agents
+    cdef public dict tls
 
 
 @cython.final

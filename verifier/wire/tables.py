@@ -193,8 +193,6 @@ class ConnectionTable:
         self.arrays: dict[str, array.array[int]] = {name: array.array(code) for name, code in self.COLUMNS}
         self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
         """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
-        self.agents: dict[int, tuple[int, int]] = {}
-        """Row to the words of the first User-Agent and Server seen there, -1 for none."""
         self._grow()
 
     def add(self) -> cython.Py_ssize_t:
