@@ -11,6 +11,7 @@ from _socket import (  # `socket` itself imports 3 ms more: enums and selectors
 from verifier.judge import model
 from verifier.judge.tally import in_order, reuse
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reuse
+from verifier.wire.connection import spelled
 from verifier.wire.tables import RESPONSE_DONE
 
 TYPE_CHECKING = False
@@ -108,7 +109,7 @@ class Details:
             responses=column["responses"],
             first_closer=CLOSERS[column["closer"]],
             closed_with=CLOSED_WITH[column["closed_with"]],
-            history=self.ledger.words.text(column["history"]) or "",
+            history=spelled(column["history_early"], column["history_late"], client),
             protocol=PROTOCOLS[column["protocol"]],
             tls=tls_of(tls) if tls is not None else None,
             cause="unknown" if self.tally.is_extra(row) else None,

@@ -30,4 +30,5 @@ cdef class Ends:
     cdef bint _before(self, Py_ssize_t place, long long end, long long frame) except -1
     cdef int _push(self, long long end, long long frame) except -1
     cdef int _pop(self) except -1
+    cdef int _sink(self, long long end, long long frame) except -1
     cdef int _grow(self) except -1

@@ -388,9 +388,14 @@ class Ends:
         self, start: cython.longlong, start_frame: cython.longlong, end: cython.longlong, end_frame: cython.longlong
     ) -> cython.int:
         """An interval [start, end) begins; none begins before one that was there already. Frame 0 is none."""
-        while self.size and self._over(start, start_frame):
-            self._pop()
-        self._push(end, end_frame)
+        if end > start and self.size and self._over(start, start_frame):
+            self._sink(end, end_frame)  # in the place of the one that is over
+            while self._over(start, start_frame):
+                self._pop()
+        else:
+            while self.size and self._over(start, start_frame):
+                self._pop()
+            self._push(end, end_frame)
         self.peak = max(self.peak, self.size)
         return 0
 
@@ -424,8 +429,10 @@ class Ends:
     def _pop(self) -> cython.int:
         """Takes the soonest end away."""
         self.size -= 1
-        end: cython.longlong = self.heap[self.size]
-        frame: cython.longlong = self.frames[self.size]
+        return self._sink(self.heap[self.size], self.frames[self.size])
+
+    def _sink(self, end: cython.longlong, frame: cython.longlong) -> cython.int:
+        """Puts an end in the place of the soonest, and it and later ones in order."""
         place: cython.Py_ssize_t = 0
         below: cython.Py_ssize_t = 1
         while below < self.size:

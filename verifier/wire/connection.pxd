@@ -46,4 +46,3 @@ cdef class Connection:
     cdef int finish(self, Packet packet) except -1
     cdef int _missing_tail(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _write(self) except -1
-    cdef int _history(self) except -2

@@ -573,22 +573,13 @@ class Connection:
             table.closer[row] = tables.BOTH
         else:
             table.closer[row] = tables.CLIENT if self.closer == self.client else tables.SERVER
-        table.history[row] = self._history()
+        table.history_early[row] = self.letters_early
+        table.history_late[row] = self.letters_late
         return 0
 
-    def _history(self) -> cython.int:
-        """The number of the word of history: few different ones, so that each is spelled once."""
-        key = (self.letters_early, self.letters_late, self.client)
-        number = self.ledger.histories.get(key)
-        if number is None:
-            number = self.ledger.words.number(spelled(key))
-            self.ledger.histories[key] = number
-        return number
 
-
-def spelled(key: tuple[int, int, int]) -> bytes:
-    """The letters in the order of first sight, upper case for the client."""
-    early, late, client = key
+def spelled(early: int, late: int, client: int) -> str:
+    """The letters of a history in the order of first sight, upper case for the client, which is side 0 or 1."""
     text = ""
     for packed in (late, early):
         rest = packed
@@ -597,4 +588,4 @@ def spelled(key: tuple[int, int, int]) -> bytes:
             rest >>= 5
             letter = LETTERS[code >> 1]
             text = (letter.upper() if code & 1 == client else letter) + text
-    return text.encode()
+    return text

@@ -14,7 +14,8 @@ cdef class Engine:
     cdef Flows flows
     cdef Packet one
     cdef list live
-    cdef object closed
+    cdef int[:] closed
+    cdef Py_ssize_t closings
     cdef Py_ssize_t last_row
     cdef public Py_ssize_t open_connections
     cdef public long long packets, tcp_packets, bytes, first_ns, last_ns

@@ -8,7 +8,7 @@ connections and the tables. Packets are numbered from 1 in the order of arrival.
 
 from __future__ import annotations
 
-from collections import deque
+import array
 
 import cython
 
@@ -65,7 +65,9 @@ class Engine:
         self.one = Packet(self.notes)
         self.live: list[Connection | None] = []
         """By row: the connection while it is an object."""
-        self.closed: deque[int] = deque()
+        self.closed = memoryview(array.array("i", [-1] * LINGER))
+        """The rows closed last, in turn; `closings` is how many there were in all."""
+        self.closings = 0
         self.last_row = -1
         self.open_connections = 0
         self.packets = 0
@@ -201,11 +203,12 @@ class Engine:
         return 0
 
     def _linger(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
-        self.closed.append(row)
-        if len(self.closed) > LINGER:
-            oldest: cython.Py_ssize_t = self.closed.popleft()
-            if self.live[oldest] is not None:
-                self._finish(packet, oldest)
+        place: cython.Py_ssize_t = self.closings % LINGER
+        oldest: cython.Py_ssize_t = self.closed[place]
+        self.closed[place] = row
+        self.closings += 1
+        if oldest >= 0 and self.live[oldest] is not None:
+            self._finish(packet, oldest)
         return 0
 
     def _object(self, row: cython.Py_ssize_t) -> Connection:

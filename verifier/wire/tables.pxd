@@ -45,7 +45,8 @@ cdef class ConnectionTable:
     cdef unsigned int[:] requests
     cdef unsigned int[:] responses
     cdef unsigned int[:] flags
-    cdef int[:] history
+    cdef unsigned long long[:] history_early
+    cdef unsigned long long[:] history_late
     cdef unsigned int[:] packets0
     cdef unsigned int[:] packets1
     cdef unsigned int[:] largest0
@@ -91,4 +92,3 @@ cdef class Ledger:
     cdef public ExchangeTable exchanges
     cdef public Words words
     cdef Head request_head, response_head
-    cdef dict histories

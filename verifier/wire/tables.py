@@ -30,7 +30,6 @@ RECENT_SLOTS = cython.declare(cython.Py_ssize_t, 4096)
 HASHED = cython.declare(cython.Py_ssize_t, 12)
 """Bytes at a word's end that its slot depends on: where targets differ."""
 LOW_BITS = cython.declare(cython.uint, 0xFFFFFFFF)
-DOUBLE_UNTIL = 1 << 16
 
 # Numbers in the column `state` of a connection: how far its handshake got.
 NOT_SEEN = 0
@@ -163,8 +162,8 @@ class Words:
 
 
 def larger(least: int) -> int:
-    """A capacity with room to grow: the double while that is small, half as much again later."""
-    return max(FIRST_CAPACITY, least * 2 if least < DOUBLE_UNTIL else least + (least >> 1))
+    """A capacity with room to grow: the double."""
+    return max(FIRST_CAPACITY, least * 2)
 
 
 def widened(old: array.array[int], capacity: int) -> array.array[int]:
@@ -181,7 +180,8 @@ class ConnectionTable:
         ("hi0", "Q"), ("lo0", "Q"), ("hi1", "Q"), ("lo1", "Q"), ("port0", "H"), ("port1", "H"), ("version", "B"),
         ("opened", "q"), ("closed", "q"), ("last", "q"), ("handshake_ns", "q"), ("tls_ns", "q"),
         ("first_frame", "I"), ("syn_frame", "I"), ("synack_frame", "I"), ("ack_frame", "I"), ("close_frame", "I"),
-        ("request_frame", "I"), ("requests", "I"), ("responses", "I"), ("flags", "I"), ("history", "i"),
+        ("request_frame", "I"), ("requests", "I"), ("responses", "I"), ("flags", "I"),
+        ("history_early", "Q"), ("history_late", "Q"),
         ("packets0", "I"), ("packets1", "I"), ("largest0", "I"), ("largest1", "I"),
         ("bytes0", "Q"), ("bytes1", "Q"), ("missing", "Q"),
         ("client", "B"), ("state", "B"), ("closer", "B"), ("closed_with", "B"), ("protocol", "B"),
@@ -238,7 +238,8 @@ class ConnectionTable:
         self.requests = self._wider("requests")
         self.responses = self._wider("responses")
         self.flags = self._wider("flags")
-        self.history = self._wider("history")
+        self.history_early = self._wider("history_early")
+        self.history_late = self._wider("history_late")
         self.packets0 = self._wider("packets0")
         self.packets1 = self._wider("packets1")
         self.largest0 = self._wider("largest0")
@@ -324,8 +325,6 @@ class Ledger:
         self.connections = ConnectionTable()
         self.exchanges = ExchangeTable()
         self.words = Words()
-        self.histories: dict[tuple[int, int, int], int] = {}
-        """Numbers of the words of history, by the letters they are made of."""
         self.request_head = Head()
         self.response_head = Head()
         """Where heads are read: for all connections, as each is done with before the next."""
