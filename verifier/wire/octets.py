@@ -14,9 +14,21 @@ Octets = memoryview
 """A buffer of bytes. The `.pxd` files type such arguments `const unsigned char[:]`."""
 
 
-def zeros(code: str, size: int) -> array.array[int]:
-    """An array of `size` zeros of this type code."""
-    return array.array(code, [0]) * size
+PAGED = 1 << 20
+"""Bytes from which on zeros are taken from the system page by page."""
+
+
+def zeros(code: str, size: int) -> array.array[int] | memoryview:
+    """`size` zeros of this type code. Of many, memory is taken only as they are written to, where the system can."""
+    octets = array.array(code).itemsize * size
+    if octets < PAGED:
+        return array.array(code, [0]) * size
+    import mmap
+
+    if not hasattr(mmap, "MAP_PRIVATE"):
+        return array.array(code, [0]) * size
+    region = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return memoryview(region).cast(code)  # type: ignore[call-overload, no-any-return]
 
 
 def copy(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:

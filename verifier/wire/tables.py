@@ -166,9 +166,9 @@ def larger(least: int) -> int:
     return max(FIRST_CAPACITY, least * 2)
 
 
-def widened(old: array.array[int], capacity: int) -> array.array[int]:
+def widened(old: array.array[int] | memoryview, capacity: int) -> array.array[int] | memoryview:
     """A zeroed array of `capacity` items that begins with those of `old`."""
-    new = zeros(old.typecode, capacity)
+    new = zeros(memoryview(old).format, capacity)
     memoryview(new)[: len(old)] = memoryview(old)
     return new
 
@@ -190,7 +190,7 @@ class ConnectionTable:
     def __init__(self) -> None:
         self.rows = 0
         self.capacity = 0
-        self.arrays: dict[str, array.array[int]] = {name: array.array(code) for name, code in self.COLUMNS}
+        self.arrays: dict[str, array.array[int] | memoryview] = {name: array.array(code) for name, code in self.COLUMNS}
         self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
         """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
         self._grow()
@@ -267,7 +267,7 @@ class ExchangeTable:
     def __init__(self) -> None:
         self.rows = 0
         self.capacity = 0
-        self.arrays: dict[str, array.array[int]] = {name: array.array(code) for name, code in self.COLUMNS}
+        self.arrays: dict[str, array.array[int] | memoryview] = {name: array.array(code) for name, code in self.COLUMNS}
         self._grow()
 
     def add(self) -> cython.Py_ssize_t:
