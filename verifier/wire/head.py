@@ -45,8 +45,7 @@ MOST_DIGITS = cython.declare(cython.Py_ssize_t, 18)
 
 
 class Head:
-    """`status` is 0 in a request. Places are (from, to) in `text`; `host_end` and `agent_end` are 0 where the field is
-    absent.
+    """`status` is 0 in a request. Places are (from, to) in `text`; `host_end` is 0 where there is no Host field.
 
     Heads repeat, byte for byte: a server's within the same second, a client's for the same target. The last one is
     remembered, and not read again.
