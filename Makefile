@@ -9,7 +9,7 @@ SETUP := .make/setup
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help verify build test lint format types check bench clean
+.PHONY: help verify build test lint format types check bench corpus causes clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -43,9 +43,19 @@ types: build ## mypy, strict
 
 check: lint types test ## lint, types and test
 
-bench: build ## speed and memory against tcpdump and capinfos, on 1.1 GB of real traffic (made once)
+bench: build ## speed, memory and answers beside others: 1.1 GB of real traffic and 7 GB of crafted (made once)
 	@$(SETUP) packages bench
-	@$(BIN)/python tests/bench/run.py
+	@$(SETUP) group bench
+	@$(BIN)/python tests/bench/run.py $(BENCH)
+
+corpus: build ## CORPUS=DIR: verify, and tshark beside it, over every capture of a folder tree
+	@$(if $(CORPUS),:,echo 'make: name a folder: make corpus CORPUS=DIR' >&2; exit 1)
+	@$(SETUP) packages corpus
+	@$(SETUP) group test
+	@$(BIN)/python tests/corpus.py '$(CORPUS)'
+
+causes: build ## the table of causes in README.md, written anew from the catalogue
+	@$(BIN)/python tests/readme.py
 
 clean: ## remove what was built
 	@$(SETUP) clean

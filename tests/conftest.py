@@ -26,13 +26,21 @@ CORPUS = os.environ.get("VERIFY_CORPUS") or os.path.join(os.path.dirname(ROOT), 
 
 CORE = {
     "test_captures",
+    "test_causes",
     "test_corpus",
     "test_decide",
+    "test_diagnose",
+    "test_endings",
     "test_formats",
     "test_framing",
     "test_fuzz",
+    "test_h2",
+    "test_lineage",
+    "test_peers",
     "test_pitfalls",
+    "test_sightings",
     "test_tally",
+    "test_words",
 }
 """Modules that hand bytes to the engine and look at the report: each of their tests is marked `core`."""
 

@@ -289,6 +289,25 @@ def tls12_opening(talk: Conversation, alpn: str = "http/1.1") -> None:
     talk.ack("client")
 
 
+CLOSE_NOTIFY = sealed(19, seed="close_notify")
+"""A TLS 1.3 alert: two bytes, a content type and 16 bytes of authentication, under the type of application data."""
+CLOSE_NOTIFY_12 = sealed(26, 21, "close_notify")
+"""A TLS 1.2 alert, encrypted: its type is plain to see."""
+
+H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+H2_SETTINGS, H2_GOAWAY, H2_HEADERS, H2_DATA = 4, 7, 1, 0
+
+
+def h2_frame(kind: int, stream: int = 0, payload: bytes = b"", flags: int = 0) -> bytes:
+    """An HTTP/2 frame (RFC 9113 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def h2_goaway(last: int = 0, error: int = 0) -> bytes:
+    """A GOAWAY frame (RFC 9113 6.8)."""
+    return h2_frame(H2_GOAWAY, 0, struct.pack(">II", last, error))
+
+
 # Network layer: a segment becomes one IP packet or several
 
 

@@ -13,6 +13,7 @@ from verifier.judge.model import (
     Expectation,
     Finding,
     Frames,
+    Measured,
     Missing,
     Note,
     Pair,
@@ -91,6 +92,7 @@ def connection(number: int, syn: int, requests: int = 1, cause: str | None = Non
         protocol=Protocol.HTTP1,
         tls=None,
         cause=cause,
+        extra=cause not in (None, "concurrency"),
         frames=Frames(syn, syn + 1, syn + 2, syn + 3, syn + 3 + 4 * requests),
     )
 
@@ -297,19 +299,88 @@ def many_pairs(number: int = 15) -> Report:
     )
 
 
-def with_findings() -> Report:
-    """What the diagnosis adds."""
-    finding = Finding(
+def idle_timeout() -> Finding:
+    return Finding(
         cause="server-idle-timeout",
         confidence="certain",
         blame="server",
         pair=0,
         connections=(1, 2),
-        text="The server closed the connection after 5.0 s without a request, 2 of 2 times.",
-        advice="Let the client drop idle connections before the server does: an expiry below 5 s.",
-        evidence=(Evidence(7, "last byte of a response"), Evidence(9, "FIN of the server, 5.0 s later")),
+        text="The server closed 2 connections 5.00 s after their last response; each next request needed a new one.",
+        advice="Start uvicorn with `--timeout-keep-alive SECONDS` (default 5) above the client's pauses.",
+        evidence=(Evidence(7, "last byte of a response"), Evidence(9, "FIN of the server, 5.00 s later")),
+        measured=(Measured("server idle timeout", 5.0, "s", 2, 2),),
+        extra=2,
+        cost_ns=420_000,
+        packets=14,
+        bytes=924,
     )
-    return refuted()._replace(findings=(finding,))
+
+
+def separate_pools() -> Finding:
+    """One that packets can't prove."""
+    return Finding(
+        cause="separate-pools",
+        confidence="consistent",
+        blame="client",
+        pair=0,
+        connections=(1,),
+        text="Connection #1 was opened while #0 was open and idle, and both were used again later. The code of the "
+        "client would tell whether they are of two Sessions.",
+        advice="Share one client object among threads and tasks. Processes can't share; each needs its own.",
+        evidence=(Evidence(4, "request on #0"), Evidence(13, "SYN of #1, while #0 is idle")),
+        also=("tls-settings-differ", "host-spelling"),
+        extra=1,
+        cost_ns=210_000,
+        packets=7,
+        bytes=462,
+    )
+
+
+def discarded() -> Finding:
+    """One that cost no extra handshake."""
+    return Finding(
+        cause="pool-full",
+        confidence="certain",
+        blame="client",
+        pair=0,
+        connections=(3, 4),
+        text="2 of 12 connections were closed by the client right after one response, while requests overlapped.",
+        advice="Make the pool at least as large as the number of requests at once.",
+        evidence=(Evidence(31, "FIN of the client"),),
+    )
+
+
+def with_findings() -> Report:
+    """What the diagnosis adds: three requests, the server closed in between."""
+    report = refuted()
+    first, *others = report.details.connections()
+    details = Listed(
+        (first, *(other._replace(cause="server-idle-timeout") for other in others)), tuple(report.details.exchanges())
+    )
+    pairs = tuple(pair._replace(causes={"server-idle-timeout": 2}) for pair in report.pairs)
+    return report._replace(findings=(idle_timeout(),), details=details, pairs=pairs)
+
+
+def many_causes() -> Report:
+    """A large capture of 15 pairs and five causes, one of them at several pairs, and two that cost nothing."""
+    report = many_pairs()
+    extra = [pair.extra_handshakes for pair in report.pairs]
+    shares = (
+        idle_timeout()._replace(extra=extra[0], connections=tuple(range(1, extra[0])), cost_ns=extra[0] * 210_000),
+        idle_timeout()._replace(extra=extra[1], pair=1),
+        separate_pools()._replace(extra=extra[2], pair=2),
+        idle_timeout()._replace(cause="max-requests-announced", extra=extra[3], pair=3),
+        idle_timeout()._replace(cause="no-session", extra=extra[4], pair=4),
+        idle_timeout()._replace(cause="unknown", extra=extra[5], pair=5),
+        discarded(),
+        discarded()._replace(cause="concurrency", blame="nobody"),
+    )
+    pairs = tuple(
+        pair._replace(causes={shares[index].cause: pair.extra_handshakes}) if index < 6 else pair
+        for index, pair in enumerate(report.pairs)
+    )
+    return report._replace(findings=shares, pairs=pairs, details=Counted(40))
 
 
 def encrypted() -> Report:

@@ -85,7 +85,7 @@ def test_the_command_of_a_line(line: str, command: str, operands: tuple[str, ...
         ("--jsn", "demo has no option --jsn; did you mean --json?"),
         ("http http://x --bogus", "http has no option --bogus; see verify http --help"),
         ("http -x", "http has no option -x; see verify http --help"),
-        ("demo twice", "demo takes no 'twice'; see verify demo --help"),
+        ("schema twice", "schema takes no 'twice'; see verify schema --help"),
         ("schema --json", "schema has no option --json; see verify schema --help"),
         ("demo --json=yes", "--json takes no value"),
         ("demo --write", "--write needs a value; give it as --write FILE"),

@@ -1,11 +1,26 @@
 from __future__ import annotations
 
 import pytest
-from reports import encrypted, inconclusive, long_run, proved, refuted, totals
+from reports import (
+    encrypted,
+    idle_timeout,
+    inconclusive,
+    long_run,
+    many_causes,
+    proved,
+    refuted,
+    separate_pools,
+    totals,
+    with_findings,
+)
 
-from verifier.judge.model import Expectation, Report
+from verifier.judge.model import Expectation, Finding, Report
 from verifier.report.headline import sentence
 from verifier.vocabulary import Verdict
+
+
+def because(*findings: Finding) -> Report:
+    return with_totals(refuted()._replace(findings=findings), reused_requests=1)
 
 
 def with_totals(report: Report, **changes: int) -> Report:
@@ -49,3 +64,44 @@ BROKEN = proved()._replace(
 )
 def test_the_verdict_in_one_sentence(report: Report, said: str) -> None:
     assert sentence(report) == said
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (
+            with_findings(),
+            "no re-use, where 1 connection would do, because the server closed idle connections after 5.0 s",
+        ),
+        (because(idle_timeout()), "2 more than needed, because the server closed idle connections after 5.0 s"),
+        (
+            because(idle_timeout()._replace(extra=1)),
+            "2 more than needed, mostly because the server closed idle connections after 5.0 s",
+        ),
+        (
+            because(separate_pools()._replace(extra=2)),
+            "2 more than needed, probably because several pools in the client did not share connections",
+        ),
+        (
+            because(separate_pools()),
+            "2 more than needed, probably mostly because several pools in the client did not share connections",
+        ),
+        (because(idle_timeout()._replace(cause="unknown")), "2 more than needed; the packets don't show why"),
+        (because(idle_timeout()._replace(extra=0)), "2 more than needed"),
+        (
+            many_causes(),
+            "132,725 more than needed, mostly because the server closed idle connections after 5.0 s",
+        ),
+    ],
+)
+def test_the_biggest_cause(report: Report, said: str) -> None:
+    assert sentence(report).partition(": ")[2] == said
+
+
+def test_a_limit_is_told_where_all_agree_on_it() -> None:
+    timeout = idle_timeout()
+    other = timeout._replace(pair=1, measured=(timeout.measured[0]._replace(value=60.0),))
+    assert sentence(because(timeout, other)).endswith("the server closed idle connections")
+    limit = timeout.measured[0]._replace(value=100.0, unit="requests")
+    report = because(timeout._replace(cause="max-requests-announced", measured=(limit,)))
+    assert sentence(report).endswith("the server ended connections at its limit after 100 requests")

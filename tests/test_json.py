@@ -14,6 +14,7 @@ from reports import (
     from_file,
     inconclusive,
     long_run,
+    many_causes,
     many_pairs,
     proved,
     refuted,
@@ -28,7 +29,7 @@ from verifier.report.json import dump
 if TYPE_CHECKING:
     from verifier.report.json import Detail
 
-EVERY = [proved, refuted, inconclusive, from_file, two_pairs, long_run, with_findings, encrypted]
+EVERY = [proved, refuted, inconclusive, from_file, two_pairs, long_run, with_findings, many_causes, encrypted]
 
 
 def dumped(report: Report, detail: Detail = "summary") -> str:
@@ -49,6 +50,7 @@ def test_the_contract_in_its_order() -> None:
         "expectations",
         "inconclusive_because",
         "sources",
+        "skipped",
         "totals",
         "client",
         "live",
@@ -94,6 +96,37 @@ def test_a_live_run() -> None:
         "response_frame": 12,
         "source": 0,
     }
+
+
+def test_a_finding() -> None:
+    report = loaded(with_findings(), "connections")
+    assert report["findings"] == [
+        {
+            "cause": "server-idle-timeout",
+            "confidence": "certain",
+            "blame": "server",
+            "pair": 0,
+            "connections": [1, 2],
+            "text": with_findings().findings[0].text,
+            "advice": with_findings().findings[0].advice,
+            "evidence": [
+                {"frame": 7, "note": "last byte of a response", "source": 0},
+                {"frame": 9, "note": "FIN of the server, 5.00 s later", "source": 0},
+            ],
+            "also": [],
+            "measured": [{"name": "server idle timeout", "value": 5, "unit": "s", "seen": 2, "of": 2}],
+            "extra": 2,
+            "cost_ns": 420_000,
+            "packets": 14,
+            "bytes": 924,
+        }
+    ]
+    assert report["pairs"][0]["causes"] == {"server-idle-timeout": 2}
+    assert [(each["cause"], each["extra"]) for each in report["connections"]] == [
+        (None, False),
+        ("server-idle-timeout", True),
+        ("server-idle-timeout", True),
+    ]
 
 
 def test_a_saved_capture() -> None:

@@ -12,6 +12,7 @@ from reports import (
     from_file,
     inconclusive,
     long_run,
+    many_causes,
     many_pairs,
     proved,
     refuted,
@@ -29,7 +30,7 @@ from verifier.report.json import dump
 SCHEMA = json.loads(schema.text())
 VALIDATOR = Draft202012Validator(SCHEMA)
 CAPTURES = Path(__file__).parent.parent / "captures"
-EVERY = [proved, refuted, inconclusive, from_file, two_pairs, long_run, with_findings, encrypted]
+EVERY = [proved, refuted, inconclusive, from_file, two_pairs, long_run, with_findings, many_causes, encrypted]
 
 
 def loaded(report: Report) -> Any:
@@ -92,6 +93,7 @@ def required(rule: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str,
 def test_every_fixed_name_is_demanded(path: tuple[str, ...]) -> None:
     report = loaded(with_findings())
     report["notes"] = [{"code": "odd", "count": 1, "first_frame": 1}]
+    report["skipped"] = [{"path": "notes.txt", "why": "the file is empty"}]
     report["inconclusive_because"] = loaded(inconclusive())["inconclusive_because"]
     report["connections"] = loaded(encrypted())["connections"]
     VALIDATOR.validate(report)

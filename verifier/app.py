@@ -9,6 +9,7 @@ import time
 from verifier.errors import VerifierError
 from verifier.judge.decide import Case, Counts, of_files
 from verifier.sources import file
+from verifier.sources.facts import Reading
 from verifier.wire.engine import Engine
 
 TYPE_CHECKING = False
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from verifier.clients.session import Plan
     from verifier.judge.model import Report
     from verifier.judge.options import Expectations, Selection
+    from verifier.lab.perform import Performance
     from verifier.sources.options import CaptureWish
 
     Progress = Callable[[int, int], None]
@@ -33,18 +35,39 @@ def new_engine(control_only: bool = False) -> Engine:
 
 
 def analyze(paths: Sequence[str], selection: Selection, expectations: Expectations) -> Report:
-    """The report on saved captures, read one behind the other as one, in the order of their first packets."""
+    """The report on saved captures: files, folders, patterns and `-`, read as one in the order of time."""
     engine = new_engine()
-    if len(paths) > 1 and file.STANDARD_INPUT not in paths:
-        paths = sorted(paths, key=file.begins_ns)
     # Reading makes no cycles: the collector would only visit all open connections again and again.
     gc.disable()
     try:
-        sources = tuple(file.read(path, engine) for path in paths)
+        reading = read(paths, engine)
     finally:
         gc.enable()
-    case = Case(engine.finish(), Counts(engine.packets, engine.tcp_packets), sources)
-    return of_files(case, selection, expectations)
+    case = Case(engine.finish(), Counts(engine.packets, engine.tcp_packets), reading.sources, reading.runs)
+    return of_files(case, selection, expectations)._replace(skipped=reading.skipped)
+
+
+def read(paths: Sequence[str], engine: Engine) -> Reading:
+    """Reads saved captures into the engine."""
+    if len(paths) == 1 and (paths[0] == file.STANDARD_INPUT or os.path.isfile(paths[0])):
+        return Reading((file.read(paths[0], engine),))
+    from verifier.sources import several
+
+    return several.read(paths, engine)
+
+
+def cross_checked(paths: Sequence[str], selection: Selection, expectations: Expectations) -> Report:
+    """As `analyze`, and what tshark counts beside it: on all connections of each file, each file for itself."""
+    from verifier.judge.options import Expectations as Defaults
+    from verifier.judge.options import Selection as Everything
+    from verifier.opinion import check, tshark
+
+    program = tshark.find()
+    report = analyze(paths, selection, expectations)
+    if len(report.sources) == 1 and selection == Everything():
+        return report._replace(opinion=check.second_opinion(program, [report]))
+    alone = (analyze([source.name], Everything(), Defaults()) for source in report.sources)
+    return report._replace(opinion=check.second_opinion(program, alone))
 
 
 def http(plan: Plan, wish: CaptureWish, expectations: Expectations, progress: Progress) -> Report:
@@ -59,17 +82,54 @@ def http(plan: Plan, wish: CaptureWish, expectations: Expectations, progress: Pr
 def demo(wish: CaptureWish, expectations: Expectations, progress: Progress) -> Report:
     """Two GETs to httpbin on loopback through one Session. Without the right to capture, in a network namespace of its
     own."""
-    from verifier.sources import interface, namespace, rights
-
-    if not rights.may_capture():
-        namespace.enter()
+    name = _loopback(wish)
     from verifier.clients.session import Plan
     from verifier.lab.httpbin import Httpbin
 
     with Httpbin() as httpbin:
         plan = Plan(urls=(f"{httpbin.url}/get",), per_url=2, timeout=DEMO_TIMEOUT_S)
-        name = wish.interface or interface.leading_to("127.0.0.1").name
         return _observed(plan, wish._replace(interface=name), expectations, progress)
+
+
+def demo_cause(cause: str, wish: CaptureWish, expectations: Expectations) -> Performance:
+    """Stages one cause on loopback."""
+    name = _loopback(wish)
+    from verifier.lab.perform import perform
+    from verifier.lab.scenes import SCENES
+    from verifier.sources.live import CaptureOptions
+
+    options = CaptureOptions(name, wish.path or unused_path(), wish.packets, buffer_bytes=wish.buffer_bytes)
+    return perform(SCENES[cause], options, expectations)
+
+
+def demo_all(wish: CaptureWish, progress: Progress) -> list[Performance]:
+    """Stages every cause there is a scene for, in the order of the scenes. The path that is wished for is a folder,
+    which gets the capture of each."""
+    name = _loopback(wish)
+    from verifier.lab.perform import perform_all
+    from verifier.lab.scenes import SCENES
+
+    if wish.path is not None:
+        try:
+            os.makedirs(wish.path, exist_ok=True)
+        except OSError as error:
+            raise VerifierError(f"can't make the folder {wish.path}: {error.strerror}") from error
+    performances = []
+    for performance in perform_all(tuple(SCENES.values()), name, wish.path):
+        performances.append(performance)
+        progress(len(performances), len(SCENES))
+    order = list(SCENES)
+    return sorted(performances, key=lambda performance: order.index(performance.scene.cause))
+
+
+def _loopback(wish: CaptureWish) -> str:
+    """The interface of a demonstration. Without the right to capture this process first moves to a network namespace of
+    its own."""
+    from verifier.sources import interface, namespace, rights
+
+    if not rights.may_capture():
+        namespace.enter()
+    return wish.interface or interface.leading_to("127.0.0.1").name
 
 
 def _observed(plan: Plan, wish: CaptureWish, expectations: Expectations, progress: Progress) -> Report:

@@ -20,8 +20,9 @@ from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from verifier.catalogue import Cause
     from verifier.clients.session import Plan
     from verifier.report.json import Detail
     from verifier.sources.options import CaptureWish
@@ -83,12 +84,13 @@ _PACKED = (".gz", ".zst", ".lz4", ".xz", ".bz2")
 
 
 def _names_capture(word: str) -> bool:
-    """A file or folder that is there, standard input, or a name that only a capture has. Where that is missing, or
-    packed by what is not read, the reader of files says so, and not that there is no such command."""
+    """A file or folder that is there, standard input, a pattern, or a name that only a capture has. Where that is
+    missing the reader of files says so, and not that there is no such command."""
     stem = word.lower()
     for suffix in _PACKED:
         stem = stem.removesuffix(suffix)
-    return word == "-" or stem.endswith((".pcap", ".pcapng", ".cap")) or os.path.exists(word)
+    pattern = any(letter in word for letter in "*?[")
+    return word == "-" or pattern or stem.endswith((".pcap", ".pcapng", ".cap")) or os.path.exists(word)
 
 
 def _split(command: Command, argv: Sequence[str]) -> Words:
@@ -164,6 +166,11 @@ class Demo(NamedTuple):
     capture: CaptureWish
     expectations: Expectations
     output: Output
+    cause: str | None = None
+    """The one to stage."""
+    list: bool = False
+    """Not to stage any, but to name them."""
+    all: bool = False
 
 
 class Http(NamedTuple):
@@ -178,10 +185,34 @@ class Analyze(NamedTuple):
     selection: Selection
     expectations: Expectations
     output: Output
+    cross_check: bool
+
+
+class Causes(NamedTuple):
+    causes: tuple[Cause, ...]
+    in_full: bool
+    json: bool
+    color: str
 
 
 def demo(words: Words) -> Demo:
-    return Demo(_capture(words), _expectations(words), _output(words))
+    cause = words.operands[0] if words.operands else None
+    lists, every = _is_set(words, "--list"), _is_set(words, "--all")
+    if len(words.operands) + lists + every > 1:
+        raise VerifierError("demo takes one cause, or --list, or --all", "see verify demo --help")
+    if cause is not None:
+        from verifier.lab.scenes import SCENES
+
+        if cause not in SCENES:
+            raise VerifierError(f"no cause {cause!r} to stage", _near(cause, SCENES, "verify demo --list"))
+    if every:
+        for name in words.values:
+            if name not in _WITH_ALL:
+                raise VerifierError(f"{name} is of one demo, and --all stages many", "leave one of them out")
+    return Demo(_capture(words), _expectations(words), _output(words), cause, lists, every)
+
+
+_WITH_ALL = ("--all", "--interface", "--write", "--json", "--color", "--exit-zero")
 
 
 def http(words: Words) -> Http:
@@ -219,7 +250,10 @@ def analyze(words: Words) -> Analyze:
         hosts=tuple(_address(text) or text.lower() for text in words.values.get("--host", ())),
         clients=tuple(_client(text) for text in words.values.get("--client", ())),
     )
-    return Analyze(words.operands, selection, _expectations(words), _output(words))
+    cross_check = _is_set(words, "--cross-check")
+    if cross_check and "-" in words.operands:
+        raise VerifierError("--cross-check reads a capture twice, and standard input can't be", "save it to a file")
+    return Analyze(words.operands, selection, _expectations(words), _output(words), cross_check)
 
 
 def only_file(words: Words) -> str:
@@ -227,6 +261,28 @@ def only_file(words: Words) -> str:
     if len(words.operands) != 1:
         raise VerifierError("open takes one capture file", "see verify open --help")
     return words.operands[0]
+
+
+def causes(words: Words) -> Causes:
+    from verifier.catalogue import CAUSES, UNKNOWN
+
+    known = {**CAUSES, UNKNOWN.code: UNKNOWN}
+    if len(words.operands) > 1:
+        raise VerifierError("causes takes one cause", "see verify causes --help")
+    for code in words.operands:
+        if code not in known:
+            raise VerifierError(f"no cause {code!r}", _near(code, known, "verify causes"))
+    chosen = tuple(known[code] for code in words.operands or known)
+    return Causes(chosen, bool(words.operands), _is_set(words, "--json"), color(words))
+
+
+def _near(code: str, known: Mapping[str, object], lister: str) -> str:
+    """Causes that `code` is a part of, else those that are spelled like it; else the command that lists them."""
+    import difflib
+
+    word = code.lower().replace("_", "-")
+    near = [name for name in known if word and word in name] or difflib.get_close_matches(word, known)
+    return f"did you mean {' or '.join(near[:3])}?" if near else f"{lister} lists them all"
 
 
 def color(words: Words) -> str:

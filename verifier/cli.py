@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import TextIO
 
-    from verifier.arguments import Output, Words
+    from verifier.arguments import Demo, Output, Words
     from verifier.judge.model import Report
 
 COULD_NOT_RUN = 2
@@ -59,11 +59,58 @@ def main(argv: list[str] | None = None) -> int:
 
 def _demo(words: Words) -> int:
     options = arguments.demo(words)
+    if options.list:
+        return _list_scenes(options)
+    if options.all:
+        return _demo_all(options)
+    if options.cause is not None:
+        return _demo_cause(options, options.cause)
     from verifier import app
 
     with Progress(sys.stderr, monotonic) as progress:
         report = app.demo(options.capture, options.expectations, progress)
     return _deliver(report, options.output)
+
+
+def _list_scenes(options: Demo) -> int:
+    from verifier.lab import playbill
+    from verifier.lab.scenes import SCENES
+
+    text = playbill.listing(SCENES.values(), _style(options.output.color))
+    _put(lambda write: write(text))
+    return 0
+
+
+def _demo_cause(options: Demo, cause: str) -> int:
+    from verifier import app
+    from verifier.lab import playbill
+
+    performance = app.demo_cause(cause, options.capture, options.expectations)
+    if options.output.json:
+        return _deliver(performance.report, options.output)
+    style = _style(options.output.color)
+    before, after = playbill.prologue(performance.scene, style), playbill.epilogue(performance, style)
+    _put(lambda write: write(before))
+    status = _deliver(performance.report, options.output)
+    _put(lambda write: write(after))
+    return status
+
+
+def _demo_all(options: Demo) -> int:
+    from verifier import app
+    from verifier.lab import playbill
+
+    began = monotonic()
+    with Progress(sys.stderr, monotonic, "scenes") as progress:
+        performances = app.demo_all(options.capture, progress)
+    seconds = monotonic() - began
+    if options.output.json:
+        text = playbill.dump(performances, seconds)
+    else:
+        text = playbill.table(performances, seconds, _style(options.output.color))
+    _put(lambda write: write(text))
+    named = all(performance.named for performance in performances)
+    return 0 if named or options.output.exit_zero else 1
 
 
 def _http(words: Words) -> int:
@@ -79,7 +126,11 @@ def _analyze(words: Words) -> int:
     options = arguments.analyze(words)
     from verifier import app
 
-    return _deliver(app.analyze(options.paths, options.selection, options.expectations), options.output)
+    if options.cross_check:
+        report = app.cross_checked(options.paths, options.selection, options.expectations)
+    else:
+        report = app.analyze(options.paths, options.selection, options.expectations)
+    return _deliver(report, options.output)
 
 
 def _open(words: Words) -> int:
@@ -103,6 +154,20 @@ def _doctor(words: Words) -> int:
     return 0 if doctor.able(rows) else COULD_NOT_RUN
 
 
+def _causes(words: Words) -> int:
+    options = arguments.causes(words)
+    from verifier.report import catalogue
+
+    if options.json:
+        text = catalogue.dump(options.causes)
+    elif options.in_full:
+        text = catalogue.explain(options.causes[0], _style(options.color))
+    else:
+        text = catalogue.overview(options.causes, _style(options.color))
+    _put(lambda write: write(text))
+    return 0
+
+
 def _schema(words: Words) -> int:  # noqa: ARG001 - called as all the others
     from verifier.report import schema
 
@@ -117,6 +182,7 @@ _RUN: dict[str, Callable[[Words], int]] = {
     "analyze": _analyze,
     "open": _open,
     "doctor": _doctor,
+    "causes": _causes,
     "schema": _schema,
 }
 
@@ -233,8 +299,9 @@ class Progress:
     _AFTER_S = 0.5
     """A short run shows none."""
 
-    def __init__(self, stream: TextIO | None, clock: Callable[[], float]) -> None:
+    def __init__(self, stream: TextIO | None, clock: Callable[[], float], noun: str = "requests") -> None:
         """`clock` tells seconds, and never goes back."""
+        self._noun = noun
         self._stream = stream if stream is not None and stream.isatty() else None
         self._clock = clock
         self._next = clock() + self._AFTER_S
@@ -249,7 +316,7 @@ class Progress:
             return
         self._next = now + self._EVERY_S
         share = f"  {done * 100 // planned} %" if planned else ""
-        self._draw(f"{done:,} of {planned:,} requests{share}")
+        self._draw(f"{done:,} of {planned:,} {self._noun}{share}")
         self._shown = True
 
     def __exit__(

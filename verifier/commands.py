@@ -89,6 +89,13 @@ _REQUESTS = Group(
         Option(("--insecure",), "", "don't verify certificates"),
     ),
 )
+_SCENES = Group(
+    "Causes",
+    (
+        Option(("--list",), "", "the causes that can be staged"),
+        Option(("--all",), "", "stage and diagnose all; --write then names a folder"),
+    ),
+)
 _SELECTION = Group(
     "Which connections",
     (
@@ -98,18 +105,32 @@ _SELECTION = Group(
     ),
 )
 
+_SECOND_OPINION = Group(
+    "Second opinion",
+    (Option(("--cross-check",), "", "have tshark count too, by way of pyshark, and explain each difference"),),
+)
+
 COMMANDS = {
     command.name: command
     for command in (
         Command(
             "demo",
-            "",
-            "two requests to an embedded httpbin on this machine",
-            (_CAPTURE, _EXPECTATIONS, _OUTPUT),
+            "[CAUSE]",
+            "two requests to an embedded httpbin; or a cause of new connections, live",
+            (_SCENES, _CAPTURE, _EXPECTATIONS, _OUTPUT),
             "Starts httpbin on loopback, sends two GETs through one requests.Session, and\n"
             "shows from the packets that the second needed no TCP handshake.\n"
-            "`verify` alone is short for it.",
-            (("verify", "the proof in one word"), ("verify demo --json", "the same for a program")),
+            "`verify` alone is short for it.\n"
+            "\n"
+            "With a CAUSE: stages what makes clients open another connection, by a scripted\n"
+            "server and a scripted client on loopback, and diagnoses it from the packets.",
+            (
+                ("verify", "the proof in one word"),
+                ("verify demo --json", "the same for a program"),
+                ("verify demo server-idle-timeout", "what one cause looks like"),
+                ("verify demo --all", "self-test: is each cause diagnosed here?"),
+                ("verify demo --all --write DIR", "a sample capture of each"),
+            ),
         ),
         Command(
             "http",
@@ -129,11 +150,15 @@ COMMANDS = {
         Command(
             "analyze",
             "FILE...",
-            "saved captures (pcap, pcapng, either gzipped), - for standard input",
-            (_SELECTION, _EXPECTATIONS, _OUTPUT),
-            "Reads every TCP connection of a capture, on any port.\n`verify FILE` is short for it.",
+            "saved captures of any kind, whole folders; - is standard input",
+            (_SELECTION, _EXPECTATIONS, _OUTPUT, _SECOND_OPINION),
+            "Reads every TCP connection of a capture, on any port: pcap and pcapng, also\n"
+            "compressed (gzip, zstd, lz4, xz, bzip2), other formats by way of editcap.\n"
+            "Several files are one capture in the order of time, as rotated sets are.\n"
+            "`verify FILE` is short for it.",
             (
                 ("verify traffic.pcapng", "who opens how many connections?"),
+                ("verify analyze traces/", "a folder, or a rotated set in it"),
                 ("verify big.pcap.gz --client 10.0.0.7", "one client alone"),
                 ("tcpdump -w - tcp port 80 | verify -", "as it is captured"),
                 ("verify x.pcap --min-reuse 95%", "in a build: exit status 1 fails it"),
@@ -149,6 +174,18 @@ COMMANDS = {
             "Without Wireshark or a display it prints the command and the filter instead.",
         ),
         Command("doctor", "", "can this user capture here, and what mends it where not", (Group("Output", (_COLOR,)),)),
+        Command(
+            "causes",
+            "[CAUSE]",
+            "why connections are opened: a list, or one cause in full",
+            (Group("Output", (Option(("--json",), "", "as a JSON array of objects"), _COLOR)),),
+            "The catalogue behind every diagnosis: what each cause is, whose it is to mend,\n"
+            "how packets show it, and what to change in which client and server.",
+            (
+                ("verify causes", "all of them"),
+                ("verify causes server-idle-timeout", "one in full"),
+            ),
+        ),
         Command("schema", "", "the JSON Schema of what --json prints"),
     )
 }

@@ -127,7 +127,7 @@ def _engine() -> Row:
         return Row("engine", False, f"can't be loaded: {error}", "install the package again", True)
     if engine.COMPILED:
         return Row("engine", True, f"compiled ({os.path.basename(engine.__file__)})", "", False)
-    mend = f"install a C compiler ({_installing('gcc')}) and the package again"
+    mend = f"install a C compiler ({installing('gcc')}) and the package again"
     return Row("engine", False, "not compiled: right, but slow on large captures", mend, False)
 
 
@@ -144,18 +144,18 @@ def _tshark() -> Row:
     found = shutil.which("tshark")
     if found is None:
         need = "not installed; only the tests, and a second opinion by hand, need it"
-        return Row("tshark", False, need, _installing("tshark"), False)
+        return Row("tshark", False, need, installing("tshark"), False)
     try:
         said = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=_TOOL_S, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Row("tshark", False, f"{found} does not run: {error}", _installing("tshark"), False)
+        return Row("tshark", False, f"{found} does not run: {error}", installing("tshark"), False)
     return Row("tshark", True, f"{said.partition(chr(10))[0].rstrip('.')}, {found}", "", False)
 
 
 def _wireshark() -> Row:
     found = wireshark.look_around().program
     if found is None:
-        return Row("wireshark", False, "not installed; `verify open` needs it", _installing("wireshark"), False)
+        return Row("wireshark", False, "not installed; `verify open` needs it", installing("wireshark"), False)
     return Row("wireshark", True, found, "", False)
 
 
@@ -168,7 +168,7 @@ def _display() -> Row:
     )
 
 
-def _installing(program: str) -> str:
+def installing(program: str) -> str:
     """The command that installs `program` here."""
     for installer, command in _INSTALLERS:
         if shutil.which(installer):

@@ -21,15 +21,17 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ipaddress
+import logging
 import os
 import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from requests.adapters import HTTPAdapter
+from requests.exceptions import ReadTimeout
 from requests.utils import urldefragauth
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
@@ -48,12 +50,27 @@ OnConnect = Callable[[str, int], None]
 """Called with the host and port that are about to be connected to: the proxy's, where there is one."""
 
 INTERRUPTED = "interrupted"
+DISCARDING_LOGGER = "urllib3.connectionpool"
+DISCARDING = "Connection pool is full, discarding connection"
+"""urllib3's own words, since 1.0."""
 
 
 class Link:
     """One TCP connection of the run, or an attempt at one: a `run.Connect` in the making."""
 
-    __slots__ = ("client", "counters", "ended_ns", "error", "host", "index", "port", "server", "socket", "started_ns")
+    __slots__ = (
+        "client",
+        "counters",
+        "discarded",
+        "ended_ns",
+        "error",
+        "host",
+        "index",
+        "port",
+        "server",
+        "socket",
+        "started_ns",
+    )
 
     def __init__(self, index: int, host: str, port: int) -> None:
         self.index = index
@@ -65,6 +82,7 @@ class Link:
         self.server: Endpoint | None = None
         self.error: str | None = None
         self.counters: Counters | None = None
+        self.discarded = False
         self.socket: weakref.ReferenceType[socket.socket] | None = None
         """Weak, so that being observed never keeps a socket open."""
 
@@ -86,18 +104,47 @@ class Link:
     def finished(self) -> Connect:
         error = self.error or (None if self.ended_ns else INTERRUPTED)
         ended_ns = self.ended_ns or time.time_ns()
-        return Connect(self.host, self.port, self.started_ns, ended_ns, self.client, self.server, error, self.counters)
+        return Connect(
+            self.host,
+            self.port,
+            self.started_ns,
+            ended_ns,
+            self.client,
+            self.server,
+            error,
+            self.counters,
+            self.discarded,
+        )
 
 
 class Hop:
     """One request sent, redirects being others: a `run.Request` in the making."""
 
-    __slots__ = ("_settled", "ended_ns", "error", "link", "method", "number", "sent_ns", "started_ns", "status", "url")
+    __slots__ = (
+        "_settled",
+        "asked_close",
+        "ended_ns",
+        "error",
+        "http10",
+        "link",
+        "method",
+        "number",
+        "said_close",
+        "sent_ns",
+        "started_ns",
+        "status",
+        "timed_out",
+        "url",
+    )
 
     def __init__(self, number: int, method: str, url: str) -> None:
         self.number = number
         self.method = method
         self.url = url
+        self.asked_close = False
+        self.said_close = False
+        self.http10 = False
+        self.timed_out = False
         self.started_ns = time.time_ns()
         self.sent_ns: int | None = None
         self.ended_ns = 0
@@ -106,8 +153,11 @@ class Hop:
         self.link: Link | None = None
         self._settled = False
 
-    def answered(self, status: int) -> None:
-        self.status = status
+    def answered(self, response: Response) -> None:
+        self.status = response.status_code
+        options = _options(response.headers)
+        self.said_close = "close" in options
+        self.http10 = getattr(response.raw, "version", 11) == 10 and "keep-alive" not in options
         self.ended_ns = time.time_ns()
 
     def body_read(self) -> None:
@@ -136,6 +186,10 @@ class Hop:
             error,
             link,
             self.sent_ns,
+            self.asked_close,
+            self.said_close,
+            self.http10,
+            self.timed_out,
         )
 
 
@@ -144,6 +198,8 @@ class _Task(threading.local):
 
     number: int = 0
     hop: Hop | None = None
+    closed: Link | None = None
+    """The connection that it closed last."""
 
 
 class Recorder:
@@ -181,6 +237,7 @@ class Recorder:
         """The request that this thread had begun raised this; `method` and `url` where it got no further than that."""
         hop = self._task.hop or self.open_hop(method, url)
         hop.failed(self._told(error))
+        hop.timed_out = isinstance(error, ReadTimeout) and self._interrupted_ns is None
 
     def interrupt(self) -> None:
         """Wake all threads that wait for a server, by shutting down their sockets. Nothing is connected to any more."""
@@ -209,7 +266,26 @@ class Recorder:
     def connects(self) -> tuple[Connect, ...]:
         return tuple(link.finished() for link in list(self._links))
 
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hears urllib3 say that it discards a connection: nothing else tells why one was closed."""
+        logger = logging.getLogger(DISCARDING_LOGGER)
+        handler = _Discards(self)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
     # -- called by the adapter and its connections
+
+    def closed(self, link: Link) -> None:
+        self._task.closed = link
+
+    def discarded(self) -> None:
+        """A full pool has just closed, in this thread, the connection that it was given back."""
+        if self._task.closed is not None:
+            self._task.closed.discarded = True
 
     def open_hop(self, method: str, url: str) -> Hop:
         with self._lock:
@@ -267,6 +343,18 @@ class Recorder:
         return [sock for sock in sockets if sock is not None]
 
 
+class _Discards(logging.Handler):
+    """Takes the one warning that urllib3's pools have; others go to whoever else listens."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(logging.WARNING)
+        self._recorder = recorder
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if str(record.msg).startswith(DISCARDING):
+            self._recorder.discarded()
+
+
 class ObservedAdapter(HTTPAdapter):
     """The adapter that a Session mounts by itself, with notes taken."""
 
@@ -288,8 +376,9 @@ class ObservedAdapter(HTTPAdapter):
     ) -> Response:
         # Credentials in the URL are for the server, not for reports.
         hop = self._recorder.open_hop(request.method or "", urldefragauth(request.url or ""))
+        hop.asked_close = "close" in _options(request.headers)
         response = super().send(request, stream, timeout, verify, cert, proxies)
-        hop.answered(response.status_code)
+        hop.answered(response)
         return response
 
     def get_connection_with_tls_context(
@@ -373,7 +462,15 @@ class ObservedConnection(HTTPConnection):
         sock = _tcp_socket(self.sock)
         if self._link is not None and sock is not None:
             self._link.count(sock)
+            self.recorder.closed(self._link)
         super().close()
+
+
+def _options(headers: Mapping[str, str | bytes]) -> set[str]:
+    """The members of the Connection field."""
+    value = headers.get("Connection", "")
+    text = value if isinstance(value, str) else value.decode("latin-1")
+    return {option.strip().lower() for option in text.split(",")}
 
 
 def _tcp_socket(sock: Any) -> socket.socket | None:

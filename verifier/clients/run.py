@@ -40,6 +40,8 @@ class Connect(NamedTuple):
     error: str | None
     counters: Counters | None
     """None where the attempt failed, or the system has no TCP_INFO."""
+    discarded: bool = False
+    """The client's pool had no room to take it back, and closed it."""
 
 
 class Request(NamedTuple):
@@ -59,6 +61,14 @@ class Request(NamedTuple):
     sent_ns: int | None = None
     """When it had its connection, open and its own, and began to be written; None where it never got that far. From
     here to `ended_ns` it keeps that connection busy: these intervals of one connection never overlap."""
+    asked_close: bool = False
+    """The request said `Connection: close`."""
+    said_close: bool = False
+    """The response did."""
+    http10: bool = False
+    """The response was HTTP/1.0, and did not say keep-alive."""
+    timed_out: bool = False
+    """The client gave up waiting."""
 
     @property
     def began_ns(self) -> int:
@@ -76,3 +86,7 @@ class Run(NamedTuple):
     requests: tuple[Request, ...]
     connects: tuple[Connect, ...]
     interrupted: bool
+    session: bool = True
+    """All requests went through one Session."""
+    unread: bool = False
+    """Bodies were left unread."""

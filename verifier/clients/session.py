@@ -128,9 +128,18 @@ def run(plan: Plan, on_connect: OnConnect, on_progress: OnProgress) -> Run:
             # The user asked not to verify, and so knows.
             warnings.simplefilter("ignore", InsecureRequestWarning)
         crew = _Crew(plan, recorder)
-        interrupted = crew.work(on_progress)
+        with recorder.listening():
+            interrupted = crew.work(on_progress)
     client = requests.utils.default_user_agent()
-    return Run(client, crew.planned, recorder.requests(), recorder.connects(), interrupted)
+    return Run(
+        client=client,
+        planned=crew.planned,
+        requests=recorder.requests(),
+        connects=recorder.connects(),
+        interrupted=interrupted,
+        session=plan.session,
+        unread=plan.stream,
+    )
 
 
 class _Crew:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from verifier.judge.facts import DISCARDED, LEFT_UNREAD, TIMED_OUT, TOLD, Account
 from verifier.judge.model import Missing
 from verifier.vocabulary import Reason
 from verifier.wire import tables
@@ -57,6 +58,21 @@ class Attribution:
     def row_of(self, request: Request) -> int | None:
         """The connection that carried a request, as far as the capture has it."""
         return None if request.connect is None else self.rows[request.connect]
+
+    def account(self) -> Account:
+        """What the client says of the connections that the packets show."""
+        facts: dict[int, int] = {}
+        for connect, row in zip(self.run.connects, self.rows, strict=True):
+            if row is not None and connect.discarded:
+                facts[row] = facts.get(row, 0) | DISCARDED
+        for row, requests in self.carried.items():
+            if requests and requests[-1].timed_out:
+                facts[row] = facts.get(row, 0) | TIMED_OUT
+            if not self._is_read(row):
+                facts[row] = facts.get(row, 0) | TOLD
+            if self.run.unread:
+                facts[row] = facts.get(row, 0) | LEFT_UNREAD
+        return Account(facts, self.run.session)
 
     def peaks(self) -> dict[int, int]:
         """By one connection of each server: the most requests that the client had under way at that server at once."""
@@ -147,7 +163,10 @@ class Attribution:
             "target": word(target.encode("latin-1", "replace")),
             "host": word(host.encode("latin-1", "replace")),
             "status": request.status or 0,
-            "flags": tables.RESPONSE_DONE if done else 0,
+            "flags": (tables.RESPONSE_DONE if done else 0)
+            | (tables.REQUEST_CLOSE if request.asked_close else 0)
+            | (tables.RESPONSE_CLOSE if request.said_close else 0)
+            | (tables.RESPONSE_HTTP10 if request.http10 else 0),
             "request_ns": request.began_ns,
             "response_ns": -1,
             "end_ns": request.ended_ns,

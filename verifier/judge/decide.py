@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from verifier.judge import verdict
 from verifier.judge.details import REUSES, Details, Numbering, address
+from verifier.judge.diagnose import Diagnosis, Matter
 from verifier.judge.model import (
     Endpoint,
     Missing,
@@ -21,8 +22,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verifier.clients.run import Request, Run
     from verifier.judge.attribute import Attribution
+    from verifier.judge.facts import Account
     from verifier.judge.options import Expectations, Selection
     from verifier.sources.facts import LiveFacts, Source
+    from verifier.wire.merge import Runs
     from verifier.wire.tables import ExchangeTable, Ledger
 
 
@@ -64,6 +67,8 @@ class Case(NamedTuple):
     ledger: Ledger
     counts: Counts
     sources: tuple[Source, ...]
+    runs: Runs | None = None
+    """Which frame of which source each packet was; None where there is one source."""
 
 
 def of_files(case: Case, selection: Selection, expectations: Expectations) -> Report:
@@ -78,7 +83,7 @@ def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) ->
     from verifier.judge.attribute import Attribution
 
     attribution = Attribution(case.ledger, run, live.control_only)
-    bench = _Bench(case, Scope(attribution.exchanges, attribution.wanted, live))
+    bench = _Bench(case, Scope(attribution.exchanges, attribution.wanted, live, attribution.account()))
     missing = missing_from_run(run, live) + bench.missing_from_capture() + attribution.missing
     missing += bench.missing_from_packets()
     if missing:
@@ -142,7 +147,7 @@ def hosts_of(ledger: Ledger) -> dict[int, set[str]]:
             name = host.lower()
             head, colon, port = name.rpartition(":")
             names.setdefault(connection, set()).add((head if colon and port.isdigit() else name).strip("[]"))
-    for connection, (name_bytes, _, _, _) in ledger.connections.tls.items():
+    for connection, (name_bytes, *_) in ledger.connections.tls.items():
         if name_bytes:
             names.setdefault(connection, set()).add(name_bytes.decode("latin-1").lower())
     return names
@@ -206,6 +211,8 @@ class Scope(NamedTuple):
     """A byte for each connection: whether it counts."""
     live: LiveFacts | None
     """Of a live run, whose client knows all its requests; None for saved captures."""
+    account: Account | None = None
+    """What that client says of its connections."""
 
 
 class _Bench:
@@ -215,12 +222,14 @@ class _Bench:
         self.case = case
         self.client_knows = scope.live is not None
         self.control_only = scope.live is not None and scope.live.control_only
-        self.frames = Numbering(case.sources)
+        self.frames = Numbering(case.runs)
         ends = [source.last_ns for source in case.sources if source.last_ns is not None]
         self.tally = Tally(case.ledger.connections, scope.wanted, max(ends, default=0), self.control_only)
         self.tally.add_exchanges(scope.exchanges)
         self.details = Details(case.ledger, scope.exchanges, self.tally, self.frames)
         self.columns = self.details.columns
+        self.exchanges = scope.exchanges
+        self.account = scope.account
         self.fields = {name: self.tally.field(name) for name in self.tally.FIELDS}
         self.known = [
             self.client_knows or not (unreadable or missed)
@@ -280,7 +289,7 @@ class _Bench:
             cost_ns=sum(field["cost_ns"]),
         )
 
-    def _pairs(self) -> tuple[Pair, ...]:
+    def _pairs(self, diagnosis: Diagnosis) -> tuple[Pair, ...]:
         field = self.fields
         pairs: list[Pair] = []
         for number in range(self.tally.pairs):
@@ -300,7 +309,7 @@ class _Bench:
                     lower_bound=self.bounds[number],
                     extra_handshakes=self.extra[number],
                     cost_ns=field["cost_ns"][number],
-                    causes={"unknown": self.extra[number]} if self.extra[number] else {},
+                    causes=diagnosis.causes[number],
                 )
             )
         return tuple(pairs)
@@ -372,14 +381,16 @@ class _Bench:
 
     def report(self, missing: list[Missing], expectations: Expectations) -> Report:
         result, results = verdict.weigh(expectations, self._measured(), missing)
+        diagnosis = Diagnosis(Matter(self.case.ledger, self.exchanges, self.tally, self.details, self.account))
+        self.details.diagnosis = diagnosis
         return Report(
             verdict=result,
             expectations=results,
             inconclusive_because=tuple(missing),
             sources=self.case.sources,
             totals=self.totals,
-            pairs=self._pairs(),
-            findings=(),
+            pairs=self._pairs(diagnosis),
+            findings=diagnosis.findings,
             notes=tuple(
                 Note(code, count, self.frames.local(frame) or 0) for code, count, frame in self.case.ledger.notes.seen()
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _bisect import bisect_right
 from _socket import (  # `socket` itself imports 3 ms more: enums and selectors
     AF_INET,
     AF_INET6,
@@ -16,10 +17,11 @@ from verifier.wire.tables import RESPONSE_DONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
+    from verifier.judge.diagnose import Diagnosis
     from verifier.judge.tally import Tally
-    from verifier.sources.facts import Source
+    from verifier.wire.merge import Runs
     from verifier.wire.tables import ExchangeTable, Ledger
 
 # The words of the numbers in the tables, in the order of the numbers: see verifier.wire.tables, and
@@ -42,23 +44,26 @@ def address(high: int, low: int, version: int) -> str:
 class Numbering:
     """The engine numbers packets through all its sources; a reader of one file wants that file's numbers."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self.last: list[int] = []
-        total = 0
-        for source in sources:
-            total += source.packets
-            self.last.append(total)
+    def __init__(self, runs: Runs | None) -> None:
+        """`runs` tells which frame of which source each packet was; None where there is one source."""
+        self.runs = runs if runs is not None and runs.first else None
 
     def local(self, frame: int) -> int | None:
         """The frame's number in its own file, 1-based; None for none."""
         if not frame:
             return None
-        place = self.source(frame)
-        return frame - self.last[place - 1] if place else frame
+        if self.runs is None:
+            return frame
+        run = self._run(self.runs, frame)
+        return self.runs.local[run] + frame - self.runs.first[run]
 
     def source(self, frame: int) -> int:
         """The index of the source that has this frame."""
-        return next((place for place, last in enumerate(self.last) if frame <= last), max(len(self.last) - 1, 0))
+        return 0 if self.runs is None else self.runs.source[self._run(self.runs, frame)]
+
+    def _run(self, runs: Runs, frame: int) -> int:
+        """The run that the frame is in: the last that begins with it or before."""
+        return max(bisect_right(runs.first, frame) - 1, 0)
 
 
 class Details:
@@ -71,6 +76,8 @@ class Details:
         self.frames = frames
         self.columns = ledger.connections.columns()
         self.rows = exchanges.columns()
+        self.diagnosis: Diagnosis | None = None
+        """Why connections were opened, once that is known."""
 
     def connections(self) -> Iterator[model.Connection]:
         """In the order of first packets."""
@@ -112,7 +119,7 @@ class Details:
             history=spelled(column["history_early"], column["history_late"], client),
             protocol=PROTOCOLS[column["protocol"]],
             tls=tls_of(tls) if tls is not None else None,
-            cause="unknown" if self.tally.is_extra(row) else None,
+            cause=None if self.diagnosis is None else self.diagnosis.cause(row),
             frames=model.Frames(
                 syn=local(column["syn_frame"]),
                 synack=local(column["synack_frame"]),
@@ -121,6 +128,7 @@ class Details:
                 first_close=local(column["close_frame"]),
             ),
             source=self.frames.source(column["first_frame"]),
+            extra=bool(self.tally.is_extra(row)),
         )
 
     def _exchange(self, row: int) -> model.Exchange:
@@ -144,9 +152,9 @@ class Details:
         )
 
 
-def tls_of(found: tuple[bytes, bytes, int, int]) -> model.Tls:
+def tls_of(found: tuple[bytes, bytes, int, int, bytes]) -> model.Tls:
     """What the hellos said; None for what they did not say."""
-    name, alpn, version, resumed = found
+    name, alpn, version, resumed, _ = found
     return model.Tls(
         sni=name.decode("latin-1") or None,
         alpn=alpn.decode("latin-1") or None,

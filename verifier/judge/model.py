@@ -7,7 +7,7 @@ longer than analysing a small capture.
 
 from __future__ import annotations
 
-from verifier.sources.facts import LiveFacts, Source
+from verifier.sources.facts import LiveFacts, Skipped, Source
 from verifier.values import NamedTuple
 from verifier.vocabulary import (
     ClosedWith,
@@ -23,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Protocol as Interface
+
+    from verifier.opinion.model import Opinion
 
     class Details(Interface):
         """Makes connections and exchanges one at a time, so that a large capture never becomes a list of objects."""
@@ -92,20 +94,46 @@ class Pair(NamedTuple):
 
 
 class Evidence(NamedTuple):
+    """`frame` is 1-based within `Report.sources[source]`."""
+
     frame: int
     note: str
+    source: int = 0
+
+
+class Measured(NamedTuple):
+    """A limit of somebody's that the packets give away: `value` in `unit` (`s` or `requests`), shown by `seen` of the
+    `of` connections that could show it."""
+
+    name: str
+    value: float
+    unit: str
+    seen: int
+    of: int
 
 
 class Finding(NamedTuple):
     cause: str
     confidence: str
+    """`certain` where packets (or the live client) decide, `consistent` where `text` names what would."""
     blame: str
     pair: int
     """Index into `Report.pairs`."""
     connections: tuple[int, ...]
+    """The connections that were opened because of it; where it opened none, those that show it."""
     text: str
     advice: str
     evidence: tuple[Evidence, ...]
+    also: tuple[str, ...] = ()
+    """Other causes that fit: those that the packets can't tell from this one, and those that hold besides."""
+    measured: tuple[Measured, ...] = ()
+    extra: int = 0
+    """How many extra handshakes it accounts for: 0 for what cost none."""
+    cost_ns: int = 0
+    """Time from SYN to ready, of those."""
+    packets: int = 0
+    """Packets of those handshakes and of the closes that went before."""
+    bytes: int = 0
 
 
 class Note(NamedTuple):
@@ -150,9 +178,12 @@ class Connection(NamedTuple):
     protocol: Protocol
     tls: Tls | None
     cause: str | None
+    """Why it was opened although its pair had one before: null for the first. `concurrency` is a cause and no fault."""
     frames: Frames
     source: int = 0
     """Index into `Report.sources` of the one that has its first packet."""
+    extra: bool = False
+    """Whether it is one of its pair's extra handshakes."""
 
 
 class Exchange(NamedTuple):
@@ -198,3 +229,7 @@ class Report(NamedTuple):
     live: LiveFacts | None = None
     client: str | None = None
     run: tuple[RunRequest, ...] = ()
+    opinion: Opinion | None = None
+    """What another program counts in the same files, where it was asked."""
+    skipped: tuple[Skipped, ...] = ()
+    """Files that were found beside the sources, and not read."""

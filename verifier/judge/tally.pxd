@@ -4,6 +4,8 @@ cpdef int reuse(int connection_state, unsigned int connection_flags, unsigned in
 
 cpdef list in_order(long long[:] times, Py_ssize_t rows)
 
+cdef bint gave_up(ConnectionTable table, Py_ssize_t row) except -1
+
 cdef class Tally:
     cdef ConnectionTable table
     cdef long long end_ns, ends_frame
@@ -11,7 +13,7 @@ cdef class Tally:
     cdef public dict arrays
     cdef int[:] pair_of
     cdef long long[:] connections, handshakes, failed, requests, responses, reused, pre_existing, unknown, peak, unreadable, missed, speaks, unsure, cost_ns
-    cdef unsigned char[:] extra
+    cdef unsigned char[:] extra, needed, most
     cdef bint halves_count
     cpdef bint is_extra(self, Py_ssize_t row) except -1
     cpdef int pair(self, Py_ssize_t row) except? -1
@@ -25,7 +27,7 @@ cdef class Ends:
     cdef Py_ssize_t size, room
     cdef public Py_ssize_t peak
     cdef long long[:] heap, frames
-    cdef int begin(self, long long start, long long start_frame, long long end, long long end_frame) except -1
+    cdef bint begin(self, long long start, long long start_frame, long long end, long long end_frame) except -1
     cdef bint _over(self, long long start, long long start_frame) except -1
     cdef bint _before(self, Py_ssize_t place, long long end, long long frame) except -1
     cdef int _push(self, long long end, long long frame) except -1

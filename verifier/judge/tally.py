@@ -14,6 +14,7 @@ import array
 import cython
 
 from verifier.wire import tables
+from verifier.wire.connection import LETTERS
 from verifier.wire.octets import Octets, zeros
 
 if cython.compiled:
@@ -21,6 +22,7 @@ if cython.compiled:
 else:
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
+HISTORY_RST = cython.declare(cython.ulonglong, LETTERS.index("r"))
 COMPLETE = cython.declare(cython.int, tables.COMPLETE)
 HALF = cython.declare(cython.int, tables.HALF)
 NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
@@ -69,6 +71,18 @@ def reuse(
     return _NEW
 
 
+def gave_up(table: ConnectionTable, row: cython.Py_ssize_t) -> cython.bint:
+    """Whether an RST of the client is in a connection's history: of one that closed first, it answers what came too
+    late."""
+    wanted: cython.ulonglong = HISTORY_RST * 2 + table.client[row] + 1
+    letters: cython.ulonglong = table.history_early[row]
+    while letters:
+        if letters & 31 == wanted:
+            return True
+        letters >>= 5
+    return False
+
+
 class Tally:
     """One row a pair, in the order of their first connections: a column for each of `FIELDS`.
 
@@ -106,6 +120,10 @@ class Tally:
         self.unsure = memoryview(arrays["unsure"])
         self.cost_ns = memoryview(arrays["cost_ns"])
         self.extra = memoryview(zeros("B", table.rows))
+        self.needed = memoryview(zeros("B", table.rows))
+        """Connections that carried the request which made a new peak."""
+        self.most = memoryview(zeros("B", table.rows))
+        """Connections with which more were open than ever before, of pairs whose requests are unreadable."""
         self.halves_count = halves_count
         self._connections()
 
@@ -239,9 +257,10 @@ class Tally:
                 continue  # inside of a tunnel, which is busy itself
             self.ends_frame = exchanges.end_frame[row]
             end_ns: cython.longlong = self._end(exchanges, row, connection)
-            cython.cast(Ends, ends[pair]).begin(
+            if cython.cast(Ends, ends[pair]).begin(
                 exchanges.request_ns[row], exchanges.request_frame[row], end_ns, self.ends_frame
-            )
+            ):
+                self.needed[connection] = 1
         for pair in range(self.pairs):
             self.peak[pair] = cython.cast(Ends, ends[pair]).peak
 
@@ -251,6 +270,11 @@ class Tally:
         end: cython.longlong = exchanges.end_ns[row]
         flags: cython.uint = exchanges.flags[row]
         tunnel: cython.bint = flags & CONNECT_REQUEST != 0 and 200 <= exchanges.status[row] < 300
+        closed: cython.longlong = table.closed[connection]
+        if table.closer[connection] == CLIENT_CLOSED and 0 <= closed < end and gave_up(table, connection):
+            # What was under way when the client closed is refused by an RST: nobody reads it.
+            self.ends_frame = table.close_frame[connection]
+            return closed
         if flags & RESPONSE_DONE and not flags & UPGRADED and not tunnel:
             return end
         # A response that never ends, and what is no HTTP any more: busy until the connection closes, unless the client
@@ -259,16 +283,19 @@ class Tally:
         if stopped and (table.closer[connection] == CLIENT_CLOSED or table.flags[connection] & CLIENT_STOPPED_READING):
             return end
         self.ends_frame = table.close_frame[connection]
-        return table.closed[connection] if table.closed[connection] >= 0 else self.end_ns
+        return closed if closed >= 0 else self.end_ns
 
     def mark_extra(self, lower_bounds: list[int]) -> None:
-        """Marks each pair's handshakes behind its first `lower_bounds` as extra, and adds up what they cost: from SYN
-        to ready for a request.
+        """Marks each pair's handshakes above its lower bound as extra, and adds up what they cost: from SYN to ready
+        for a request.
 
-        A pair with lower bound 0 shows no request, and has no extra ones.
+        Not extra are the pair's first, those that brought it to its peak, and, where these are fewer than the bound,
+        the earliest others. A pair with lower bound 0 shows no request, and has no extra ones.
         """
         table: ConnectionTable = self.table
-        needed = array.array("q", lower_bounds)
+        bounds = memoryview(array.array("q", lower_bounds))
+        spare = memoryview(array.array("q", lower_bounds))
+        begun = memoryview(zeros("B", self.pairs))
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         for pair in range(self.pairs):
@@ -276,12 +303,21 @@ class Tally:
         for row in range(table.rows):
             pair = self.pair_of[row]
             self.extra[row] = 0
-            if pair < 0 or lower_bounds[pair] == 0 or not self._is_handshake(row):
-                continue
-            if needed[pair] > 0:
-                needed[pair] -= 1
+            if pair < 0 or bounds[pair] == 0 or not self._is_handshake(row):
                 continue
             self.extra[row] = 1
+            if not begun[pair] or ((self.needed[row] or self.most[row]) and spare[pair] > 0):
+                begun[pair] = 1
+                spare[pair] -= 1
+                self.extra[row] = 0
+        for row in range(table.rows):
+            if not self.extra[row]:
+                continue
+            pair = self.pair_of[row]
+            if spare[pair] > 0:
+                spare[pair] -= 1
+                self.extra[row] = 0
+                continue
             if table.handshake_ns[row] > 0:
                 self.cost_ns[pair] += table.handshake_ns[row]
             if table.tls_ns[row] > 0:
@@ -351,9 +387,10 @@ class Tally:
             pair = self.pair_of[row]
             if pair >= 0 and (table.bytes0[row] or table.bytes1[row]):
                 closed: cython.longlong = table.closed[row] if table.closed[row] >= 0 else self.end_ns
-                cython.cast(Ends, ends[pair]).begin(
+                if cython.cast(Ends, ends[pair]).begin(
                     table.opened[row], table.first_frame[row], closed, table.close_frame[row]
-                )
+                ):
+                    self.most[row] = 1
         return [each.peak for each in ends]
 
 
@@ -386,8 +423,9 @@ class Ends:
 
     def begin(
         self, start: cython.longlong, start_frame: cython.longlong, end: cython.longlong, end_frame: cython.longlong
-    ) -> cython.int:
-        """An interval [start, end) begins; none begins before one that was there already. Frame 0 is none."""
+    ) -> cython.bint:
+        """An interval [start, end) begins; none begins before one that was there already. Frame 0 is none. Whether
+        there are more now than ever before."""
         if end > start and self.size and self._over(start, start_frame):
             self._sink(end, end_frame)  # in the place of the one that is over
             while self._over(start, start_frame):
@@ -396,8 +434,10 @@ class Ends:
             while self.size and self._over(start, start_frame):
                 self._pop()
             self._push(end, end_frame)
-        self.peak = max(self.peak, self.size)
-        return 0
+        if self.size <= self.peak:
+            return False
+        self.peak = self.size
+        return True
 
     def _over(self, start: cython.longlong, start_frame: cython.longlong) -> cython.bint:
         """Whether the soonest end comes before `start`, or with it."""

@@ -1,4 +1,4 @@
-"""The frames behind each conclusion: those of the causes, then connection by connection, as Wireshark lists them."""
+"""The frames behind the counts, connection by connection, as Wireshark lists them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import islice
 
 from verifier.report.figures import count, duration
 from verifier.report.table import INDENT, Cell, Column, Row, lay_out
-from verifier.report.terminal import Role, Style, elide, glyphs, paint, safe, wrap
+from verifier.report.terminal import Role, Style, elide, glyphs, paint, safe
 from verifier.report.wording import (
     FEW,
     TOP,
@@ -14,19 +14,16 @@ from verifier.report.wording import (
     file_of,
     handshake_frames,
     has_several,
-    is_extra,
     reuse,
 )
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from verifier.judge.model import Connection, Exchange, Finding, Report
+    from verifier.judge.model import Connection, Exchange, Report
 
 _SCANNED = 5000
 """Connections looked at in search of extra ones in a large capture: an object is made for each, some microseconds."""
-_CITED = 6
-"""Frames and connections cited per finding."""
 
 _OPENING = {
     Handshake.COMPLETE: "handshake",
@@ -42,50 +39,6 @@ _CLOSER = {
     Closer.BOTH: "both sides closed at once",
     Closer.NONE: "closed",
 }
-
-
-# -- findings
-
-
-def causes(report: Report, style: Style) -> list[str]:
-    """Why connections were opened that need not have been, and what to change."""
-    if not report.findings:
-        return []
-    lines = [paint("Why", Role.STRONG, style)]
-    for finding in report.findings[:TOP]:
-        lines += _finding(finding, report, style)
-    if len(report.findings) > TOP:
-        lines.append(f"{INDENT}and {count(len(report.findings) - TOP, 'more finding')}: --json has them all")
-    return lines
-
-
-def _finding(finding: Finding, report: Report, style: Style) -> list[str]:
-    cited = ", ".join(f"#{number}" for number in finding.connections[:_CITED])
-    more = f" and {len(finding.connections) - _CITED:,} more" if len(finding.connections) > _CITED else ""
-    noun = "connection" if len(finding.connections) == 1 else "connections"
-    facts = f"{finding.confidence}, blame: {finding.blame}, {noun} {cited}{more}"
-    lines = [f"{INDENT}{paint(safe(finding.cause, style), Role.BAD, style)}  {paint(facts, Role.FAINT, style)}"]
-    lines += [INDENT * 2 + line for line in wrap(safe(finding.text, style), style.width - 4)]
-    where = _file_of_all(finding, report)
-    for evidence in finding.evidence[:_CITED]:
-        lines.append(_frame_line(f"{evidence.frame}", safe(evidence.note, style) + where, style))
-    if len(finding.evidence) > _CITED:
-        lines.append(_frame_line("", f"and {count(len(finding.evidence) - _CITED, 'more frame')}", style))
-    first, *rest = wrap(safe(finding.advice, style), style.width - 9)
-    lines.append(f"{INDENT * 2}{paint('Fix', Role.GOOD, style)}  {first}")
-    lines += [" " * 9 + line for line in rest]
-    return lines
-
-
-def _file_of_all(finding: Finding, report: Report) -> str:
-    """The file that the frames of a finding are of; empty where there is but one, or where they may be of several."""
-    if not has_several(report):
-        return ""
-    files = {report.details.connection(number).source for number in finding.connections[:_CITED]}
-    return f" ({file_of(files.pop())})" if len(files) == 1 else ""
-
-
-# -- connections
 
 
 def connections(report: Report, style: Style) -> list[str]:
@@ -111,16 +64,13 @@ def _heading(text: str, style: Style) -> str:
 def _chosen(report: Report) -> tuple[list[Connection], str]:
     if report.totals.connections <= TOP:
         return list(report.details.connections()), "all connections"
-    wasteful = {index for index, pair in enumerate(report.pairs) if pair.extra_handshakes}
-    diagnosed = any(pair.causes for pair in report.pairs)
-    found = []
-    for connection in islice(report.details.connections(), _SCANNED):
-        if is_extra(connection) if diagnosed else connection.pair in wasteful:
-            found.append(connection)
-            if len(found) == TOP:
-                break
+    scanned = islice(report.details.connections(), _SCANNED)
+    found = list(islice((connection for connection in scanned if connection.extra), TOP))
+    if not found:
+        named = (number for finding in report.findings if finding.extra for number in finding.connections)
+        found = [report.details.connection(number) for number in islice(named, TOP)]
     if found:
-        return found, "first extra connections" if diagnosed else "first connections of pairs with extra handshakes"
+        return found, "first extra connections"
     return list(islice(report.details.connections(), TOP)), "first connections"
 
 
@@ -138,11 +88,8 @@ def _timelines(report: Report, style: Style) -> list[str]:
 
 def _timeline(connection: Connection, exchanges: list[Exchange], style: Style) -> list[str]:
     ends = f"{endpoint(connection.client)} {glyphs(style).arrow} {endpoint(connection.server)}"
-    extra = (
-        paint(f"  extra, cause {safe(connection.cause or '', style)}", Role.BAD, style) if is_extra(connection) else ""
-    )
     name = f"  {safe(connection.tls.sni, style)}" if connection.tls is not None and connection.tls.sni else ""
-    lines = [f"{INDENT}#{connection.id}  {ends}{name}{extra}", _opening(connection, style)]
+    lines = [f"{INDENT}#{connection.id}  {ends}{name}{_reason(connection, style)}", _opening(connection, style)]
     for exchange in exchanges:
         word, role = reuse(exchange.reuse)
         seen = (exchange.request_frame, exchange.response_frame)
@@ -159,6 +106,13 @@ def _timeline(connection: Connection, exchanges: list[Exchange], style: Style) -
     if connection.handshake not in _FAILED:
         lines.append(_closing(connection, style))
     return lines
+
+
+def _reason(connection: Connection, style: Style) -> str:
+    cause = safe(connection.cause or "", style)
+    if connection.extra:
+        return paint(f"  extra, cause {cause}" if cause else "  extra", Role.BAD, style)
+    return paint(f"  cause {cause}", Role.FAINT, style) if cause else ""
 
 
 def _opening(connection: Connection, style: Style) -> str:
@@ -215,7 +169,7 @@ def _connection_row(connection: Connection, report: Report, style: Style) -> Row
     closed = "still open"
     if connection.closed_with is not ClosedWith.NONE:
         closed = f"{connection.first_closer} {connection.closed_with.upper()}" + ("" if frame is None else f" {frame}")
-    cause = Cell(safe(connection.cause or "", style), Role.BAD if is_extra(connection) else None)
+    cause = Cell(safe(connection.cause or "", style), Role.BAD if connection.extra else None)
     return (
         Cell(f"#{connection.id}"),
         Cell(ends if several else str(connection.client.port)),

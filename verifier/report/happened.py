@@ -12,7 +12,6 @@ from verifier.report.wording import (
     file_of,
     handshake_frames,
     has_several,
-    is_extra,
     reuse,
 )
 from verifier.vocabulary import Handshake, Reuse
@@ -23,12 +22,14 @@ if TYPE_CHECKING:
 
 _PER_REQUEST = (
     Column("#", "right"),
-    Column("REQUEST", "left", least=20),
-    Column("STATUS", "left", spare=1),
+    Column("REQUEST", "left", least=16),
+    Column("STATUS", "left", spare=2),
     Column("CONNECTION", "left"),
-    Column("TIME", "right", spare=2),
+    Column("TIME", "right", spare=3),
     Column("HANDSHAKE FRAMES", "left"),
 )
+_WHY = Column("WHY", "left", spare=1)
+"""The cause of a new connection; only where one is known."""
 _FILE = Column("IN", "left")
 """Behind frames: the file that they are of."""
 _FIGURES = (
@@ -40,6 +41,9 @@ _FIGURES = (
     Column("RE-USED", "right"),
     Column("COST", "right", spare=2),
 )
+_SAYS_NOTHING = ("", "unknown")
+_MOSTLY = Column("MOSTLY WHY", "left", spare=3)
+"""The cause of most extra handshakes of a pair."""
 
 
 def what_happened(report: Report, style: Style) -> list[str]:
@@ -58,7 +62,7 @@ def _requests(report: Report, style: Style) -> list[str]:
     run = sorted(report.run, key=lambda request: request.number)
     groups = [[request] for request in run] if len(run) <= FEW else _grouped(run)
     rows = [_group_row(report, group, style) for group in groups[:FEW]]
-    lines = lay_out(_PER_REQUEST, rows, style)
+    lines = lay_out(*_with_reasons(_PER_REQUEST, rows), style)
     rest = [request for group in groups[FEW:] for request in group]
     if rest:
         reused = sum(request.reuse is Reuse.REUSED for request in rest)
@@ -93,6 +97,7 @@ def _group_row(report: Report, group: list[RunRequest], style: Style) -> Row:
         Cell(word, role),
         Cell(""),
         Cell("none"),
+        Cell(""),
     )
 
 
@@ -108,6 +113,7 @@ def _request_row(report: Report, request: RunRequest, style: Style) -> Row:
         Cell("") if unsent else _connection_cell(request.reuse, carrier),
         Cell(duration(request.duration_ns)),
         Cell("" if unsent else _handshake(request.reuse, carrier)),
+        _reason(request.reuse, carrier, style),
     )
 
 
@@ -141,12 +147,13 @@ def _exchanges(report: Report, style: Style) -> list[str]:
         carrier = report.details.connection(exchange.connection)
         row = _exchange_row(number, exchange, carrier, style)
         if has_several(report):
-            row += (_file(exchange.reuse, carrier),)
+            row = (*row[:-1], _file(exchange.reuse, carrier), row[-1])
         rows_of.setdefault(carrier.pair, []).append(row)
     if not rows_of:
         return []
     heads = (*_PER_REQUEST, _FILE) if has_several(report) else _PER_REQUEST
-    titles, *drawn = lay_out(heads, [row for rows in rows_of.values() for row in rows], style)
+    every = [row for rows in rows_of.values() for row in rows]
+    titles, *drawn = lay_out(*_with_reasons(heads, every), style)
     if len(rows_of) == 1:
         return [_pair_heading(report.pairs[min(rows_of)], style), titles, *drawn]
     lines = [titles]
@@ -171,6 +178,7 @@ def _exchange_row(number: int, exchange: Exchange, carrier: Connection, style: S
         _connection_cell(exchange.reuse, carrier),
         Cell(took),
         Cell(_handshake(exchange.reuse, carrier)),
+        _reason(exchange.reuse, carrier, style),
     )
 
 
@@ -187,7 +195,7 @@ def _connection_cell(kind: Reuse, carrier: Connection | None) -> Cell:
     word, role = reuse(kind)
     if carrier is None:
         return Cell(word, role)
-    if kind is Reuse.NEW and is_extra(carrier):
+    if kind is Reuse.NEW and carrier.extra:
         return Cell(f"#{carrier.id} {word}, extra", Role.BAD)
     return Cell(f"#{carrier.id} {word}", role)
 
@@ -200,6 +208,20 @@ def _handshake(kind: Reuse, carrier: Connection | None) -> str:
     if kind is Reuse.UNKNOWN and carrier.handshake is Handshake.COMPLETE:
         return "unknown"
     return handshake_frames(carrier)
+
+
+def _reason(kind: Reuse, carrier: Connection | None, style: Style) -> Cell:
+    """Why the request's connection was opened."""
+    if kind is not Reuse.NEW or carrier is None or carrier.cause is None:
+        return Cell("")
+    return Cell(safe(carrier.cause, style), Role.BAD if carrier.extra else None)
+
+
+def _with_reasons(heads: tuple[Column, ...], rows: list[Row]) -> tuple[tuple[Column, ...], list[Row]]:
+    """A table whose rows end in a reason, without that column where it would say nothing."""
+    if any(row[-1].text not in _SAYS_NOTHING for row in rows):
+        return (*heads, _WHY), rows
+    return heads, [row[:-1] for row in rows]
 
 
 def _file(kind: Reuse, carrier: Connection) -> Cell:
@@ -215,9 +237,13 @@ def _pairs(report: Report, style: Style) -> list[str]:
     if not report.pairs:
         return []
     top = sorted(report.pairs, key=lambda pair: (-pair.extra_handshakes, -pair.connections))[:TOP]
-    heads = (Column(f"CLIENT {glyphs(style).arrow} SERVER", "left"), *_FIGURES)
-    rows = [(Cell(_pair_name(pair, style)), *_figures(pair)) for pair in top]
-    lines = lay_out(heads, rows, style) if fits(heads, rows, style.width) else _stacked(rows, style)
+    causes = [Cell(safe(_main_cause(pair), style)) for pair in top]
+    rows = [(Cell(_pair_name(pair, style)), *_figures(pair), cause) for pair, cause in zip(top, causes, strict=True)]
+    figures: tuple[Column, ...] = (*_FIGURES, _MOSTLY)
+    if all(cause.text in _SAYS_NOTHING for cause in causes):
+        figures, rows = _FIGURES, [row[:-1] for row in rows]
+    heads = (Column(f"CLIENT {glyphs(style).arrow} SERVER", "left"), *figures)
+    lines = lay_out(heads, rows, style) if fits(heads, rows, style.width) else _stacked(figures, rows, style)
     hidden = len(report.pairs) - len(top)
     if hidden:
         lines.append(f"{INDENT}and {count(hidden, 'more pair')}")
@@ -226,9 +252,9 @@ def _pairs(report: Report, style: Style) -> list[str]:
     return lines
 
 
-def _stacked(rows: list[Row], style: Style) -> list[str]:
+def _stacked(heads: tuple[Column, ...], rows: list[Row], style: Style) -> list[str]:
     """For names too long for a column of their own: each on a line above its figures."""
-    titles, *figures = lay_out(_FIGURES, [row[1:] for row in rows], style)
+    titles, *figures = lay_out(heads, [row[1:] for row in rows], style)
     lines = [titles]
     for row, line in zip(rows, figures, strict=True):
         lines += [INDENT + paint(row[0].text, Role.STRONG, style), line]
@@ -245,6 +271,12 @@ def _figures(pair: Pair) -> Row:
         Cell(f"{pair.reused_requests:,}", Role.GOOD if pair.reused_requests else None),
         Cell(duration(pair.cost_ns) if pair.extra_handshakes else ""),
     )
+
+
+def _main_cause(pair: Pair) -> str:
+    """The cause of most of its connections that need not have been opened."""
+    faults = {code: number for code, number in pair.causes.items() if code != "concurrency"}
+    return max(faults, key=lambda code: faults[code]) if faults and pair.extra_handshakes else ""
 
 
 def _sums(report: Report) -> str:

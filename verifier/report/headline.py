@@ -6,12 +6,15 @@ could be read.
 
 from __future__ import annotations
 
-from verifier.report.figures import count, ratio
+from verifier.report.figures import count, duration, ratio
+from verifier.report.wording import by_cause, extra_of
 from verifier.vocabulary import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from verifier.judge.model import Expectation, Report, Totals
+    from collections.abc import Sequence
+
+    from verifier.judge.model import Expectation, Finding, Report, Totals
 
 
 def sentence(report: Report) -> str:
@@ -52,8 +55,35 @@ def _refuted(report: Report) -> str:
         broken = [expectation for expectation in report.expectations if expectation.met is False]
         return " and ".join(_breach(expectation) for expectation in broken)
     if totals.reused_requests == 0 and totals.unknown_requests == 0 and totals.requests == totals.handshakes:
-        return f"no re-use, where {count(totals.lower_bound, 'connection')} would do"
-    return f"{totals.extra_handshakes:,} more than needed"
+        return f"no re-use, where {count(totals.lower_bound, 'connection')} would do{_because(report)}"
+    return f"{totals.extra_handshakes:,} more than needed{_because(report)}"
+
+
+def _because(report: Report) -> str:
+    """The biggest cause, as sure as it is, and whether it is all of them."""
+    cause, findings = next(iter(by_cause(report.findings)), ("", ()))
+    extra = extra_of(findings)
+    if not extra:
+        return ""
+    from verifier.catalogue import CAUSES, UNKNOWN
+
+    known = CAUSES.get(cause, UNKNOWN)
+    if known is UNKNOWN:
+        return f"; {UNKNOWN.brief}"
+    sure = all(finding.confidence == "certain" for finding in findings)
+    share = "" if extra >= report.totals.extra_handshakes else "mostly "
+    return f", {'' if sure else 'probably '}{share}because {known.brief}{_limit(findings)}"
+
+
+def _limit(findings: Sequence[Finding]) -> str:
+    """The limit that was measured, if it is the same wherever it was."""
+    limits = {(measured.value, measured.unit) for finding in findings for measured in finding.measured[:1]}
+    if len(limits) != 1:
+        return ""
+    value, unit = limits.pop()
+    if unit == "s":
+        return f" after {duration(round(value * 1e9))}"
+    return f" after {count(round(value), unit.removesuffix('s'))}"
 
 
 def _breach(expectation: Expectation) -> str:

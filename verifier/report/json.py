@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from verifier.judge.model import (
         Connection,
         Endpoint,
+        Evidence,
         Exchange,
         Expectation,
         Finding,
+        Measured,
         Pair,
         Report,
         RunRequest,
@@ -81,9 +83,14 @@ def _head(report: Report) -> Iterator[tuple[str, Value]]:
         [{"code": missing.code, "text": _text(missing.text)} for missing in report.inconclusive_because],
     )
     yield "sources", [_source(source) for source in report.sources]
+    yield "skipped", [{"path": _text(skipped.name), "why": _text(skipped.why)} for skipped in report.skipped]
     yield "totals", dict(report.totals._asdict())
     yield "client", _text(report.client)
     yield "live", None if report.live is None else _live(report.live)
+    if report.opinion is not None:
+        from verifier.report import opinion
+
+        yield "cross_check", opinion.record(report.opinion)
 
 
 def _lists(report: Report, detail: Detail) -> Iterator[tuple[str, Iterable[Record]]]:
@@ -157,7 +164,27 @@ def _finding(finding: Finding) -> Record:
         "connections": list(finding.connections),
         "text": _text(finding.text),
         "advice": _text(finding.advice),
-        "evidence": [{"frame": evidence.frame, "note": _text(evidence.note)} for evidence in finding.evidence],
+        "evidence": [_evidence(evidence) for evidence in finding.evidence],
+        "also": list(finding.also),
+        "measured": [_measured(measured) for measured in finding.measured],
+        "extra": finding.extra,
+        "cost_ns": finding.cost_ns,
+        "packets": finding.packets,
+        "bytes": finding.bytes,
+    }
+
+
+def _evidence(evidence: Evidence) -> Record:
+    return {"frame": evidence.frame, "note": _text(evidence.note), "source": evidence.source}
+
+
+def _measured(measured: Measured) -> Record:
+    return {
+        "name": _text(measured.name),
+        "value": _number(measured.value),
+        "unit": measured.unit,
+        "seen": measured.seen,
+        "of": measured.of,
     }
 
 
@@ -194,6 +221,7 @@ def _connection(connection: Connection) -> Record:
         "protocol": connection.protocol,
         "tls": None if connection.tls is None else _tls(connection.tls),
         "cause": connection.cause,
+        "extra": connection.extra,
         "frames": {
             "syn": frames.syn,
             "synack": frames.synack,

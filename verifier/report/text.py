@@ -22,7 +22,7 @@ from verifier.report.terminal import (
     shell_word,
     wrap,
 )
-from verifier.report.wording import INTERRUPTED, TOP, file_of, has_several
+from verifier.report.wording import INTERRUPTED, TOP, by_cause, extra_of, file_of, has_several
 from verifier.vocabulary import Verdict
 
 TYPE_CHECKING = False
@@ -40,12 +40,21 @@ def render(report: Report, style: Style, status: int) -> str:
     sections = (
         _verdict(report, style),
         what_happened(report, style),
-        evidence.causes(report, style),
+        *_why(report, style),
         evidence.connections(report, style),
         _also_missing(report, style),
+        _second_opinion(report, style),
         _foot(report, style, status),
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _why(report: Report, style: Style) -> list[list[str]]:
+    if not report.findings:
+        return []
+    from verifier.report import why
+
+    return [why.reasons(report, style), why.also_seen(report, style)]
 
 
 # -- head
@@ -64,11 +73,22 @@ def _verdict(report: Report, style: Style) -> list[str]:
     if report.verdict is Verdict.INCONCLUSIVE:
         lines += _missing(report, hang, style)
     elif totals.extra_handshakes and totals.cost_ns:
-        noun = count(totals.extra_handshakes, "extra handshake")
-        lines.append(f"{hang}{noun} cost {duration(totals.cost_ns)}")
+        lines += [hang + line for line in wrap(_cost(report), style.width - len(hang))]
     if totals.failed_attempts:
         lines.append(f"{hang}{count(totals.failed_attempts, 'attempt')} to connect failed")
     return lines
+
+
+def _cost(report: Report) -> str:
+    """Of all extra handshakes, and what mending the biggest of several causes would save."""
+    totals = report.totals
+    whole = f"{count(totals.extra_handshakes, 'extra handshake')} cost {duration(totals.cost_ns)}"
+    cause, findings = next(iter(by_cause(report.findings)), ("", ()))
+    extra = extra_of(findings)
+    if not 0 < extra < totals.extra_handshakes or cause == "unknown":
+        return whole
+    saved = sum(finding.cost_ns for finding in findings)
+    return f"{whole}; mending the first cause below would save {extra:,} of them, {duration(saved)}"
 
 
 def _missing(report: Report, hang: str, style: Style) -> list[str]:
@@ -86,6 +106,14 @@ def _also_missing(report: Report, style: Style) -> list[str]:
     return [paint("Missing, though not for this verdict", Role.STRONG, style), *_missing(report, INDENT, style)]
 
 
+def _second_opinion(report: Report, style: Style) -> list[str]:
+    if report.opinion is None:
+        return []
+    from verifier.report import opinion
+
+    return opinion.section(report.opinion, style)
+
+
 # -- foot
 
 
@@ -94,6 +122,7 @@ def _foot(report: Report, style: Style, status: int) -> list[str]:
         *_labelled("Expected", [_expectation(expectation, style) for expectation in report.expectations], style),
         *_labelled("Notes", _notes(report, style), style),
         *_labelled("Capture", _captures(report, style), style),
+        *_labelled("Skipped", _skipped(report, style), style),
         *_labelled("Saved as", _saved(report, style), style),
         *_labelled("Wireshark", _command(report, style), style),
         *_labelled("Exit status", [_exit(report, status, style)], style),
@@ -139,11 +168,20 @@ def _captures(report: Report, style: Style) -> list[str]:
     for place, source in enumerate(report.sources[:TOP]):
         name = f"{file_of(place)}, " if has_several(report) else ""
         lines.append(name + _source(source, report, style))
-        wrong = [text for text in ("cut short" if source.truncated else "", safe(source.problem, style)) if text]
+        cut = "" if not source.truncated else "not read" if source.format == "unknown" else "cut short"
+        wrong = [text for text in (cut, safe(source.problem, style)) if text]
         if wrong:
             lines.append(paint(": ".join(wrong), Role.UNSURE, style))
     if len(report.sources) > TOP:
         lines.append(f"and {count(len(report.sources) - TOP, 'more capture')}")
+    return lines
+
+
+def _skipped(report: Report, style: Style) -> list[str]:
+    """Files beside the captures."""
+    lines = [f"{safe(name, style)}: {safe(why, style)}" for name, why in report.skipped[:TOP]]
+    if len(report.skipped) > TOP:
+        lines.append(f"and {count(len(report.skipped) - TOP, 'more file')}")
     return lines
 
 

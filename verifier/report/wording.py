@@ -8,7 +8,9 @@ from verifier.vocabulary import Handshake, Reuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from verifier.judge.model import Connection, Endpoint, Report
+    from collections.abc import Sequence
+
+    from verifier.judge.model import Connection, Endpoint, Finding, Report
 
 FEW = 20
 """Requests that are shown one by one: with the verdict they fit a screen of some 40 lines."""
@@ -34,9 +36,17 @@ def endpoint(end: Endpoint) -> str:
     return f"[{end.ip}]:{end.port}" if ":" in end.ip else f"{end.ip}:{end.port}"
 
 
-def is_extra(connection: Connection) -> bool:
-    """Opened although its pair had one before, and not because that one was busy (`concurrency` is no extra)."""
-    return connection.cause is not None and connection.cause != "concurrency"
+def by_cause(findings: Sequence[Finding]) -> list[tuple[str, tuple[Finding, ...]]]:
+    """Findings of the same cause together, those that cost most handshakes first."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.cause, []).append(finding)
+    sorted_groups = [(code, tuple(sorted(group, key=lambda finding: -finding.extra))) for code, group in groups.items()]
+    return sorted(sorted_groups, key=lambda group: -extra_of(group[1]))
+
+
+def extra_of(findings: Sequence[Finding]) -> int:
+    return sum(finding.extra for finding in findings)
 
 
 def has_several(report: Report) -> bool:

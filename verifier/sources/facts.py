@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from verifier.values import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from verifier.wire.merge import Runs
+
 
 class Source(NamedTuple):
     """One capture file, or one interface captured live."""
@@ -39,3 +43,19 @@ class LiveFacts(NamedTuple):
     """Path of the capture file; None where saving failed."""
     save_problem: str
     """Why saving failed, for the reader; empty where it did not."""
+
+
+class Skipped(NamedTuple):
+    """A file that was found in a folder, by a pattern or a second time, and not read."""
+
+    name: str
+    why: str
+
+
+class Reading(NamedTuple):
+    """What was read of saved captures, beside their packets."""
+
+    sources: tuple[Source, ...]
+    runs: Runs | None = None
+    """Which frame of which source each packet was; None where there is one source."""
+    skipped: tuple[Skipped, ...] = ()

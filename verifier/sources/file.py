@@ -11,19 +11,30 @@ import sys
 
 from verifier.errors import VerifierError
 from verifier.sources.facts import Source
+from verifier.values import NamedTuple
 from verifier.wire import pcap
-from verifier.wire.engine import Engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from gzip import GzipFile
+    from collections.abc import Sequence
     from io import FileIO
-    from typing import TypeVar
+    from typing import Literal, Protocol
 
+    from verifier.wire.engine import Engine
+    from verifier.wire.pcapng import PcapngReader
     from verifier.wire.records import Reader
 
-    Outcome = TypeVar("Outcome")
+    class Stream(Protocol):
+        """Where bytes come from."""
+
+        problem: str
+        """What ended it too early, for the reader; empty where nothing did."""
+
+        def readinto(self, room: memoryview) -> int:
+            """Puts the next bytes into `room`, and tells how many; 0 at the end."""
+
+        def close(self) -> None: ...
+
 
 CHUNK = 1 << 19
 """Bytes asked for at once. Between 256 KiB and 4 MiB it made no difference above the noise of 10 % (1.1 GB capture)."""
@@ -32,208 +43,290 @@ MOST_PADDING = 3
 HEADROOM = 1 << 18
 """Bytes in front of a chunk, for what is left of a record at the end of the one before: 256 KiB are the largest packets
 that capture programs write."""
-NOTHING = memoryview(b"")
 STANDARD_INPUT = "-"
 SECTION_HEADER = b"\x0a\x0d\x0d\x0a"
-GZIP = b"\x1f\x8b"
 
-# Files that people mistake for captures, or captures in a form that is read elsewhere: how they begin, what they are,
-# what to do.
-KNOWN_OTHERS = (
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first: zstd -d {}"),
-    (b"\xfd7zXZ\x00", "compressed with xz", "unpack it first: xz -dk {}"),
-    (b"BZh", "compressed with bzip2", "unpack it first: bunzip2 -k {}"),
-    (b"\x04\x22\x4d\x18", "compressed with lz4", "unpack it first: lz4 -d {}"),
-    (b"PK\x03\x04", "a zip archive", "unpack it first: unzip {}"),
-    (b"snoop\x00\x00\x00", "a snoop capture", "convert it first: editcap -F pcapng {} converted.pcapng"),
-    (b"GMBU", "a Network Monitor capture", "convert it first: editcap -F pcapng {} converted.pcapng"),
+LONGEST_MAGIC = 6
+COMPRESSIONS = (
+    (b"\x1f\x8b", ".gz"),
+    (b"\x28\xb5\x2f\xfd", ".zst"),
+    (b"\x04\x22\x4d\x18", ".lz4"),
+    (b"\xfd7zXZ\x00", ".xz"),
+    (b"BZh", ".bz2"),
+    *((bytes((number, 0x2A, 0x4D, 0x18)), ".zst") for number in range(0x50, 0x60)),  # a frame that zstd passes over
 )
+"""How compressed files begin, and the ending that names the compression."""
+
+ARCHIVES = (
+    (b"PK\x03\x04", "a zip archive", "unzip {}"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "7z x {}"),
+    (b"\x1f\x9d", "compressed with compress", "uncompress {}"),
+    (b"\x02\x21\x4c\x18", "compressed with an early lz4", "lz4 -d {}"),
+)
+"""What captures are sent around in and is not unpacked here: how it begins, what it is, what unpacks it."""
+
+NO_NETWORK = {
+    **dict.fromkeys((186, 288, 293, 294, 295), "USB"),
+    **dict.fromkeys((189, 220), "USB (usbmon)"),
+    249: "USB (USBPcap)",
+    266: "USB (Darwin)",
+    227: "a CAN bus",
+    231: "D-Bus",
+}
+"""Link types of what is captured beside networks, and carries no TCP."""
+
+
+class NoCapture(VerifierError):
+    """What was named is no capture of network packets at all, where a damaged one still is."""
+
+
+class Manner(NamedTuple):
+    """How a file is read."""
+
+    chunk: int = CHUNK
+    guess: bool = True
+    """Whether content that no magic number tells is shown to Wireshark's `captype`."""
+
+
+USUAL = Manner()
 
 
 def read(path: str, engine: Engine) -> Source:
     """Reads all of the capture at `path` (`-`: standard input) into the engine. VerifierError where it is none."""
-    return _fed(path, engine, _Feed.read)
-
-
-def begins_ns(path: str) -> int:
-    """The time of the capture's first packet; 0 where it has none. Errors as in `read`."""
-    glimpse = Engine()
-    _fed(path, glimpse, _Feed.glimpse)
-    return max(glimpse.first_ns, 0)
-
-
-def _fed(path: str, engine: Engine, job: Callable[[_Feed, FileIO], Outcome]) -> Outcome:
-    """Does a job of a feed on the open file; what the system says against it becomes one line."""
-    shown = "standard input" if path == STANDARD_INPUT else path
+    packets, size = engine.packets, engine.bytes
+    engine.first_ns = -1
+    feed = Feed(path)
     try:
-        with _opened(path) as raw:
-            return job(_Feed(shown, path, engine), raw)
-    except FileNotFoundError as error:
-        raise VerifierError(f"{shown}: no such file") from error
-    except IsADirectoryError as error:
-        raise VerifierError(f"{shown}: is a folder", f"name the files in it: {shown.rstrip('/')}/*") from error
-    except PermissionError as error:
-        raise VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+r {shown}") from error
-    except OSError as error:
-        raise VerifierError(f"{shown}: cannot be read: {error.strerror or error}") from error
+        while feed.advance():
+            engine.read(feed.reader)
+    finally:
+        feed.close()
+    times = (engine.first_ns, engine.last_ns) if engine.first_ns >= 0 else (None, None)
+    return feed.source(engine.packets - packets, engine.bytes - size, times)
 
 
-def _opened(path: str) -> FileIO:
-    if path == STANDARD_INPUT:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise VerifierError(
-                "standard input is a terminal", "pipe a capture into it: tcpdump -i lo -w - | verify analyze -"
-            )
-        return os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
-    return open(path, "rb", buffering=0)
+class Plain:
+    """A file's own bytes."""
+
+    problem = ""
+
+    def __init__(self, raw: FileIO) -> None:
+        self.raw = raw
+
+    def readinto(self, room: memoryview) -> int:
+        return self.raw.readinto(room) or 0
+
+    def close(self) -> None:
+        self.raw.close()
 
 
-class _Feed:
-    """One file on its way into the engine."""
+class Feed:
+    """One capture file, pulled chunk by chunk into the reader for its format. VerifierError where it can't be opened,
+    NoCapture where it is none."""
 
-    def __init__(self, shown: str, path: str, engine: Engine) -> None:
-        self.shown = shown
+    def __init__(self, path: str, manner: Manner = USUAL) -> None:
         self.path = path
-        self.engine = engine
+        self.shown = "standard input" if path == STANDARD_INPUT else path
+        self.manner = manner
         self.format = ""
         self.problem = ""
-        self.buffer = bytearray(pcap.HEADER)
-        """The file's first bytes, by which its format is told."""
-        self.filled = 0
+        self.suffix = ""
+        """The compression, by the ending that it gives files."""
+        self.left = b""
+        """The file's first bytes, by which its format was told, as far as they are the reader's."""
+        self.view = memoryview(b"")
+        """What the reader has."""
+        self.buffer = bytearray()
+        self.described: PcapngReader | None = None
+        """The reader of a pcapng file, until it has met interfaces, and their link types are known to be of use."""
+        self.stream: Stream = Plain(self._opened())
+        try:
+            self.reader = self._reader()
+        except OSError as error:
+            self.close()
+            raise self._refused(error) from error
+        except BaseException:
+            self.close()
+            raise
 
-    def read(self, raw: FileIO) -> Source:
-        packets, size = self.engine.packets, self.engine.bytes
-        self.engine.first_ns = -1
-        source = self._unpacked(raw)
-        reader = self._reader(source)
-        self._all(source, reader)
-        engine = self.engine
+    def close(self) -> None:
+        self.stream.close()
+
+    def advance(self) -> bool:
+        """Loads the reader with what comes next, behind what it has left; False where no more comes."""
+        reader = self.reader
+        if self.left:
+            self._load(memoryview(self.left))
+            self.left = b""
+            return True
+        if self.described is not None and self.described.interfaces:
+            self._refuse_beside_networks([interface.link_type for interface in self.described.interfaces])
+            self.described = None
+        if reader.problem:
+            self.problem = reader.problem
+            return False
+        rest = bytes(self.view[reader.at :])
+        if not self.buffer:
+            self.buffer = bytearray(HEADROOM + self.manner.chunk)
+        size = self._read(memoryview(self.buffer)[HEADROOM:])
+        if not size:
+            self._end(rest)
+            return False
+        begin = HEADROOM - len(rest)
+        if begin >= 0:
+            self.buffer[begin:HEADROOM] = rest
+            self._load(memoryview(self.buffer)[begin : HEADROOM + size])
+        else:  # a record of more than HEADROOM bytes
+            self._load(memoryview(rest + self.buffer[HEADROOM : HEADROOM + size]))
+        return True
+
+    def keep(self) -> None:
+        """What is loaded stays as it is: the next chunk goes elsewhere."""
+        self.buffer = bytearray()
+
+    def source(self, packets: int, size: int, times: tuple[int | None, int | None]) -> Source:
+        """What there is to say of the file, once it is read: `packets` of `size` bytes came out of it."""
         return Source(
             name=self.path,
             live=False,
             format=self.format,
-            packets=engine.packets - packets,
-            bytes=engine.bytes - size,
-            first_ns=engine.first_ns if engine.first_ns >= 0 else None,
-            last_ns=engine.last_ns if engine.first_ns >= 0 else None,
+            packets=packets,
+            bytes=size,
+            first_ns=times[0],
+            last_ns=times[1],
             truncated=bool(self.problem),
-            dropped=reader.dropped if reader.dropped >= 0 else None,
+            dropped=self.reader.dropped if self.reader.dropped >= 0 else None,
             problem=self.problem,
         )
 
-    def glimpse(self, raw: FileIO) -> None:
-        """Reads the first chunk, and no more."""
-        source = self._unpacked(raw)
-        reader = self._reader(source)
-        begin = self.filled
-        self.buffer += bytes(CHUNK)
-        self._fill(source, begin + CHUNK)
-        self._feed(reader, memoryview(self.buffer)[: self.filled])
+    # -- opening
 
-    def _fill(self, source: FileIO | GzipFile, wanted: int) -> None:
-        """Reads until the buffer has `wanted` bytes, or the source has no more."""
-        view = memoryview(self.buffer)
-        while self.filled < wanted and not self.problem:
-            got = self._read_some(source, view[self.filled :])
-            if not got:
-                break
-            self.filled += got
-
-    def _read_some(self, source: FileIO | GzipFile, room: memoryview) -> int:
-        """Bytes read into `room`; 0 at the end, or where a compressed file is damaged."""
-        if not self.format.endswith(".gz"):
-            return source.readinto(room) or 0
-        import zlib
-
+    def _opened(self) -> FileIO:
+        if self.path == STANDARD_INPUT:
+            if sys.stdin is None or sys.stdin.isatty():
+                raise VerifierError(
+                    "standard input is a terminal", "pipe a capture into it: tcpdump -i lo -w - | verify analyze -"
+                )
+            return os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
         try:
-            # One raw read at a time: `readinto` would lose what it has unpacked already where a later one fails.
-            piece = source.read1(len(room))  # type: ignore[union-attr]  # a GzipFile here
-        except (EOFError, zlib.error) as error:
-            self.problem = f"the compressed file is damaged: {error}"
+            return open(self.path, "rb", buffering=0)
         except OSError as error:
-            if error.errno is not None:
-                raise
-            self.problem = f"the compressed file is damaged: {error}"  # gzip.BadGzipFile
-        else:
-            room[: len(piece)] = piece
-            return len(piece)
-        return 0
+            raise self._refused(error) from error
+        except ValueError as error:  # a NUL in the name
+            raise VerifierError(f"{self.shown}: no such file") from error
 
-    def _unpacked(self, raw: FileIO) -> FileIO | GzipFile:
-        """The source itself, or what comes out of it where it is compressed."""
-        self._fill(raw, 4)
-        if not self.buffer.startswith(GZIP):
-            return raw
-        from verifier.sources.gunzip import opened
+    def _refused(self, error: OSError) -> VerifierError:
+        """What the system says against it, in one line."""
+        shown = self.shown
+        if isinstance(error, FileNotFoundError):
+            return VerifierError(f"{shown}: no such file")
+        if isinstance(error, PermissionError):
+            return VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+r {shown}")
+        return VerifierError(f"{shown}: cannot be read: {error.strerror or error}")
 
-        self.format = ".gz"
-        head = bytes(self.buffer[: self.filled])
-        self.filled = 0
-        return opened(head, raw)
-
-    def _reader(self, source: FileIO | GzipFile) -> Reader:
+    def _reader(self) -> Reader:
         """The reader for the format that the first bytes show."""
-        self._fill(source, pcap.HEADER)
-        head = bytes(self.buffer[: min(self.filled, pcap.HEADER)])
-        if self.problem and len(head) < pcap.HEADER:
-            raise VerifierError(f"{self.shown}: {self.problem}")
+        head = self._unpacked(self._head(b"", LONGEST_MAGIC))
+        head = self._head(head, pcap.HEADER)
+        if self.stream.problem and len(head) < pcap.HEADER:
+            raise VerifierError(f"{self.shown}: {self.stream.problem}")
         if not head:
-            raise VerifierError(f"{self.shown}: the file is empty", "capture something into it, or name another")
-        if pcap.recognised(head):
-            problem = pcap.header_problem(head)
-            if problem:
-                raise VerifierError(f"{self.shown}: damaged capture: {problem}")
-            self.format = "pcap" + self.format
-            self.filled -= pcap.HEADER
-            self.buffer[: self.filled] = self.buffer[pcap.HEADER : pcap.HEADER + self.filled]
-            return pcap.PcapReader(head)
+            raise NoCapture(f"{self.shown}: the file is empty", "capture something into it, or name another")
+        if not pcap.recognised(head) and not head.startswith(SECTION_HEADER):
+            head = self._converted(head)
         if head.startswith(SECTION_HEADER):
-            from verifier.wire.pcapng import PcapngReader
+            from verifier.wire import pcapng
 
-            self.format = "pcapng" + self.format
-            return PcapngReader()
-        for begin, what, mend in KNOWN_OTHERS:
-            if head.startswith(begin):
-                raise VerifierError(f"{self.shown}: {what}", mend.format(self.shown))
-        raise VerifierError(
-            f"{self.shown}: not a capture (it begins with {head[:8].hex(' ')})",
-            "pcap and pcapng are read; write one with: tcpdump -i lo -w capture.pcap",
-        )
+            self.format = self.format or f"pcapng{self.suffix}"
+            self.left = head
+            self.described = pcapng.PcapngReader()
+            return self.described
+        problem = pcap.header_problem(head)
+        if problem:
+            raise VerifierError(f"{self.shown}: damaged capture: {problem}")
+        self.format = f"pcap{self.suffix}"
+        order: Literal["big", "little"] = "big" if pcap.recognised(head) == "big" else "little"
+        self._refuse_beside_networks((int.from_bytes(head[20:24], order) & 0xFFFF,))
+        return pcap.PcapReader(head)
 
-    def _chunks(self, source: FileIO | GzipFile) -> Iterator[tuple[bytearray, int]]:
-        """Buffers with the next bytes in them, from HEADROOM up to the number beside it."""
-        buffer = bytearray(HEADROOM + CHUNK)
-        room = memoryview(buffer)[HEADROOM:]
-        while not self.problem:
-            size = self._read_some(source, room)
+    def _head(self, begun: bytes, wanted: int) -> bytes:
+        """The first `wanted` bytes, of which some are read already; fewer where there are no more."""
+        head = bytearray(wanted)
+        filled = len(begun)
+        head[:filled] = begun
+        while filled < wanted:
+            size = self.stream.readinto(memoryview(head)[filled:])
             if not size:
-                return
-            yield buffer, HEADROOM + size
-
-    def _all(self, source: FileIO | GzipFile, reader: Reader) -> None:
-        """Chunk after chunk; what is left of a record at the end of one goes in front of the next."""
-        rest = bytes(self.buffer[: self.filled])
-        self._feed(reader, memoryview(rest))
-        rest = rest[reader.at :]
-        for buffer, end in self._chunks(source):
-            begin = HEADROOM - len(rest)
-            if begin >= 0:
-                buffer[begin:HEADROOM] = rest
-                view = memoryview(buffer)[begin:end]
-            else:  # a record of more than HEADROOM bytes
-                view = memoryview(rest + buffer[HEADROOM:end])
-            self._feed(reader, view)
-            if reader.problem:
                 break
-            rest = bytes(view[reader.at :])
-            reader.load(NOTHING, 0)
-        if reader.problem:
-            self.problem = reader.problem
-        elif rest and not self.problem:
-            self.problem = f"the file ends inside a record at byte {reader.base}"
-        elif reader.owed > MOST_PADDING and not self.problem:
+            filled += size
+        return bytes(head[:filled])
+
+    def _unpacked(self, head: bytes) -> bytes:
+        """The same first bytes, or where they show a compressed file, the first of what comes out of it."""
+        suffix = compression(head)
+        if not suffix:
+            return head
+        from verifier.sources.unpack import Unpacked
+
+        self.suffix = suffix
+        self.stream = Unpacked(self.shown, suffix, head, self.stream)
+        head = self._head(b"", LONGEST_MAGIC)
+        if compression(head):
+            raise VerifierError(f"{self.shown}: compressed twice ({compression(head)}{suffix})", "unpack it once first")
+        return head
+
+    def _converted(self, head: bytes) -> bytes:
+        """The first bytes of what comes out of a capture of another format."""
+        for begin, what, program in ARCHIVES:
+            if head.startswith(begin):
+                raise NoCapture(f"{self.shown}: {what}", f"unpack it first: {program.format(self.shown)}")
+        from verifier.sources import convert
+
+        wanted = convert.Wanted(self.path, self.shown, head, self.manner.guess and not self.suffix)
+        kind = convert.kind_of(wanted)
+        self.stream = convert.Converted(wanted, kind, self.stream)
+        self.format = f"{kind.name}{self.suffix} through editcap"
+        head = self._head(b"", pcap.HEADER)
+        if not head.startswith(SECTION_HEADER):
+            raise NoCapture(f"{self.shown}: {kind.what}, which editcap can't convert: {self.stream.problem}")
+        return head
+
+    def _refuse_beside_networks(self, link_types: Sequence[int]) -> None:
+        """NoCapture where all packets are of links that are no networks."""
+        if NO_NETWORK.keys() >= set(link_types):
+            link_type = link_types[0]
+            raise NoCapture(
+                f"{self.shown}: captured on {NO_NETWORK[link_type]}, link type {link_type}, which carries no TCP",
+                "capture on a network: tcpdump -i any -w capture.pcap",
+            )
+
+    # -- reading
+
+    def _load(self, view: memoryview) -> None:
+        self.view = view
+        self.reader.load(view, len(view))
+
+    def _read(self, room: memoryview) -> int:
+        """Bytes read into `room`; 0 where nothing comes any more, and `problem` where something else was expected."""
+        try:
+            size = self.stream.readinto(room)
+        except OSError as error:
+            self.problem = f"the file can't be read any further: {error.strerror or error}"
+            return 0
+        self.problem = self.stream.problem
+        return size
+
+    def _end(self, rest: bytes) -> None:
+        """Whether the file ends where it may."""
+        reader = self.reader
+        if self.problem:
+            return
+        if rest:
+            self.problem = f"the file ends inside a record at byte {reader.base + reader.at}"
+        elif reader.owed > MOST_PADDING:
             self.problem = f"the file ends inside a block, {reader.owed} bytes before the block's end"
 
-    def _feed(self, reader: Reader, view: memoryview) -> None:
-        reader.load(view, len(view))
-        self.engine.read(reader)
+
+def compression(head: bytes) -> str:
+    """The ending that names the compression of a file that begins with `head`; empty where it is none."""
+    return next((suffix for begin, suffix in COMPRESSIONS if head.startswith(begin)), "")

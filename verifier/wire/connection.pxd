@@ -17,7 +17,10 @@ cdef class Connection:
     cdef int client, state, closer, closed_with, patience
     cdef bint full_close
     cdef unsigned int flags, first_frame, syn_frame, synack_frame, ack_frame, close_frame, seen
-    cdef long long opened, last, established, closed
+    cdef unsigned int answer_frame, again_frame, setup_packets
+    cdef unsigned long long setup_bytes
+    cdef int answered_with, hops
+    cdef long long opened, last, established, closed, answered
     cdef Py_ssize_t syn_length
     cdef unsigned long long letters_early, letters_late
     cdef int begin(self, Ledger ledger, Py_ssize_t row, Packet packet) except -1
@@ -30,6 +33,7 @@ cdef class Connection:
     cdef bint _in_window(self, unsigned int seq, Half half, Half peer) except -1
     cdef int _stray(self, Packet packet) except -1
     cdef int _finished(self, Packet packet, int side, Half half, Half peer) except -1
+    cdef int _answers(self, Packet packet, int side, int kind) except -1
     cdef int _payload(self, Packet packet, int side, Half half, Half peer) except -1
     cdef bint _early(self, bint acks, unsigned int ack, Half peer) except -1
     cdef int _deliver(self, Packet packet, int side, Half half, long long ahead, bint fin) except -1

@@ -71,6 +71,8 @@ FULL_CLOSE = cython.declare(cython.uint, tables.FULL_CLOSE)
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
 PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
 SERVER_ASKS = cython.declare(cython.uint, tables.SERVER_ASKS)
+UNACKNOWLEDGED = cython.declare(cython.uint, tables.UNACKNOWLEDGED)
+RESET_BY_OTHER = cython.declare(cython.uint, tables.RESET_BY_OTHER)
 
 # Letters of the history, as in Zeek's conn.log, a bit each; the originator's are upper case there.
 LETTERS = "shadfrgtw"
@@ -111,6 +113,13 @@ class Connection:
         self.closed_with = 0
         self.closed = -1
         self.close_frame = 0
+        self.answered = -1
+        self.answered_with = 0
+        self.answer_frame = 0
+        self.again_frame = 0
+        self.setup_packets = 0
+        self.setup_bytes = 0
+        self.hops = 0
         self.full_close = False
         self.syn_length = 0
         self.patience = 0
@@ -237,6 +246,7 @@ class Connection:
         half.acked = packet.ack
         half.acks = True
         self.synack_frame = packet.frame
+        self.hops = packet.hops
         if self.ledger.control_only:
             # The acknowledgement will not be seen; the client sends it at once.
             self.established = packet.ts
@@ -249,6 +259,7 @@ class Connection:
         ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
         if 0 <= ahead < FARTHEST:
             self.state = COMPLETE
+            self.setup_packets = self.half0.packets + self.half1.packets
             if not self.ledger.control_only:  # else this is its FIN
                 self.ack_frame = packet.frame
                 self.established = packet.ts
@@ -271,6 +282,10 @@ class Connection:
             self.closed_with = WITH_RST
             self.closed = packet.ts
             self.close_frame = packet.frame
+            if side != self.client and self.hops and packet.hops != self.hops:
+                self.flags |= RESET_BY_OTHER
+        else:
+            self._answers(packet, side, WITH_RST)
         if half.pieces is not None or peer.pieces is not None:
             self._settle(packet)
         self.full_close = True
@@ -293,9 +308,19 @@ class Connection:
             self.closed_with = WITH_FIN
             self.closed = packet.ts
             self.close_frame = packet.frame
-        elif self.closer != side and self.closer != BOTH_SIDES and self.closed_with == WITH_FIN:
+            return 0
+        self._answers(packet, side, WITH_FIN)
+        if self.closer != side and self.closer != BOTH_SIDES and self.closed_with == WITH_FIN:
             if packet.flags & ACK == 0 or diff(packet.ack, peer.fin_seq) <= 0:
                 self.closer = BOTH_SIDES  # sent before the other's FIN had arrived
+        return 0
+
+    def _answers(self, packet: Packet, side: cython.int, kind: cython.int) -> cython.int:
+        """A FIN or RST behind the first: kept where it is the other side's first."""
+        if self.answered_with == 0 and self.closer != side:
+            self.answered = packet.ts
+            self.answered_with = kind
+            self.answer_frame = packet.frame
         return 0
 
     def _payload(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
@@ -321,6 +346,8 @@ class Connection:
             if packet.length and half.isn_known and diff(seq, half.isn) < 0:
                 return self._stray(packet)
             if packet.length:
+                if side == self.client:
+                    self.again_frame = packet.frame
                 self._note_history(HISTORY_AGAIN, side)
                 self.ledger.notes.add(note.RETRANSMISSION, packet.frame)
             return 0
@@ -366,6 +393,9 @@ class Connection:
                 self._listen(packet)
             if packet.have > 0 and self.speech is not None:
                 self.speech.data(packet, side)
+                if self.setup_bytes == 0 and self.speech.ready_ns >= 0:
+                    self.setup_packets = self.half0.packets + self.half1.packets
+                    self.setup_bytes = self.half0.bytes + self.half1.bytes
             if packet.have < fresh:
                 self._cut(packet, side, fresh - (packet.have if packet.have > 0 else 0))
         if fin and not half.ended:
@@ -539,7 +569,15 @@ class Connection:
             table.responses[row] = speech.responses
             table.request_frame[row] = speech.request_frame
             table.protocol[row] = speech.protocol
+            table.active[row] = speech.active_ns
+            table.turns[row] = speech.turns
+            table.body_left[row] = speech.body_left
+        else:
+            table.active[row] = -1
         client = self.half0 if self.client == 0 else self.half1
+        server: Half = self.half1 if self.client == 0 else self.half0
+        if client.bytes and server.acks and diff(client.next, server.acked) > (1 if client.ended else 0):
+            self.flags |= UNACKNOWLEDGED
         if client.closed_window:
             self.flags |= CLIENT_STOPPED_READING
         if self.full_close:
@@ -573,6 +611,12 @@ class Connection:
             table.closer[row] = tables.BOTH
         else:
             table.closer[row] = tables.CLIENT if self.closer == self.client else tables.SERVER
+        table.setup_packets[row] = self.setup_packets
+        table.setup_bytes[row] = self.setup_bytes
+        table.answered[row] = self.answered
+        table.answered_with[row] = self.answered_with
+        table.answer_frame[row] = self.answer_frame
+        table.again_frame[row] = self.again_frame
         table.history_early[row] = self.letters_early
         table.history_late[row] = self.letters_late
         return 0

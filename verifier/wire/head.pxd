@@ -11,15 +11,21 @@ cdef class Head:
     cdef int _move(self, Py_ssize_t at) except -1
     cdef public int status, version
     cdef public long long length
-    cdef public bint chunked, coded, close, keep_alive, upgrade, proxied, bound_auth, h2c, to_tls
+    cdef public bint chunked, coded, close, keep_alive, upgrade, proxied, bound_auth, h2c, to_tls, forwarded
+    cdef public unsigned int keep_timeout, keep_max
     cdef Py_ssize_t proxy_line
     cdef public Py_ssize_t method, method_end, target, target_end, host, host_end
+    cdef public Py_ssize_t product, product_end, location, location_end
     cdef bint plausible(self, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int version_at(self, Py_ssize_t at, Py_ssize_t end) except -2
     cdef Py_ssize_t parse(self, const unsigned char[:] view, Py_ssize_t at, Py_ssize_t end) except -100
     cdef bint start_line(self, Py_ssize_t at, Py_ssize_t line_end) except -1
     cdef bint _status_line(self, Py_ssize_t at, Py_ssize_t stop) except -1
     cdef bint _request_line(self, Py_ssize_t at, Py_ssize_t stop) except -1
+    cdef bint _is_forwarding(self, Py_ssize_t at, Py_ssize_t colon) except -1
+    cdef int _authenticate(self, Py_ssize_t at, Py_ssize_t stop) except -1
+    cdef int _keep_alive(self, Py_ssize_t at, Py_ssize_t stop) except -1
+    cdef unsigned int _number(self, Py_ssize_t at, Py_ssize_t stop) except? 0
     cdef int field(self, Py_ssize_t at, Py_ssize_t stop) except -1
     cdef int _connection(self, Py_ssize_t at, Py_ssize_t stop) except -1
     cdef int _length(self, Py_ssize_t at, Py_ssize_t stop) except -1

@@ -45,7 +45,8 @@ MOST_DIGITS = cython.declare(cython.Py_ssize_t, 18)
 
 
 class Head:
-    """`status` is 0 in a request. Places are (from, to) in `text`; `host_end` is 0 where there is no Host field.
+    """`status` is 0 in a request. Places are (from, to) in `text`, `product` that of User-Agent or Server; an end of 0
+    is that of a field that is not there. `keep_timeout` (seconds) and `keep_max` are those of Keep-Alive, plus one.
 
     Heads repeat, byte for byte: a server's within the same second, a client's for the same target. The last one is
     remembered, and not read again.
@@ -139,6 +140,12 @@ class Head:
         if self.host_end:
             self.host += step
             self.host_end += step
+        if self.product_end:
+            self.product += step
+            self.product_end += step
+        if self.location_end:
+            self.location += step
+            self.location_end += step
         return 0
 
     def start_line(self, at: cython.Py_ssize_t, line_end: cython.Py_ssize_t) -> cython.bint:
@@ -157,8 +164,15 @@ class Head:
         self.bound_auth = False
         self.h2c = False
         self.to_tls = False
+        self.forwarded = False
+        self.keep_timeout = 0
+        self.keep_max = 0
         self.host = 0
         self.host_end = 0
+        self.product = 0
+        self.product_end = 0
+        self.location = 0
+        self.location_end = 0
         self.status = 0
         self.method = at
         self.method_end = at
@@ -214,13 +228,14 @@ class Head:
         """Reads one field line, where it is one that matters."""
         text: Text = self.text
         letter: cython.int = text.view[at] | 32
-        if letter not in (99, 104, 112, 116, 117, 119):  # c h p t u w: the first letters of those below
+        # The first letters of those below: c f h k l p s t u v w x.
+        if letter not in (99, 102, 104, 107, 108, 112, 115, 116, 117, 118, 119, 120):
             return 0
         colon: cython.Py_ssize_t = at
         while colon < stop and text.view[colon] != 58:
             colon += 1
         size: cython.Py_ssize_t = colon - at
-        if colon == stop or size < 4 or size > 17:
+        if colon == stop or size < 3 or size > 18:
             return 0
         value: cython.Py_ssize_t = colon + 1
         while value < stop and (text.view[value] == SP or text.view[value] == HTAB):
@@ -231,6 +246,14 @@ class Head:
             if self.host_end == 0 and text.is_word(at, colon, b"host"):
                 self.host = value
                 self.host_end = stop
+        elif size == 6:
+            if text.is_word(at, colon, b"server"):
+                self.product = value
+                self.product_end = stop
+        elif size == 8:
+            if text.is_word(at, colon, b"location"):
+                self.location = value
+                self.location_end = stop
         elif size == 7:
             if text.is_word(at, colon, b"upgrade"):
                 self.h2c = self._starts(value, stop, b"h2c")
@@ -238,6 +261,11 @@ class Head:
         elif size == 10:
             if text.is_word(at, colon, b"connection"):
                 self._connection(value, stop)
+            elif text.is_word(at, colon, b"user-agent"):
+                self.product = value
+                self.product_end = stop
+            elif text.is_word(at, colon, b"keep-alive"):
+                self._keep_alive(value, stop)
         elif size == 14:
             if text.is_word(at, colon, b"content-length"):
                 self._length(value, stop)
@@ -245,12 +273,56 @@ class Head:
             if text.is_word(at, colon, b"proxy-connection"):
                 self.proxied = True
             elif text.is_word(at, colon, b"www-authenticate"):
-                self.bound_auth = self.bound_auth or self._starts(value, stop, b"ntlm")
-                self.bound_auth = self.bound_auth or self._starts(value, stop, b"negotiate")
+                self._authenticate(value, stop)
+        elif size == 18:
+            if text.is_word(at, colon, b"proxy-authenticate"):
+                self._authenticate(value, stop)
         elif size == 17 and text.is_word(at, colon, b"transfer-encoding"):
             self.coded = True
             self.chunked = self._ends_chunked(value, stop)
+        elif self._is_forwarding(at, colon):
+            self.forwarded = True
         return 0
+
+    def _is_forwarding(self, at: cython.Py_ssize_t, colon: cython.Py_ssize_t) -> cython.bint:
+        """Whether this is a field that proxies and load balancers add to what they pass on."""
+        text: Text = self.text
+        size: cython.Py_ssize_t = colon - at
+        if size == 3:
+            return text.is_word(at, colon, b"via")
+        if size == 9:
+            return text.is_word(at, colon, b"forwarded")
+        return size == 15 and (
+            text.is_word(at, colon, b"x-forwarded-for") or text.is_word(at, colon, b"x-amzn-trace-id")
+        )
+
+    def _authenticate(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
+        """A challenge whose answer counts for the connection, not for the request (RFC 4559, section 6)."""
+        self.bound_auth = self.bound_auth or self._starts(at, stop, b"ntlm") or self._starts(at, stop, b"negotiate")
+        return 0
+
+    def _keep_alive(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
+        """Keep-Alive: timeout=5, max=100 (RFC 2068, section 19.7.1.1; Apache and many others send it)."""
+        while at < stop:
+            if self._starts(at, stop, b"timeout="):
+                self.keep_timeout = self._number(at + 8, stop) + 1
+            elif self._starts(at, stop, b"max="):
+                self.keep_max = self._number(at + 4, stop) + 1
+            at = self.text.find(44, at, stop) + 1
+            if at == 0:
+                break
+            while at < stop and (self.text.view[at] == SP or self.text.view[at] == HTAB):
+                at += 1
+        return 0
+
+    def _number(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.uint:
+        """The decimal number that begins at `at`, 0 where none does; its first nine digits."""
+        number: cython.uint = 0
+        start: cython.Py_ssize_t = at
+        while at < stop and at - start < 9 and 48 <= self.text.view[at] <= 57:
+            number = number * 10 + (self.text.view[at] - 48)
+            at += 1
+        return number
 
     def _connection(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
         """Connection: a comma-separated list, in which three members matter here."""

@@ -4,7 +4,6 @@ from verifier.wire.head cimport Head
 from verifier.wire.packet cimport Packet
 from verifier.wire.speech cimport Speech
 from verifier.wire.tables cimport ExchangeTable, Ledger
-from verifier.wire.tls cimport Tls
 
 # They hold each other in no circle, so that the collector need not know them.
 @cython.final
@@ -27,12 +26,16 @@ cdef class Http1(Speech):
     cdef object waiting
     cdef bint pipelined
     cdef int method, host
-    cdef Tls inner
+    cdef Speech inner
     cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
     cdef int data(self, Packet packet, int side) except -1
     cdef int gap(self, Packet packet, int side, long long size) except -1
     cdef int end(self, Packet packet, int side) except -1
     cdef int close(self) except -1
+    cdef bint _is_over(self) except -1
+    cdef int _hand_over(self, Packet packet, int side, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef int _to_h2(self, int side, int left) except -1
+    cdef int _in_excess(self, Lane lane, unsigned int frame) except -1
     cdef int _keep_last_byte(self, Lane lane) except -1
     cdef int _ends(self, Lane lane) except -1
     cdef Py_ssize_t _head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1

@@ -21,6 +21,7 @@ from verifier.wire import notes as note
 from verifier.wire import tables
 
 if cython.compiled:
+    from cython.cimports.verifier.wire.h2 import H2
     from cython.cimports.verifier.wire.head import Head
     from cython.cimports.verifier.wire.octets import copy
     from cython.cimports.verifier.wire.packet import Packet
@@ -28,6 +29,7 @@ if cython.compiled:
     from cython.cimports.verifier.wire.tables import ExchangeTable, Ledger
     from cython.cimports.verifier.wire.tls import Tls, looks_like_tls
 else:
+    from verifier.wire.h2 import H2
     from verifier.wire.head import Head
     from verifier.wire.octets import copy
     from verifier.wire.packet import Packet
@@ -57,7 +59,7 @@ RAW = cython.declare(cython.int, 8)
 """No HTTP any more: behind a 101."""
 
 HTTP1 = cython.declare(cython.int, tables.HTTP1)
-H2 = cython.declare(cython.int, tables.H2)
+HTTP2 = cython.declare(cython.int, tables.H2)
 TLS = cython.declare(cython.int, tables.TLS)
 
 RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
@@ -83,6 +85,12 @@ UPGRADE = cython.declare(cython.uint, tables.UPGRADE)
 TUNNEL = cython.declare(cython.uint, tables.TUNNEL)
 ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
 
+PREFACE = cython.declare(cython.int, 24)
+"""Bytes with which an HTTP/2 client begins (RFC 9113, section 3.4)."""
+PREFACE_REST = cython.declare(cython.int, 6)
+"""Those of them that stand behind what looks like a head."""
+EXCESS = cython.declare(cython.uint, tables.EXCESS)
+FORWARDED = cython.declare(cython.uint, tables.FORWARDED)
 LONGEST_METHOD = cython.declare(cython.Py_ssize_t, heads.LONGEST_METHOD)
 INVALID = cython.declare(cython.Py_ssize_t, heads.INVALID)
 
@@ -129,8 +137,8 @@ class Http1(Speech):
         self.waiting: deque[int] | None = None
         """Those behind it: only where requests are pipelined, or a response is missing."""
         self.pipelined = False
-        self.inner: Tls | None = None
-        """What speaks inside a tunnel, where that is TLS."""
+        self.inner: Speech | None = None
+        """What speaks from here on: TLS inside a tunnel, HTTP/2 behind its preface."""
         self.method = -1
         self.host = -1
         """Words of the request before: the next one's are the same, mostly."""
@@ -163,6 +171,8 @@ class Http1(Speech):
                         lane.state = CHUNK_END
             elif state == HEAD:
                 at = self._head(lane, side, packet, at, end)
+                if self._is_over():
+                    return self._hand_over(packet, side, at, end)
             elif state == LOST:
                 self.head.text.look(packet.view)
                 if not self.head.plausible(at, min(end, at + LONGEST_METHOD)):
@@ -172,6 +182,30 @@ class Http1(Speech):
                 break
             else:
                 at = self._line(lane, side, packet, at, end)
+                if self._is_over():
+                    return self._hand_over(packet, side, at, end)
+        return 0
+
+    def _is_over(self) -> cython.bint:
+        """Whether something else than HTTP/1 speaks from here on."""
+        return self.inner is not None
+
+    def _hand_over(self, packet: Packet, side: cython.int, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+        """The rest of the segment is not HTTP/1 any more."""
+        if at < end and self.inner is not None:
+            packet.at = at
+            packet.have = end - at
+            self.inner.data(packet, side)
+        return 0
+
+    def _to_h2(self, side: cython.int, left: cython.int) -> cython.int:
+        """HTTP/2 from here on: `side` is the client's, and has `left` bytes of its preface to send."""
+        speech: H2 = H2.__new__(H2)
+        speech.begin(self.ledger, self.row)
+        speech.preface(side, left)
+        self.inner = speech
+        self.protocol = HTTP2
+        self.flags |= ENCRYPTED
         return 0
 
     def gap(self, packet: Packet, side: cython.int, size: cython.longlong) -> cython.int:
@@ -221,6 +255,10 @@ class Http1(Speech):
             self.inner.close()
             self.ready_ns = self.inner.ready_ns
             self.flags |= self.inner.flags
+            self.turns = self.inner.turns
+        self.active_ns = max(self.lane0.last_ns, self.lane1.last_ns)
+        if self.inner is not None:
+            self.active_ns = max(self.active_ns, self.inner.active_ns)
         self._keep_last_byte(self.lane0)
         self._keep_last_byte(self.lane1)
         for lane in (self.lane0, self.lane1):
@@ -228,6 +266,8 @@ class Http1(Speech):
                 self.ledger.notes.add(note.HTTP_HEAD_UNFINISHED, lane.first_frame)
                 if self.asker == (0 if lane is self.lane0 else 1):
                     self.flags |= REQUESTS_MISSED
+                elif self.front < 0:
+                    self._in_excess(lane, lane.first_frame)
         return 0
 
     def _keep_last_byte(self, lane: Lane) -> cython.int:
@@ -236,6 +276,7 @@ class Http1(Speech):
         if lane.row >= 0 and (self.lane0 if self.asker == 0 else self.lane1) is not lane:
             if not exchanges.flags[lane.row] & RESPONSE_DONE:
                 self._ends(lane)
+                self.body_left = lane.left if lane.state == LENGTH else -1
         return 0
 
     def _ends(self, lane: Lane) -> cython.int:
@@ -253,6 +294,8 @@ class Http1(Speech):
         if lane.fresh:
             # Empty lines before a start line are passed over (RFC 9112, section 2.2).
             letter = packet.view[at]
+            if (letter == 13 or letter == 10) and self.asker == 1 - side and self.front < 0:
+                self._in_excess(lane, packet.frame)
             while letter == 13 or letter == 10:
                 at += 1
                 if at == end:
@@ -318,14 +361,12 @@ class Http1(Speech):
             self.inner.begin(self.ledger, self.row)
             if self.protocol != HTTP1:
                 self.protocol = TLS
-            packet.have = end - at
-            packet.at = at
-            self.inner.data(packet, side)
             self.flags |= ENCRYPTED
-            return end
+            return at
         if self.protocol == HTTP1 and not self.flags & TUNNEL:
             if side != self.asker and self.front < 0:
                 self.ledger.notes.add(note.EXCESS_BYTES, packet.frame)
+                self._in_excess(lane, packet.frame)
             else:
                 self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
                 self.flags |= REQUESTS_MISSED if side == self.asker else RESPONSES_MISSED
@@ -350,12 +391,17 @@ class Http1(Speech):
         self.asker = side
         if self.head.version == 20 and self.head.method_end - self.head.method == 3:
             # The preface of HTTP/2 (RFC 9113, section 3.4) is made to look like a request.
-            self.protocol = H2
-            self.flags |= ENCRYPTED
-            self.lane0.state = RAW
-            self.lane1.state = RAW
-            return 0
+            return self._to_h2(side, PREFACE_REST)
         return self._request(lane, packet)
+
+    def _in_excess(self, lane: Lane, frame: cython.uint) -> cython.int:
+        """The server sends bytes behind its last response that nobody asked for. Empty lines are such bytes, too: only
+        servers have to pass over them (RFC 9112, section 2.2)."""
+        if self.ledger.connections.odd_frame[self.row] == 0:
+            self.ledger.connections.odd_frame[self.row] = frame
+        if lane.row >= 0:
+            self.ledger.exchanges.flags[lane.row] |= EXCESS
+        return 0
 
     def _out_of_role(self, lane: Lane, packet: Packet) -> cython.int:
         """A request where responses flow, or the other way round: content that looks like a head."""
@@ -371,6 +417,8 @@ class Http1(Speech):
         self.protocol = HTTP1
         if self.requests == 0:
             self.request_frame = lane.first_frame
+            if head.product_end:
+                self.ledger.connections.agent[self.row] = 1 + self._word(head.product, head.product_end, packet)
         self.requests += 1
         if head.close:
             flags |= REQUEST_CLOSE
@@ -378,6 +426,8 @@ class Http1(Speech):
             flags |= REQUEST_HTTP10
         if head.proxied:
             flags |= PROXY_CONNECTION
+        if head.forwarded:
+            flags |= FORWARDED
         if size == 4 and head.text.is_word(head.method, head.method_end, b"head"):
             flags |= HEAD_REQUEST
         elif size == 7 and head.text.is_word(head.method, head.method_end, b"connect"):
@@ -448,10 +498,19 @@ class Http1(Speech):
                 exchanges.flags[row] |= CONTINUED
             return 0
         self.responses += 1
+        if self.responses == 1 and head.product_end:
+            self.ledger.connections.software[self.row] = 1 + self._word(head.product, head.product_end, packet)
+        if head.keep_timeout:
+            self.ledger.connections.keep_timeout[self.row] = head.keep_timeout
+        if head.keep_max:
+            self.ledger.connections.keep_max[self.row] = head.keep_max
         asked: cython.uint = 0
         if row < 0:
             self.ledger.notes.add(note.RESPONSE_WITHOUT_REQUEST, packet.frame)
             self.flags |= UNASKED_RESPONSE
+            if self.ledger.connections.odd_status[self.row] == 0:
+                self.ledger.connections.odd_frame[self.row] = lane.first_frame
+                self.ledger.connections.odd_status[self.row] = head.status
             if head.status != REQUEST_TIMEOUT:  # which servers send unasked, before they close an idle connection
                 self.flags |= REQUESTS_MISSED
         else:
@@ -464,6 +523,8 @@ class Http1(Speech):
             exchanges.response_ns[row] = lane.first_ns
             exchanges.response_frame[row] = lane.first_frame
             exchanges.flags[row] = asked | self._response_flags(row)
+            if 300 <= head.status < 400 and head.location_end:
+                exchanges.location[row] = 1 + self._word(head.location, head.location_end, packet)
         lane.row = row
         return self._response_body(lane, asked)
 
@@ -498,12 +559,12 @@ class Http1(Speech):
             if lane.row >= 0:
                 self.ledger.exchanges.flags[lane.row] |= UPGRADED
             self.flags |= UPGRADE
-            if head.h2c:
-                self.protocol = H2
-            if head.h2c or head.to_tls:
+            if head.to_tls:
                 self.flags |= ENCRYPTED
             self.lane0.state = RAW
             self.lane1.state = RAW
+            if head.h2c:
+                self._to_h2(self.asker, PREFACE)
         elif asked & CONNECT_REQUEST and 200 <= head.status < 300:
             self._message_end(lane, 1 - self.asker)
             self.flags |= TUNNEL

@@ -14,7 +14,7 @@ cdef class Packet:
     cdef Py_ssize_t at, end, wire_end
     cdef unsigned long long src_hi, src_lo, dst_hi, dst_lo
     cdef unsigned int src_port, dst_port, seq, ack, flags, window
-    cdef int version, link_type
+    cdef int version, link_type, hops
     cdef Py_ssize_t options, length, have
 
     cdef unsigned int u16(self, Py_ssize_t at) except? 0xFFFFFFFF

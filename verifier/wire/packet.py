@@ -130,6 +130,7 @@ class Packet:
         self.src_lo = self.u32(at + 12)
         self.dst_lo = self.u32(at + 16)
         self.version = 4
+        self.hops = self.view[at + 8]
         protocol: cython.int = self.view[at + 9]
         fragment: cython.uint = self.u16(at + 6)
         self.at = at + header
@@ -152,6 +153,7 @@ class Packet:
         self.dst_hi = self.u64(at + 24)
         self.dst_lo = self.u64(at + 32)
         self.version = 6
+        self.hops = self.view[at + 7]
         following: cython.int = self.view[at + 6]
         if total == 0 and following != HOP_BY_HOP:  # where a jumbogram says its length (RFC 2675)
             self.notes.add(note.IP_LENGTH_ZERO, self.frame)

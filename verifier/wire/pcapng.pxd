@@ -9,7 +9,7 @@ cdef class Interface:
     cpdef long long nanoseconds(self, unsigned long long ticks) except? -9
 
 cdef class PcapngReader(Reader):
-    cdef list interfaces
+    cdef readonly list interfaces
     cdef bint next(self, Packet packet) except -1
     cdef bint _pass_over(self) except -1
     cdef bint _section(self, Py_ssize_t at) except -1

@@ -6,7 +6,8 @@ cdef class Speech:
     cdef Py_ssize_t row
     cdef int protocol, asker
     cdef unsigned int flags, requests, responses, request_frame
-    cdef long long ready_ns
+    cdef unsigned int turns
+    cdef long long ready_ns, active_ns, body_left
     cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
     cdef int data(self, Packet packet, int side) except -1
     cdef int gap(self, Packet packet, int side, long long size) except -1

@@ -34,6 +34,9 @@ class Speech:
         self.request_frame = 0
         self.asker = -1
         self.ready_ns = -1
+        self.turns = 0
+        self.active_ns = -1
+        self.body_left = 0
         return 0
 
     def data(self, packet: Packet, side: cython.int) -> cython.int:

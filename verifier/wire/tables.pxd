@@ -59,6 +59,21 @@ cdef class ConnectionTable:
     cdef unsigned char[:] closer
     cdef unsigned char[:] closed_with
     cdef unsigned char[:] protocol
+    cdef unsigned char[:] answered_with
+    cdef long long[:] answered
+    cdef unsigned int[:] answer_frame
+    cdef long long[:] active
+    cdef unsigned int[:] turns
+    cdef unsigned int[:] again_frame
+    cdef unsigned int[:] odd_frame
+    cdef unsigned short[:] odd_status
+    cdef unsigned int[:] setup_packets
+    cdef unsigned long long[:] setup_bytes
+    cdef int[:] agent
+    cdef int[:] software
+    cdef unsigned int[:] keep_timeout
+    cdef unsigned int[:] keep_max
+    cdef long long[:] body_left
     cdef Py_ssize_t add(self) except -1
     cdef int _grow(self) except -1
     cdef public dict tls
@@ -81,14 +96,16 @@ cdef class ExchangeTable:
     cdef unsigned int[:] request_frame
     cdef unsigned int[:] response_frame
     cdef unsigned int[:] end_frame
+    cdef int[:] location
     cdef Py_ssize_t add(self) except -1
     cdef int _grow(self) except -1
+    cdef int add_from(self, ExchangeTable other, Py_ssize_t row) except -1
 
 
 cdef class Ledger:
     cdef bint control_only
     cdef public Notes notes
     cdef public ConnectionTable connections
-    cdef public ExchangeTable exchanges
+    cdef public ExchangeTable exchanges, turns
     cdef public Words words
     cdef Head request_head, response_head

@@ -70,6 +70,10 @@ PROXY_CONNECTION = 16384
 CONNECTION_AUTH = 32768
 DEPTH_UNSURE = 65536
 """Bytes are missing before it, where another request could have been."""
+FORWARDED = 131072
+"""A proxy or load balancer passed it on: Via, Forwarded, X-Forwarded-For, X-Amzn-Trace-Id."""
+EXCESS = 262144
+"""Bytes of the server follow the response that nobody asked for, and that are no response."""
 
 # Bits of the column `flags` of a connection.
 SYN_SEEN = 1
@@ -88,6 +92,17 @@ SERVER_ASKS = 4096
 """The requests came from the side that accepted the connection."""
 PAYLOAD_CUT = 8192
 """Packets of it were kept only in part (snaplen)."""
+UNACKNOWLEDGED = 16384
+"""The client's last bytes were never acknowledged."""
+SERVER_ALERT = 32768
+"""TLS: the server sent an alert behind its handshake: close_notify, as far as can be told."""
+CLIENT_ALERT = 65536
+GOAWAY = 131072
+"""HTTP/2: the server announced that it takes no more streams."""
+CLIENT_SPOKE_LAST = 524288
+"""TLS: the last application data was the client's."""
+RESET_BY_OTHER = 262144
+"""The RST came with another hop limit than the server's SYN-ACK: from a machine nearer or farther."""
 
 
 class Words:
@@ -173,7 +188,16 @@ def widened(old: array.array[int] | memoryview, capacity: int) -> array.array[in
 
 
 class ConnectionTable:
-    """One row a connection, in the order of first packets. Side 0 sent the first packet, side 1 is its peer."""
+    """One row a connection, in the order of first packets. Side 0 sent the first packet, side 1 is its peer.
+
+    `closer`, `closed`, `closed_with`, `close_frame`: the first FIN or RST; `answered`, `answered_with`, `answer_frame`:
+    the first one of the other side. `active`: when the last payload came, TLS alerts left out. `turns`: how often the
+    client spoke anew inside TLS or HTTP/2. `again_frame`: the last time that it sent something once more. `odd_frame`:
+    the first bytes that nobody asked the server for, an alert, or a GOAWAY; `odd_status`: of a response to nothing.
+    `setup_packets`, `setup_bytes`: packets and payload until it could carry a request, TLS included.
+    `agent`, `software`: words of User-Agent and Server, plus one, 0 for none. `keep_timeout`, `keep_max`: the last
+    Keep-Alive field, plus one. `body_left`: bytes that the last response announced and never had, -1 for unknown.
+    """
 
     COLUMNS = (
         ("hi0", "Q"), ("lo0", "Q"), ("hi1", "Q"), ("lo1", "Q"), ("port0", "H"), ("port1", "H"), ("version", "B"),
@@ -184,14 +208,19 @@ class ConnectionTable:
         ("packets0", "I"), ("packets1", "I"), ("largest0", "I"), ("largest1", "I"),
         ("bytes0", "Q"), ("bytes1", "Q"), ("missing", "Q"),
         ("client", "B"), ("state", "B"), ("closer", "B"), ("closed_with", "B"), ("protocol", "B"),
+        ("answered_with", "B"), ("answered", "q"), ("answer_frame", "I"),
+        ("active", "q"), ("turns", "I"), ("again_frame", "I"), ("odd_frame", "I"), ("odd_status", "H"),
+        ("setup_packets", "I"), ("setup_bytes", "Q"), ("agent", "i"), ("software", "i"),
+        ("keep_timeout", "I"), ("keep_max", "I"), ("body_left", "q"),
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.rows = 0
         self.capacity = 0
         self.arrays: dict[str, array.array[int] | memoryview] = {name: array.array(code) for name, code in self.COLUMNS}
-        self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
-        """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
+        self.tls: dict[int, tuple[bytes, bytes, int, int, bytes]] = {}
+        """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known, ALPN protocols that the
+        client offered, with commas)."""
         self._grow()
 
     def add(self) -> cython.Py_ssize_t:
@@ -251,16 +280,32 @@ class ConnectionTable:
         self.closer = self._wider("closer")
         self.closed_with = self._wider("closed_with")
         self.protocol = self._wider("protocol")
+        self.answered_with = self._wider("answered_with")
+        self.answered = self._wider("answered")
+        self.answer_frame = self._wider("answer_frame")
+        self.active = self._wider("active")
+        self.turns = self._wider("turns")
+        self.again_frame = self._wider("again_frame")
+        self.odd_frame = self._wider("odd_frame")
+        self.odd_status = self._wider("odd_status")
+        self.setup_packets = self._wider("setup_packets")
+        self.setup_bytes = self._wider("setup_bytes")
+        self.agent = self._wider("agent")
+        self.software = self._wider("software")
+        self.keep_timeout = self._wider("keep_timeout")
+        self.keep_max = self._wider("keep_max")
+        self.body_left = self._wider("body_left")
         return 0
 
 
 class ExchangeTable:
-    """One row an exchange, in the order in which request heads were complete."""
+    """One row an exchange, in the order in which request heads were complete. `location`: word of the response's
+    Location, plus one, 0 for none."""
 
     COLUMNS = (
         ("connection", "I"), ("depth", "I"), ("method", "i"), ("target", "i"), ("host", "i"), ("status", "H"),
         ("flags", "I"), ("request_ns", "q"), ("response_ns", "q"), ("end_ns", "q"),
-        ("request_frame", "I"), ("response_frame", "I"), ("end_frame", "I"),
+        ("request_frame", "I"), ("response_frame", "I"), ("end_frame", "I"), ("location", "i"),
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -304,6 +349,26 @@ class ExchangeTable:
         self.request_frame = self._wider("request_frame")
         self.response_frame = self._wider("response_frame")
         self.end_frame = self._wider("end_frame")
+        self.location = self._wider("location")
+        return 0
+
+    def add_from(self, other: ExchangeTable, row: cython.Py_ssize_t) -> cython.int:
+        """Appends one row of another table."""
+        here: cython.Py_ssize_t = self.add()
+        self.connection[here] = other.connection[row]
+        self.depth[here] = other.depth[row]
+        self.method[here] = other.method[row]
+        self.target[here] = other.target[row]
+        self.host[here] = other.host[row]
+        self.status[here] = other.status[row]
+        self.flags[here] = other.flags[row]
+        self.request_ns[here] = other.request_ns[row]
+        self.response_ns[here] = other.response_ns[row]
+        self.end_ns[here] = other.end_ns[row]
+        self.request_frame[here] = other.request_frame[row]
+        self.response_frame[here] = other.response_frame[row]
+        self.end_frame[here] = other.end_frame[row]
+        self.location[here] = other.location[row]
         return 0
 
     def extend(self, records: list[dict[str, int]]) -> None:
@@ -323,6 +388,9 @@ class Ledger:
         """Only SYN, FIN and RST were captured: bytes are missing by intent, and nothing is made of it."""
         self.connections = ConnectionTable()
         self.exchanges = ExchangeTable()
+        self.turns = ExchangeTable()
+        """What stands for exchanges where these are encrypted: from the client's first data to the server's last before
+        the client spoke again. No words, no status."""
         self.words = Words()
         self.request_head = Head()
         self.response_head = Head()

@@ -1,6 +1,6 @@
 from verifier.wire.packet cimport Packet
 from verifier.wire.speech cimport Speech
-from verifier.wire.tables cimport Ledger
+from verifier.wire.tables cimport ExchangeTable, Ledger
 
 cdef bint looks_like_tls(const unsigned char[:] view, Py_ssize_t at, Py_ssize_t end) except -1
 
@@ -13,7 +13,9 @@ cdef class Direction:
 
 cdef class Tls(Speech):
     cdef Direction direction0, direction1
-    cdef bytes name, alpn, session
+    cdef bytes name, alpn, session, offered
+    cdef int speaker
+    cdef Py_ssize_t turn
     cdef int version, resumed
     cdef bint answered
     cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
@@ -22,6 +24,8 @@ cdef class Tls(Speech):
     cdef int end(self, Packet packet, int side) except -1
     cdef int close(self) except -1
     cdef int _record(self, Packet packet, int side, int kind, int major, long long size) except -1
+    cdef int _spoke(self, Packet packet, int side) except -1
+    cdef int _alert(self, Packet packet, int side) except -1
     cdef int _ready(self) except -1
     cdef int _collect(self, Direction way, int side, bytes piece) except -1
     cdef int _client_hello(self, bytes message) except -1

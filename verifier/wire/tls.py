@@ -21,14 +21,21 @@ if cython.compiled:
     from cython.cimports.verifier.wire.octets import copy
     from cython.cimports.verifier.wire.packet import Packet
     from cython.cimports.verifier.wire.speech import Speech
-    from cython.cimports.verifier.wire.tables import Ledger
+    from cython.cimports.verifier.wire.tables import ExchangeTable, Ledger
 else:
     from verifier.wire.octets import copy
     from verifier.wire.packet import Packet
     from verifier.wire.speech import Speech
-    from verifier.wire.tables import Ledger
+    from verifier.wire.tables import ExchangeTable, Ledger
 
 CHANGE_CIPHER_SPEC = cython.declare(cython.int, 20)
+ALERT = cython.declare(cython.int, 21)
+SEALED_ALERT = cython.declare(cython.longlong, 19)
+"""Bytes of a TLS 1.3 record that holds an alert: level, description, content type, 16 bytes of authentication (RFC
+8446, sections 5.2 and 6). One byte of data and its padding would look the same."""
+SERVER_ALERT = cython.declare(cython.uint, tables.SERVER_ALERT)
+CLIENT_ALERT = cython.declare(cython.uint, tables.CLIENT_ALERT)
+RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
 HANDSHAKE = cython.declare(cython.int, 22)
 APPLICATION_DATA = cython.declare(cython.int, 23)
 LARGEST_RECORD = cython.declare(cython.longlong, (1 << 14) + 2048)
@@ -80,7 +87,11 @@ class Tls(Speech):
         self.version = 0
         self.resumed = -1
         self.session = b""
+        self.offered = b""
         self.answered = False
+        self.speaker = -1
+        self.turn = -1
+        """Row of the turn under way."""
         return 0
 
     def data(self, packet: Packet, side: cython.int) -> cython.int:
@@ -124,7 +135,9 @@ class Tls(Speech):
         return 0
 
     def close(self) -> cython.int:
-        self.ledger.connections.tls[self.row] = (self.name, self.alpn, self.version, self.resumed)
+        if self.speaker >= 0 and self.speaker == self.asker:
+            self.flags |= tables.CLIENT_SPOKE_LAST
+        self.ledger.connections.tls[self.row] = (self.name, self.alpn, self.version, self.resumed, self.offered)
         return 0
 
     def _record(
@@ -141,6 +154,8 @@ class Tls(Speech):
         if kind == CHANGE_CIPHER_SPEC:
             way.changed = True
             way.hello = None
+        elif kind == ALERT or (kind == APPLICATION_DATA and size == SEALED_ALERT and self.version == TLS13):
+            self._alert(packet, side)
         elif kind == HANDSHAKE:
             if way.changed and way.finished_ns < 0:
                 way.finished_ns = packet.ts
@@ -150,8 +165,41 @@ class Tls(Speech):
             if side == self.asker and self.answered:
                 if self.version == TLS13 and self.ready_ns < 0:
                     self.ready_ns = packet.ts
-                elif self.request_frame == 0 and self.ready_ns >= 0:
+                    return 0
+                if self.request_frame == 0 and self.ready_ns >= 0:
                     self.request_frame = packet.frame
+            if self.ready_ns >= 0:
+                self._spoke(packet, side)
+        return 0
+
+    def _spoke(self, packet: Packet, side: cython.int) -> cython.int:
+        """Application data. A client that speaks behind the server, or first, asks anew, as far as can be told."""
+        table: ExchangeTable = self.ledger.turns
+        self.active_ns = packet.ts
+        if side == self.asker:
+            if self.speaker != side:
+                self.turns += 1
+                self.turn = table.add()
+                table.connection[self.turn] = self.row
+                table.depth[self.turn] = self.turns
+                table.method[self.turn] = -1
+                table.target[self.turn] = -1
+                table.host[self.turn] = -1
+                table.request_ns[self.turn] = packet.ts
+                table.request_frame[self.turn] = packet.frame
+                table.end_ns[self.turn] = -1
+        elif self.turn >= 0:
+            table.end_ns[self.turn] = packet.ts
+            table.end_frame[self.turn] = packet.frame
+            table.flags[self.turn] |= RESPONSE_DONE
+        self.speaker = side
+        return 0
+
+    def _alert(self, packet: Packet, side: cython.int) -> cython.int:
+        """An alert: the last thing that a side says, close_notify (RFC 8446, section 6.1) or a failure."""
+        self.flags |= CLIENT_ALERT if side == self.asker else SERVER_ALERT
+        if side != self.asker and self.ledger.connections.odd_frame[self.row] == 0:
+            self.ledger.connections.odd_frame[self.row] = packet.frame
         return 0
 
     def _ready(self) -> cython.int:
@@ -200,6 +248,12 @@ class Tls(Speech):
                 names = Fields(inner.block(2))
                 if names.number(1) == 0:
                     self.name = names.block(2)
+            elif kind == EXTENSION_ALPN:
+                offers = Fields(inner.block(2))
+                protocols: list[bytes] = []
+                while offers.at < len(offers.data):
+                    protocols.append(offers.block(1))
+                self.offered = b",".join(protocols)
         return 0
 
     def _server_hello(self, message: bytes) -> cython.int:

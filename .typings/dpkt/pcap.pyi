@@ -1,0 +1,6 @@
+from collections.abc import Iterator
+from typing import BinaryIO
+
+class Reader:
+    def __init__(self, fileobj: BinaryIO) -> None: ...
+    def __iter__(self) -> Iterator[tuple[float, bytes]]: ...

@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""What people would otherwise use to count connections and requests, as they would write it, and what each answers.
+
+Programs are run with the usual options. Libraries have no such command: the lines below are the loop that their
+documentation leads to. Run as a script (`peers.py scapy FILE`), this file is one of those loops, in a process of its
+own, and prints its answer as JSON.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+SYN = "tcp[tcpflags] & tcp-syn != 0"
+
+
+class Answer(NamedTuple):
+    """None: it does not say."""
+
+    packets: int | None = None
+    connections: int | None = None
+    handshakes: int | None = None
+    requests: int | None = None
+
+
+class Peer(NamedTuple):
+    name: str
+    command: Callable[[str], list[str]]
+    """The command line that reads this file."""
+    answer: Callable[[Iterable[str]], Answer]
+    """Understands the lines that it prints."""
+    most_packets: int | None
+    """How much of a capture it is given: what takes it some seconds. None: all."""
+    needs: str
+    """A program, or `python:` and a module."""
+
+    def missing(self) -> str:
+        """What it lacks here; empty where nothing."""
+        kind, colon, module = self.needs.partition(":")
+        if colon:
+            return "" if importlib.util.find_spec(module) else f"the Python package {module} is not installed"
+        return "" if shutil.which(kind) else f"{kind} is not installed"
+
+
+def _verify(lines: Iterable[str]) -> Answer:
+    totals = json.loads("".join(lines))["totals"]
+    return Answer(totals["packets"], totals["connections"], totals["handshakes"], totals["requests"])
+
+
+def _capinfos(lines: Iterable[str]) -> Answer:
+    number = next(line for line in lines if line.startswith("Number of packets"))
+    return Answer(packets=int(number.partition(":")[2]))
+
+
+def _tcpdump(lines: Iterable[str]) -> Answer:
+    """A SYN is as near as it comes to a connection, a SYN-ACK to a handshake: repeated ones count again."""
+    counts = {"Flags [S]": 0, "Flags [S.]": 0}
+    for line in lines:
+        for flags in counts:
+            counts[flags] += flags in line
+    return Answer(connections=counts["Flags [S]"], handshakes=counts["Flags [S.]"])
+
+
+def _tcptrace(lines: Iterable[str]) -> Answer:
+    """`(complete)` is a connection with SYNs and FINs both ways, not a handshake."""
+    packets, connections = None, 0
+    for line in lines:
+        if found := re.match(r"(\d+) packets seen", line):
+            packets = int(found[1])
+        connections += bool(re.match(r" *\d+: ", line))
+    return Answer(packets, connections)
+
+
+def _conversations(lines: Iterable[str]) -> Answer:
+    return Answer(connections=sum("<->" in line for line in lines))
+
+
+def _lines(lines: Iterable[str]) -> Answer:
+    return Answer(requests=sum(1 for _ in lines))
+
+
+def _loop(lines: Iterable[str]) -> Answer:
+    return Answer(**json.loads("".join(lines)))
+
+
+def _library(name: str) -> Callable[[str], list[str]]:
+    return lambda path: [sys.executable, __file__, name, path]
+
+
+def peers(verify: str) -> list[Peer]:
+    """Ours first; `verify` is its path."""
+    return [
+        Peer("verify analyze --json", lambda path: [verify, "analyze", path, "--json"], _verify, None, verify),
+        Peer("capinfos -c", lambda path: ["capinfos", "-M", "-c", path], _capinfos, None, "capinfos"),
+        Peer("tcpdump, SYN filter", lambda path: ["tcpdump", "-nr", path, SYN], _tcpdump, None, "tcpdump"),
+        Peer("tcptrace", lambda path: ["tcptrace", "-n", path], _tcptrace, 1_000_000, "tcptrace"),
+        Peer(
+            "tshark -z conv,tcp",
+            lambda path: ["tshark", "-n", "-q", "-r", path, "-z", "conv,tcp"],
+            _conversations,
+            200_000,
+            "tshark",
+        ),
+        Peer(
+            "tshark -Y http.request",
+            lambda path: ["tshark", "-n", "-r", path, "-Y", "http.request"],
+            _lines,
+            100_000,
+            "tshark",
+        ),
+        Peer("dpkt", _library("dpkt"), _loop, 100_000, "python:dpkt"),
+        Peer("scapy", _library("scapy"), _loop, 10_000, "python:scapy"),
+        Peer("pyshark", _library("pyshark"), _loop, 1_000, "python:pyshark"),
+    ]
+
+
+# -- the loops
+
+
+METHODS = (b"GET ", b"POST ", b"PUT ", b"DELETE ", b"HEAD ", b"OPTIONS ", b"PATCH ")
+
+
+def dpkt_loop(path: str) -> Answer:
+    import dpkt
+
+    packets = connections = handshakes = requests = 0
+    with open(path, "rb") as file:
+        for _time, data in dpkt.pcap.Reader(file):
+            packets += 1
+            frame = dpkt.ethernet.Ethernet(data)
+            tcp = getattr(frame.data, "data", None)
+            if not isinstance(tcp, dpkt.tcp.TCP):
+                continue
+            if tcp.flags & dpkt.tcp.TH_SYN:
+                connections += not tcp.flags & dpkt.tcp.TH_ACK
+                handshakes += bool(tcp.flags & dpkt.tcp.TH_ACK)
+            requests += tcp.data.startswith(METHODS)
+    return Answer(packets, connections, handshakes, requests)
+
+
+def scapy_loop(path: str) -> Answer:
+    from scapy.layers.inet import TCP  # with the layers that are here, and not `scapy.all` with every one
+    from scapy.utils import PcapReader
+
+    packets = connections = handshakes = requests = 0
+    with PcapReader(path) as reader:
+        for packet in reader:
+            packets += 1
+            if TCP not in packet:
+                continue
+            tcp = packet[TCP]
+            if tcp.flags.S:
+                connections += not tcp.flags.A
+                handshakes += bool(tcp.flags.A)
+            requests += bytes(tcp.payload).startswith(METHODS)
+    return Answer(packets, connections, handshakes, requests)
+
+
+def pyshark_loop(path: str) -> Answer:
+    import asyncio
+
+    import pyshark
+
+    packets = handshakes = requests = 0
+    streams = set()
+    loop = asyncio.new_event_loop()
+    capture = pyshark.FileCapture(path, keep_packets=False, eventloop=loop)
+    for packet in capture:
+        packets += 1
+        if "TCP" in packet:
+            streams.add(packet.tcp.stream)
+            handshakes += packet.tcp.flags_syn in ("1", "True") and packet.tcp.flags_ack in ("1", "True")
+        requests += "HTTP" in packet and hasattr(packet.http, "request_method")
+    capture.close()
+    return Answer(packets, len(streams), handshakes, requests)
+
+
+LOOPS = {"dpkt": dpkt_loop, "scapy": scapy_loop, "pyshark": pyshark_loop}
+
+
+if __name__ == "__main__":
+    print(json.dumps(LOOPS[sys.argv[1]](sys.argv[2])._asdict()))

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from readme import README, renewed
+
+from verifier import catalogue
+from verifier.catalogue import CAUSES, UNKNOWN, Cause, advice, client_kind, remedy, server_kind
+from verifier.cli import main
+from verifier.report import schema
+from verifier.report.catalogue import explain, overview
+from verifier.report.terminal import Style
+
+EVERY = [*CAUSES.values(), UNKNOWN]
+NARROW = Style(80, color=False, unicode=True)
+CLIENTS = {"requests", "httpx", "aiohttp", "urllib3", "curl", "go", "node"}
+
+
+# -- the table
+
+
+def test_the_codes_are_those_of_the_contract() -> None:
+    contract = json.loads(schema.text())["$defs"]["cause"]["enum"]
+    assert contract == [UNKNOWN.code, *CAUSES]
+
+
+@pytest.mark.parametrize("cause", EVERY, ids=lambda cause: cause.code)
+def test_a_cause_is_told_in_full(cause: Cause) -> None:
+    assert cause.blame in ("client", "server", "path", "nobody")
+    assert len(cause.title) <= 44, "it shares a line of 80 columns with code and blame"
+    assert 1 <= len(re.findall(r"[.](?: |$)", cause.explanation)) <= 4
+    sentences = (cause.explanation, cause.evidence, cause.apart, cause.advice, cause.settle or ".")
+    for text in (*sentences, *cause.clients.values(), *cause.servers.values()):
+        assert text.isascii()
+        assert text.endswith((".", ".)"))
+        assert len(text) < 420
+    assert "|" not in "".join(sentences), "it would break the table in the README"
+    assert not cause.brief.endswith(".")
+    assert all(address.startswith("https://") for address in cause.reading)
+
+
+@pytest.mark.parametrize("cause", EVERY, ids=lambda cause: cause.code)
+def test_advice_is_for_kinds_that_are_told_apart(cause: Cause) -> None:
+    assert set(cause.clients) <= CLIENTS
+    assert set(cause.servers) <= {server_kind(name) for name in SERVERS}
+
+
+@pytest.mark.parametrize("cause", EVERY, ids=lambda cause: cause.code)
+def test_neighbours_are_causes(cause: Cause) -> None:
+    named = re.findall(r"(?:^|[.] |and )([a-z0-9]+(?:-[a-z0-9]+)+)(?=:| and| are| is| say)", cause.apart)
+    assert set(named) <= set(CAUSES)
+
+
+def test_what_advice_names_in_python_is_there() -> None:
+    import urllib3
+    from requests.adapters import HTTPAdapter
+
+    text = " ".join(text for cause in EVERY for text in (cause.advice, *cause.clients.values()))
+    for owner, what in ((HTTPAdapter, "HTTPAdapter"), (urllib3.PoolManager, "PoolManager"), (urllib3.Retry, "Retry")):
+        known = set(inspect.signature(owner).parameters)
+        known |= set(inspect.signature(urllib3.HTTPConnectionPool).parameters) if what == "PoolManager" else set()
+        for given in re.findall(rf"\b{what}\(([a-z_]+)=", text):
+            assert given in known or given == "socket_options", f"{what}({given}=)"
+    assert hasattr(urllib3.HTTPResponse, "drain_conn")
+    assert hasattr(urllib3.connection.HTTPConnection, "default_socket_options")
+
+
+# -- who speaks
+
+SERVERS = {
+    "nginx/1.22.1": "nginx",
+    "openresty": "nginx",
+    "uvicorn": "uvicorn",
+    "gunicorn/20.1.0": "gunicorn",
+    "Apache/2.4.57 (Debian)": "apache",
+    "Werkzeug/3.1.9 Python/3.11.7": "werkzeug",
+    "BaseHTTP/0.6 Python/3.11.7": "http.server",
+    "SimpleHTTP/0.6 Python/3.11.7": "http.server",
+    "WSGIServer/0.2 CPython/3.11.7": "wsgiref",
+    "Microsoft-IIS/10.0": "iis",
+    "Jetty(9.4.31.v20200723)": "jetty",
+    "awselb/2.0": "elb",
+    "Python/3.11 aiohttp/3.14.5": "aiohttp",
+    "Cheroot/11.1.2": "cheroot",
+    "node": "node",
+    "cloudflare": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), SERVERS.items())
+def test_servers(name: str, kind: str | None) -> None:
+    assert server_kind(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("agent", "kind"),
+    [
+        ("python-requests/2.34.2", "requests"),
+        ("my-crawler/1.0 (+https://example.com) python-requests/2.34.2", "requests"),
+        ("python-httpx/0.28.1", "httpx"),
+        ("Python/3.11 aiohttp/3.14.5", "aiohttp"),
+        ("python-urllib3/2.8.0", "urllib3"),
+        ("curl/7.88.1", "curl"),
+        ("PycURL/7.45.2 libcurl/7.88.1 OpenSSL/3.0.19", "curl"),
+        ("Go-http-client/1.1", "go"),
+        ("node", "node"),
+        ("undici", "node"),
+        ("axios/1.7.2", "node"),
+        ("node-fetch/1.0 (+https://github.com/bitinn/node-fetch)", "node"),
+        ("got (https://github.com/sindresorhus/got)", "node"),
+        ("Mozilla/5.0 (X11; Linux x86_64)", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_clients(agent: str | None, kind: str | None) -> None:
+    assert client_kind(agent) == kind
+
+
+# -- advice
+
+
+def test_advice_is_in_the_words_of_the_client() -> None:
+    assert "requests.Session()" in advice("no-session", "requests")
+    assert "ClientSession()" in advice("no-session", "aiohttp")
+    assert advice("no-session", "lynx") == advice("no-session", None) == CAUSES["no-session"].advice
+    assert advice("odd-code", "requests") == UNKNOWN.advice
+
+
+@pytest.mark.parametrize(
+    ("code", "blame", "agent", "server", "said"),
+    [
+        ("server-idle-timeout", "server", None, "uvicorn", "Start uvicorn with `--timeout-keep-alive SECONDS`"),
+        ("server-idle-timeout", "server", None, None, "Raise the server's idle timeout"),
+        ("server-idle-timeout", "server", "python-httpx/0.28.1", None, "If the server is not yours: send sooner"),
+        ("no-session", "client", "python-requests/2.34.2", "nginx", "Make one requests.Session()"),
+        ("no-session", "client", None, "nginx", "Make one client object"),
+        ("balancer-idle-timeout", "path", None, "nginx", "In nginx behind the balancer, set `keepalive_timeout`"),
+        ("keepalive-race", "server", "curl/8", None, "If the server is not yours: nothing in most cases"),
+        ("odd-code", "nobody", None, None, "Capture whole packets"),
+    ],
+)
+def test_remedies(code: str, blame: str, agent: str | None, server: str | None, said: str) -> None:
+    assert said in remedy(code, blame, agent, server)
+
+
+def test_names_keep_their_case_in_the_middle_of_a_sentence() -> None:
+    assert "If the server is not yours: HTTPTransport(retries=3)" in remedy(
+        "server-restart", "server", "python-httpx/0.28", None
+    )
+
+
+# -- how it is shown
+
+
+def test_the_list_fits_a_terminal() -> None:
+    lines = overview(EVERY, NARROW).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.startswith("  ")][1:] == [*CAUSES, "unknown"]
+    assert not any("…" in line for line in lines)
+
+
+@pytest.mark.parametrize("cause", EVERY, ids=lambda cause: cause.code)
+def test_a_cause_fits_a_terminal(cause: Cause) -> None:
+    drawn = explain(cause, NARROW)
+    words_alone = [line for line in drawn.splitlines() if "http" not in line]
+    assert max(map(len, words_alone)) <= 80
+    assert drawn.startswith(f"{cause.code}: {cause.title}\n")
+    assert "\n\n\n" not in drawn
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["causes"]) == 0
+    assert "  server-idle-timeout       server  the server's idle timeout\n" in capsys.readouterr().out
+    assert main(["causes", "server-idle-timeout", "--color", "never"]) == 0
+    assert "\nIn the server\n  nginx        In nginx, raise `keepalive_timeout`" in capsys.readouterr().out
+    assert main(["causes", "unknown"]) == 0
+
+
+def test_the_command_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["causes", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [cause["code"] for cause in found] == [*CAUSES, "unknown"]
+    assert main(["causes", "http10", "--json"]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert found == json.loads(json.dumps(CAUSES["http10"]._asdict()))
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("no-sesion", "did you mean no-session?"),
+        ("pool_full", "did you mean pool-full?"),
+        ("Idle", "did you mean server-idle-timeout or server-reset-idle or client-idle-expiry?"),
+        ("xyz", "verify causes lists them all"),
+        ("", "verify causes lists them all"),
+    ],
+)
+def test_a_cause_that_there_is_not(code: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["causes", code]) == 2
+    assert capsys.readouterr().err == f"verify: no cause {code!r}; {said}\n"
+
+
+def test_one_cause_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["causes", "http10", "fork"]) == 2
+    assert "causes takes one cause" in capsys.readouterr().err
+
+
+def test_the_readme_has_the_table() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text == renewed(text), "run: make causes"
+
+
+def test_it_is_not_loaded_where_there_is_nothing_to_explain() -> None:
+    program = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from reports import proved, with_findings\n"
+        "from verifier.report.text import render\n"
+        "from verifier.report.terminal import Style\n"
+        "import verifier.cli\n"
+        "for make in proved, with_findings:\n"
+        "    render(make(), Style(80, color=False, unicode=True), 0)\n"
+        f"    print({catalogue.__name__!r} in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["False", "True"], done.stderr

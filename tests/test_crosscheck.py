@@ -1,0 +1,436 @@
+"""`--cross-check`: tshark's counts beside ours, and the rule for each known way in which they differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tshark as judge
+from conftest import CORPUS
+from craft import (
+    MPTCP_JOIN,
+    START_NS,
+    Conversation,
+    Interface,
+    Packet,
+    Pcapng,
+    cut,
+    get,
+    ok,
+    packets,
+    pcap,
+    request_head,
+    response_head,
+)
+from jsonschema import Draft202012Validator
+
+from verifier import app
+from verifier.errors import VerifierError
+from verifier.judge.options import Expectations, Selection
+from verifier.opinion import check
+from verifier.opinion.model import Opinion, What
+from verifier.report import schema
+from verifier.report.json import dump
+from verifier.report.terminal import Style
+from verifier.report.text import render
+
+pytestmark = pytest.mark.skipif(not judge.installed(), reason=judge.ABSENT)
+
+ETHERNET_HEAD = b"\x02\0\0\0\0\1\x02\0\0\0\0\2\x08\0"
+PLAIN = Style(120, color=False, unicode=False)
+
+
+def opinion_on(folder: Path, *files: bytes, selection: Selection = Selection()) -> Opinion:
+    paths = []
+    for number, content in enumerate(files):
+        path = folder / f"{number}.pcap"
+        path.write_bytes(content)
+        paths.append(str(path))
+    opinion = app.cross_checked(paths, selection, Expectations()).opinion
+    assert opinion is not None
+    return opinion
+
+
+def counts(opinion: Opinion) -> dict[str, tuple[int, int]]:
+    return {str(each.what): (each.ours, each.theirs) for each in opinion.counts}
+
+
+def rules_of(opinion: Opinion) -> set[tuple[str, str | None]]:
+    return {(str(each.what), each.rule and each.rule.name) for each in opinion.differences}
+
+
+def talk(port: int = 80, client_port: int = 40000) -> Conversation:
+    talk = Conversation(client=("10.0.0.1", client_port), server=("10.0.0.2", port))
+    talk.handshake()
+    return talk
+
+
+def closed() -> Conversation:
+    conversation = talk()
+    conversation.exchange(1)
+    conversation.exchange(2)
+    conversation.close("client")
+    return conversation
+
+
+def test_both_agree(tmp_path: Path) -> None:
+    opinion = opinion_on(tmp_path, pcap(closed().packets()))
+    assert counts(opinion) == {"connections": (1, 1), "handshakes": (1, 1), "requests": (2, 2), "responses": (2, 2)}
+    assert opinion.agrees
+    assert opinion.tool == "tshark"
+    assert opinion.version[0].isdigit()
+    assert (opinion.unexplained, opinion.differences, opinion.problems) == (0, (), ())
+
+
+def udp(payload: bytes, port: int) -> bytes:
+    datagram = struct.pack(">HHHH", 50000, port, 8 + len(payload), 0) + payload
+    return ip(17, datagram)
+
+
+def ip(protocol: int, body: bytes) -> bytes:
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 7, 0, 64, protocol, 0)
+    return ETHERNET_HEAD + head + b"\x0a\0\0\x09" + b"\x0a\0\0\x01" + body
+
+
+def quoted(by: bytes) -> list[Packet]:
+    """A conversation, and an ICMP error that quotes a packet of another one."""
+    frame = ip(1, b"\x03\x01\0\0\0\0\0\0" + by)
+    return [*closed().packets(), Packet(frame, START_NS + 10**10, len(frame), 1)]
+
+
+def icmp() -> list[Packet]:
+    other = Conversation(client=("10.0.0.1", 41000), server=("10.0.0.7", 80))
+    other.syn()
+    return quoted(other.packets()[0].data[14:])
+
+
+def same_isn() -> list[Packet]:
+    first = closed()
+    second = Conversation(now=first.now + 10**9)
+    second.handshake()
+    second.exchange(1)
+    return packets(first.segments + second.segments)
+
+
+def subflow() -> list[Packet]:
+    joining = Conversation(client=("10.0.0.1", 41000))
+    joining.syn(options=MPTCP_JOIN)
+    joining.synack()
+    joining.ack("client")
+    return packets(closed().segments + joining.segments)
+
+
+def interim() -> list[Packet]:
+    posted = talk()
+    posted.request(request_head("POST", "/up", "Content-Length: 5", "Expect: 100-continue"))
+    posted.response(response_head("100 Continue"))
+    posted.request(b"12345")
+    posted.response(ok())
+    return posted.packets()
+
+
+def tunnel() -> list[Packet]:
+    through = talk(3128)
+    through.request(request_head("CONNECT", "a.example:80"))
+    through.response(response_head("200 Connection established"))
+    through.exchange(1)
+    return through.packets()
+
+
+def method() -> list[Packet]:
+    asked = talk()
+    asked.request(request_head("PURGE", "/1"))
+    asked.response(ok())
+    return asked.packets()
+
+
+def sip() -> list[Packet]:
+    asked = talk(5060)
+    asked.exchange(1)
+    return asked.packets()
+
+
+def disordered() -> list[Packet]:
+    asked = talk()
+    head = get("/1")
+    first, second = asked.send("client", head, len(head) // 2 + 1)
+    asked.segments[-2:] = [second._replace(ts_ns=first.ts_ns), first._replace(ts_ns=second.ts_ns)]
+    asked.ack("server")
+    asked.response(ok())
+    asked.exchange(2)
+    return asked.packets()
+
+
+def endless() -> list[Packet]:
+    asked = talk()
+    asked.request(get("/1"))
+    asked.response(response_head("200 OK", "Content-Length: 5000") + b"x" * 100)
+    return asked.packets()
+
+
+def unasked() -> list[Packet]:
+    asked = talk()
+    asked.exchange(1)
+    asked.response(ok())
+    return asked.packets()
+
+
+def http2() -> list[Packet]:
+    asked = talk()
+    settings = bytes.fromhex("000000040000000000")
+    asked.request(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + bytes.fromhex("0000050105000000018287848641"))
+    asked.response(settings + bytes.fromhex("0000010105000000018" + "8"))
+    return asked.packets()
+
+
+def head_pipelined() -> list[Packet]:
+    asked = talk()
+    asked.request(request_head("HEAD", "/1") + get("/2"))
+    asked.response(response_head("200 OK", "Content-Length: 4000") + ok())
+    return asked.packets()
+
+
+RULES = {
+    "same-isn": (same_isn, {"connections", "handshakes", "requests", "responses"}),
+    "quoted-headers": (icmp, {"connections"}),
+    "mptcp-subflow": (subflow, {"handshakes"}),
+    "interim-responses": (interim, {"responses"}),
+    "connect-tunnel": (tunnel, {"requests", "responses"}),
+    "method-unknown": (method, {"requests"}),
+    "another-dissector": (sip, {"requests", "responses"}),
+    "out-of-order": (disordered, {"requests"}),
+    "unfinished-body": (endless, {"responses"}),
+    "response-without-request": (unasked, {"responses"}),
+    "http2": (http2, {"requests", "responses"}),
+    "dissector-missed": (head_pipelined, {"responses"}),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_each_rule(name: str, tmp_path: Path) -> None:
+    make, what = RULES[name]
+    opinion = opinion_on(tmp_path, pcap(make()))
+    assert rules_of(opinion) == {(each, name) for each in what}
+    assert not opinion.agrees
+    assert opinion.unexplained == 0
+    last = len(make())
+    for difference in opinion.differences:
+        assert difference.frames
+        assert all(1 <= frame <= last for frame in difference.frames)
+        assert difference.rule is not None
+        assert difference.rule.reference
+
+
+def test_a_connection_is_named_where_there_is_one(tmp_path: Path) -> None:
+    captured = packets(closed().segments + talk(client_port=41000).segments) + method()[3:]
+    other = Conversation(client=("10.0.0.1", 42000), now=START_NS + 10**10)
+    other.handshake()
+    other.request(request_head("PURGE", "/1"))
+    opinion = opinion_on(tmp_path, pcap(captured + other.packets()))
+    (difference,) = [each for each in opinion.differences if each.what is What.REQUESTS and each.connection == 2]
+    assert difference.frames == (len(captured) + 4,)
+    assert "10.0.0.1:42000 to 10.0.0.2:80: 1 here, 0 in tshark" in difference.text
+
+
+def test_cut_packets(tmp_path: Path) -> None:
+    """Of the requests only the beginning is there: whatever tshark makes of it, the snaplen is why."""
+    asked = talk()
+    for number in range(3):
+        asked.request(get(f"/{number}", "X: " + "x" * 200))
+        asked.response(ok())
+    opinion = opinion_on(tmp_path, pcap(cut(asked.packets(), 150)))
+    assert opinion.unexplained == 0
+    assert {name for _, name in rules_of(opinion)} <= {"cut-packets", "response-without-request"}
+
+
+def test_each_file_alone(tmp_path: Path) -> None:
+    """A connection that goes on in the next file is one in the report; the opinion is on each file for itself."""
+    every = closed().packets()
+    later = [packet._replace(ts_ns=packet.ts_ns + 10**11) for packet in method()]
+    opinion = opinion_on(tmp_path, pcap(every[:7]), pcap(every[7:]), pcap(later))
+    assert opinion.files == 3
+    assert counts(opinion)["connections"] == (3, 3)
+    assert [(each.connection, each.source) for each in opinion.differences] == [(None, 2)]
+
+
+def test_all_connections_whatever_is_selected(tmp_path: Path) -> None:
+    captured = packets(closed().segments + talk(8080).segments)
+    opinion = opinion_on(tmp_path, pcap(captured), selection=Selection(ports=(8080,)))
+    assert counts(opinion)["connections"] == (2, 2)
+    assert opinion.agrees
+
+
+def test_nothing_explains_it(tmp_path: Path) -> None:
+    """Our report on one file beside tshark's on another: what no rule covers is flagged, and said first."""
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap(closed().packets()))
+    report = app.analyze([str(path)], Selection(), Expectations())
+    path.write_bytes(pcap([*talk(client_port=41000).packets(), *icmp()[-1:] * (report.totals.packets - 3)]))
+    opinion = check.second_opinion(judge.program(), [report])
+    assert opinion.unexplained > 0
+    text = render(report._replace(opinion=opinion), PLAIN, 0)
+    assert "that nothing explains" in text
+    assert "connections, nothing explains it (frames " in text
+
+
+def test_it_never_changes_the_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap(same_isn()))
+    alone = app.analyze([str(path)], Selection(), Expectations())
+    checked = app.cross_checked([str(path)], Selection(), Expectations())
+    assert checked._replace(opinion=None, details=alone.details) == alone
+
+
+def test_in_the_json(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap(interim()))
+    pieces: list[str] = []
+    dump(app.cross_checked([str(path)], Selection(), Expectations()), "summary", pieces.append)
+    report = json.loads("".join(pieces))
+    Draft202012Validator(json.loads(schema.text())).validate(report)
+    checked = report["cross_check"]
+    assert checked["counts"]["responses"] == {"ours": 1, "theirs": 2}
+    assert (checked["tool"], checked["agrees"], checked["unexplained"]) == ("tshark", False, 0)
+    (difference,) = checked["differences"]
+    assert (difference["rule"], difference["reference"]) == ("interim-responses", "RFC 9110, 15.2")
+    assert (difference["connection"], difference["frames"]) == (0, [6])
+
+
+def test_in_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap(interim()))
+    text = render(app.cross_checked([str(path)], Selection(), Expectations()), PLAIN, 0)
+    assert "Second opinion, tshark " in text
+    assert ": every difference has its rule" in text
+    assert "- responses -1, interim-responses (frames 6): tshark counts 1xx responses" in text
+
+
+def test_the_json_has_no_such_field_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap(interim()))
+    pieces: list[str] = []
+    dump(app.analyze([str(path)], Selection(), Expectations()), "summary", pieces.append)
+    assert "cross_check" not in json.loads("".join(pieces))
+
+
+def test_a_file_that_tshark_cannot_read(tmp_path: Path) -> None:
+    """A packet of a link type that this tshark refuses is still counted by us, if at all; the opinion says why there is
+    none."""
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap(closed().packets()))
+    report = app.analyze([str(path)], Selection(), Expectations())
+    path.write_bytes(b"no capture at all")
+    opinion = check.second_opinion(judge.program(), [report])
+    assert counts(opinion)["connections"] == (0, 0)
+    assert not opinion.agrees
+    (problem,) = opinion.problems
+    assert problem.startswith(f"{path}: tshark can't read it: ")
+    assert problem in " ".join(render(report._replace(opinion=opinion), PLAIN._replace(width=9999), 0).split())
+
+
+def test_users_preferences_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "wireshark"
+    folder.mkdir()
+    (folder / "preferences").write_text("tcp.desegment_tcp_streams: FALSE\nhttp.desegment_headers: FALSE\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    asked = talk()
+    asked.send("client", get("/1"), 5)
+    asked.ack("server")
+    asked.response(ok())
+    assert opinion_on(tmp_path, pcap(asked.packets())).agrees
+
+
+@pytest.mark.parametrize("name", sorted(os.listdir(CORPUS)) if os.path.isdir(CORPUS) else ())
+def test_captures_by_others(name: str) -> None:
+    """Whatever tshark counts otherwise has its rule."""
+    path = os.path.join(CORPUS, name)
+    try:
+        report = app.analyze([path], Selection(), Expectations())
+    except VerifierError:
+        return
+    opinion = check.second_opinion(judge.program(), [report])
+    assert [each for each in opinion.differences if each.rule is None] == []
+    assert not opinion.problems
+
+
+# -- the command line
+
+
+def run(*words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "verifier", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(__file__))), **environment},
+    )
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> str:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap(closed().packets()))
+    return str(path)
+
+
+def test_the_command(capture: str) -> None:
+    done = run("analyze", capture, "--cross-check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Second opinion, tshark" in done.stdout
+    assert "agrees" in done.stdout
+
+
+def test_without_tshark(capture: str, tmp_path: Path) -> None:
+    done = run("analyze", capture, "--cross-check", PATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("verify: --cross-check needs tshark, which is not installed; ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_pyshark(capture: str, tmp_path: Path) -> None:
+    (tmp_path / "pyshark.py").write_text("raise ImportError('No module named pyshark')\n")
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    done = run("analyze", capture, "--cross-check", PYTHONPATH=f"{tmp_path}{os.pathsep}{here}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("-m pip install 'pyshark>=0.6,<0.7'\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_config_of_somebody_else(capture: str, tmp_path: Path) -> None:
+    """pyshark reads any config.ini of the current folder."""
+    (tmp_path / "config.ini").write_text("[database]\nhost = x\n")
+    done = run("analyze", capture, "--cross-check", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "verify: pyshark reads ./config.ini: No section: 'tshark'; run this in another folder\n"
+
+
+def test_standard_input_cannot_be_read_twice() -> None:
+    done = run("analyze", "-", "--cross-check")
+    assert done.returncode == 2
+    assert "--cross-check reads a capture twice" in done.stderr
+
+
+def test_a_capture_that_nobody_can_read(tmp_path: Path) -> None:
+    path = tmp_path / "none.pcap"
+    path.write_bytes(b"no capture")
+    with pytest.raises(VerifierError):
+        app.cross_checked([str(path)], Selection(), Expectations())
+
+
+def test_secrets_in_the_capture(tmp_path: Path) -> None:
+    """A Decryption Secrets Block without a use for tshark changes nothing."""
+    file = Pcapng()
+    secrets = b"CLIENT_RANDOM " + b"00" * 32 + b" " + b"00" * 48 + b"\n"
+    padded = secrets + b"\0" * (-len(secrets) % 4)
+    file.block(0x0000000A, struct.pack("<II", 0x544C534B, len(secrets)) + padded)
+    number = file.interface(Interface())
+    for packet in closed().packets():
+        file.packet(packet, number)
+    assert opinion_on(tmp_path, file.bytes()).agrees

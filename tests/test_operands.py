@@ -1,0 +1,218 @@
+"""What `verify analyze` may be given: folders, patterns, the same file twice, and what is wrong with them."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from craft import START_NS, Conversation, Packet, pcap, pcapng
+from examine import reasons, totals
+
+from verifier.app import analyze
+from verifier.errors import VerifierError
+from verifier.judge.model import Report
+from verifier.judge.options import Expectations, Selection
+from verifier.sources.operands import natural
+
+ROOT = Path(__file__).parent.parent
+TIME_LIMIT_S = 60
+
+
+def captured(port: int = 40000) -> list[Packet]:
+    talk = Conversation(("10.0.0.1", port), now=START_NS + port * 10**9)
+    talk.handshake()
+    talk.exchange(1)
+    talk.exchange(2)
+    talk.close("client")
+    return talk.packets()
+
+
+def read(*paths: Path | str) -> Report:
+    return analyze([os.fspath(path) for path in paths], Selection(), Expectations())
+
+
+def problem_of(*paths: Path | str) -> str:
+    with pytest.raises(VerifierError) as raised:
+        read(*paths)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def names(report: Report) -> list[str]:
+    return [os.path.basename(source.name) for source in report.sources]
+
+
+def skipped(report: Report) -> dict[str, str]:
+    return {os.path.basename(name): why for name, why in report.skipped}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Captures on three levels, by content; what is none; what is hidden."""
+    (tmp_path / "b" / "deep").mkdir(parents=True)
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "a.pcap").write_bytes(pcap(captured(40000)))
+    (tmp_path / "b" / "holiday.jpeg").write_bytes(pcapng(captured(40001)))
+    (tmp_path / "b" / "deep" / "c.gz").write_bytes(gzip.compress(pcap(captured(40002))))
+    (tmp_path / ".hidden" / "d.pcap").write_bytes(pcap(captured(40003)))
+    (tmp_path / ".e.pcap").write_bytes(pcap(captured(40004)))
+    (tmp_path / "notes.txt").write_text("nothing of note, in some length\n")
+    (tmp_path / "b" / "empty.pcap").write_bytes(b"")
+    return tmp_path
+
+
+# -- folders
+
+
+def test_a_folder_is_looked_into(folder: Path) -> None:
+    report = read(folder)
+    assert names(report) == ["a.pcap", "holiday.jpeg", "c.gz"]
+    assert totals(report) == (3, 3, 6, 6)
+    assert skipped(report) == {
+        "notes.txt": "not a capture (it begins with 6e 6f 74 68 69 6e 67 20)",
+        "empty.pcap": "the file is empty",
+    }
+
+
+def test_links_are_followed_to_files_and_not_to_folders(folder: Path) -> None:
+    elsewhere = folder.parent / f"{folder.name}-elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "far.pcap").write_bytes(pcap(captured(40009)))
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "loop").symlink_to(folder)
+    (folder / "far.pcap").symlink_to(elsewhere / "far.pcap")
+    assert names(read(folder)) == ["a.pcap", "holiday.jpeg", "c.gz", "far.pcap"]
+    assert names(read(folder / "linked")) == ["far.pcap"]
+
+
+def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    report = read(folder)
+    assert len(report.sources) == 3
+    assert skipped(report)["pipe"] == "no regular file"
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    assert problem_of(tmp_path) == f"{tmp_path}: the folder has no file"
+
+
+def test_a_folder_without_a_capture(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("text")
+    assert problem_of(tmp_path).startswith(f"{tmp_path}: its only file, x.txt, is no capture; ")
+    (tmp_path / "y.txt").write_text("text")
+    assert problem_of(tmp_path).startswith(f"{tmp_path}: none of its 2 files is a capture; ")
+
+
+def test_a_folder_without_a_capture_beside_a_capture(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    empty = tmp_path_factory.mktemp("empty")
+    assert problem_of(folder / "a.pcap", empty) == f"{empty}: the folder has no file"
+
+
+@contextmanager
+def as_another_user() -> Iterator[None]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another user")
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_capture_in_it_that_is_not_for_this_user(folder: Path) -> None:
+    """The others are read, and nothing is proved without it."""
+    for path in (folder, *folder.parents):
+        if path.owner() == "root" and str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    (folder / "b" / "holiday.jpeg").chmod(0)
+    (folder / "b" / "deep").chmod(0)
+    with as_another_user():
+        report = read(folder)
+    assert names(report) == ["a.pcap", "deep", "holiday.jpeg"]
+    assert [source.problem for source in report.sources[1:]] == ["not readable by this user"] * 2
+    assert report.verdict == "inconclusive"
+    assert reasons(report) == {"capture-truncated"}
+    assert totals(report) == (1, 1, 2, 2)
+
+
+def test_a_damaged_capture_in_it(folder: Path) -> None:
+    (folder / "damaged.pcap").write_bytes(pcap(captured())[:23])
+    report = read(folder)
+    (source,) = (source for source in report.sources if source.name.endswith("damaged.pcap"))
+    assert source.truncated
+    assert source.problem.startswith("damaged capture")
+    assert report.verdict == "inconclusive"
+
+
+# -- patterns
+
+
+def test_a_pattern_that_no_shell_has_expanded(folder: Path) -> None:
+    assert names(read(folder / "*.pcap")) == ["a.pcap"]
+    assert names(read(folder / "**" / "*.[jg]*")) == ["holiday.jpeg", "c.gz"]
+    assert names(read(folder / "b*")) == ["holiday.jpeg", "c.gz"]
+    assert skipped(read(folder / "*"))["notes.txt"].startswith("not a capture")
+
+
+def test_a_pattern_that_nothing_fits(folder: Path) -> None:
+    assert problem_of(folder / "*.cap") == f"{folder}/*.cap: no file has such a name"
+
+
+def test_a_name_with_the_letters_of_a_pattern(folder: Path) -> None:
+    odd = folder / "odd[1]*.pcap"
+    odd.write_bytes(pcap(captured(40007)))
+    assert names(read(odd, folder / "a.pcap")) == ["a.pcap", odd.name]
+
+
+def test_a_pattern_on_the_command_line(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "verifier", str(folder / "*.pcap")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIME_LIMIT_S,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("✓ PROVED")
+
+
+# -- the same file
+
+
+def test_a_file_given_twice_is_read_once(folder: Path) -> None:
+    path = folder / "a.pcap"
+    link = folder / "b" / "link.pcap"
+    link.symlink_to(path)
+    os.link(path, folder / "hard.pcap")
+    for others, why in (
+        ([path], {"a.pcap": "given twice"}),
+        ([link], {"link.pcap": "the same file as another one"}),
+        ([folder / "hard.pcap"], {"hard.pcap": "the same file as another one"}),
+        ([folder / "*.pcap"], dict.fromkeys(("a.pcap", "hard.pcap"), "the same file as another one")),
+    ):
+        report = read(path, *others)
+        assert names(report) == ["a.pcap"]
+        assert skipped(report) == why
+        assert report.verdict == "proved"
+
+
+def test_equal_files_are_two(folder: Path) -> None:
+    copy = folder / "copy.pcap"
+    copy.write_bytes((folder / "a.pcap").read_bytes())
+    assert len(read(folder / "a.pcap", copy).sources) == 2
+
+
+# -- order
+
+
+def test_names_in_their_natural_order() -> None:
+    names = ["x.pcap", "x.pcap1", "x.pcap2", "x.pcap10", "x_00002_2023", "x_00010_2022", "y", "y1z", "y1z2", "y10", ""]
+    assert sorted(names, key=natural) == ["", *names[:-1]]
+    assert natural("1" * 5000) > natural("9" * 3000)

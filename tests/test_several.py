@@ -1,0 +1,335 @@
+"""Several captures as one: rotated sets, files that overlap, each frame with its number in its file."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from craft import START_NS, Conversation, Interface, Packet, Pcapng, fragmented, merged, packets, pcap, pcapng
+from examine import note_codes, reasons, story, totals
+
+from verifier.app import analyze
+from verifier.errors import VerifierError
+from verifier.judge.model import Report
+from verifier.judge.options import Expectations, Selection
+from verifier.report.json import dump
+
+pytestmark = pytest.mark.core
+
+ROOT = Path(__file__).parent.parent
+TIME_LIMIT_S = 60
+SECOND = 10**9
+
+
+def read(*paths: Path | str) -> Report:
+    return analyze([os.fspath(path) for path in paths], Selection(), Expectations())
+
+
+def saved(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def captured(second: int = 0, port: int = 40000, exchanges: int = 2) -> list[Packet]:
+    return conversation(second, port, exchanges).packets()
+
+
+def conversation(second: int = 0, port: int = 40000, exchanges: int = 2) -> Conversation:
+    talk = Conversation(("10.0.0.1", port), now=START_NS + second * SECOND)
+    talk.handshake()
+    for number in range(exchanges):
+        talk.exchange(number)
+    talk.close("client")
+    return talk
+
+
+def traffic() -> list[Packet]:
+    """Connections that overlap, some that fail, some cut off, over a minute: 1,196 packets."""
+    talks = []
+    for number in range(40):
+        talk = Conversation(("10.0.0.1", 40000 + number % 25), ("10.0.0.2", 80 + number % 3), (number * 7000, 9))
+        talk.now = START_NS + number * 700_000_000
+        talk.handshake()
+        for place in range(number % 9):
+            talk.exchange(place)
+            talk.pause(0.9)
+        if number % 7:
+            talk.close("client" if number % 2 else "server")
+        elif number % 5:
+            talk.reset("server")
+        talks.append(talk)
+    return packets(merged(*talks))
+
+
+# -- a rotated set
+
+
+def contract(report: Report) -> dict[str, Any]:
+    pieces: list[str] = []
+    dump(report, "exchanges", pieces.append)
+    whole: dict[str, Any] = json.loads("".join(pieces))
+    return whole
+
+
+def without_frames(value: Any) -> Any:
+    """Without what names a place in a file."""
+    if isinstance(value, dict):
+        places = {"frame", "frames", "first_frame", "request_frame", "response_frame", "source", "sources"}
+        return {name: without_frames(inner) for name, inner in value.items() if name not in places}
+    return [without_frames(inner) for inner in value] if isinstance(value, list) else value
+
+
+def global_frames(report: Report) -> list[tuple[int | None, ...]]:
+    """The frames of every connection and exchange, counted through all files in their order."""
+    before = [0]
+    for source in report.sources:
+        before.append(before[-1] + source.packets)
+    found: list[tuple[int | None, ...]] = []
+    for exchange in report.details.exchanges():
+        assert exchange.request_frame is not None
+        assert 1 <= exchange.request_frame <= report.sources[exchange.source].packets
+        found.append((exchange.connection, before[exchange.source] + exchange.request_frame))
+    for connection in report.details.connections():
+        frame = connection.frames.syn
+        found.append((connection.id, None if frame is None else before[connection.source] + frame))
+    return found
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("write", [pcap, pcapng])
+def test_twenty_files_cut_from_one_capture(tmp_path: Path, write: Any, suffix: str) -> None:
+    whole = traffic()
+    one = read(saved(tmp_path, "whole.pcap", write(whole)))
+    folder = tmp_path / "set"
+    folder.mkdir()
+    size = -(-len(whole) // 20)
+    for number in range(20):
+        piece = write(whole[number * size : (number + 1) * size])
+        # As tcpdump -C names them; given as the shell would sort them.
+        name = f"capture.pcap{number or ''}{suffix}"
+        saved(folder, name, gzip.compress(piece) if suffix else piece)
+    twenty = read(*sorted(folder.iterdir()))
+    assert len(twenty.sources) == 20
+    assert without_frames(contract(twenty)) == without_frames(contract(one))
+    assert global_frames(twenty) == global_frames(one)
+    assert without_frames(contract(read(folder))) == without_frames(contract(one))
+    assert without_frames(contract(read(str(folder / "*.pcap*")))) == without_frames(contract(one))
+
+
+def test_a_connection_that_crosses_files_is_one(tmp_path: Path) -> None:
+    whole = captured(exchanges=4)
+    paths = [saved(tmp_path, f"{number}.pcap", pcap(whole[at : at + 4])) for number, at in enumerate(range(0, 23, 4))]
+    report = read(*reversed(paths))
+    assert story(report) == ["complete: new reused reused reused; client fin"]
+    assert report.verdict == "proved"
+    assert [source.name for source in report.sources] == [str(path) for path in paths]
+    exchanges = list(report.details.exchanges())
+    # Frames 4, 8, 12 and 16 of the whole: each the last of its file.
+    assert [(exchange.source, exchange.request_frame) for exchange in exchanges] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+
+
+def test_numbers_in_names_decide_where_times_do_not(tmp_path: Path) -> None:
+    """A clock of whole seconds."""
+    whole = [packet._replace(ts_ns=START_NS) for packet in captured(exchanges=4)]
+    paths = [saved(tmp_path, f"x.pcap{at or ''}", pcap([packet])) for at, packet in enumerate(whole)]
+    report = read(*sorted(paths))
+    assert story(report) == ["complete: new reused reused reused; client fin"]
+    assert [source.name for source in report.sources] == [str(path) for path in paths]
+
+
+def test_a_ring_whose_first_file_is_the_latest(tmp_path: Path) -> None:
+    """tcpdump -C -W 3 begins anew with the first name."""
+    whole = captured(exchanges=4)
+    for name, begin in (("0", 16), ("1", 0), ("2", 8)):
+        saved(tmp_path, f"ring.pcap{name}", pcap(whole[begin : begin + 8]))
+    report = read(tmp_path)
+    assert story(report) == ["complete: new reused reused reused; client fin"]
+
+
+def test_packets_a_little_out_of_order_at_the_cut(tmp_path: Path) -> None:
+    """Two processors stamp packets: the last of a file may be later than the first of the next, which was written
+    later all the same."""
+    whole = conversation(exchanges=40).packets()
+    cut = 4 * 20 + 3  # before an acknowledgement of a response, which is given an earlier time
+    early = whole[cut]._replace(ts_ns=whole[cut - 1].ts_ns - 90_000)
+    late = [whole[cut - 1]]
+    first = saved(tmp_path, "1.pcap", pcap([*whole[: cut - 1], *late]))
+    second = saved(tmp_path, "2.pcap", pcap([early, *whole[cut + 1 :]]))
+    report = read(first, second)
+    one = read(saved(tmp_path, "one.pcap", pcap([*whole[: cut - 1], *late, early, *whole[cut + 1 :]])))
+    assert without_frames(contract(report)) == without_frames(contract(one))
+    assert global_frames(report) == global_frames(one)
+
+
+def test_a_cut_file_amid_a_set(tmp_path: Path) -> None:
+    whole = captured(exchanges=4)
+    saved(tmp_path, "1.pcap", pcap(whole[:8]))
+    saved(tmp_path, "2.pcap", pcap(whole[8:16])[:-3])
+    saved(tmp_path, "3.pcap", pcap(whole[16:]))
+    report = read(tmp_path)
+    assert [(source.truncated, source.packets) for source in report.sources] == [(False, 8), (True, 7), (False, 7)]
+    assert report.verdict == "inconclusive"
+    assert reasons(report) >= {"capture-truncated"}
+    assert report.totals.requests == 3
+
+
+# -- files that overlap
+
+
+def split(whole: Sequence[Packet], parts: int, seed: int) -> list[list[Packet]]:
+    """Each packet in one of so many captures, by chance."""
+    chance = random.Random(seed)
+    captures: list[list[Packet]] = [[] for _ in range(parts)]
+    for packet in whole:
+        captures[chance.randrange(parts)].append(packet)
+    return captures
+
+
+@pytest.mark.parametrize("parts", [2, 3, 30])
+def test_packets_scattered_over_files_come_together(tmp_path: Path, parts: int) -> None:
+    whole = traffic()
+    one = read(saved(tmp_path, "whole.pcap", pcap(whole)))
+    captures = split(whole, parts, parts)
+    paths = []
+    for number, capture in enumerate(captures):
+        write = (pcap, pcapng)[number % 2]
+        paths.append(saved(tmp_path, f"{number}.pcap", write(capture)))
+    report = read(*paths)
+    assert without_frames(contract(report)) == without_frames(contract(one))
+    # Every frame is where the report says it is, by its time.
+    by_name = {str(path): capture for path, capture in zip(paths, captures, strict=True)}
+    for exchange in report.details.exchanges():
+        assert exchange.request_frame is not None
+        packet = by_name[report.sources[exchange.source].name][exchange.request_frame - 1]
+        assert packet.ts_ns == exchange.request_ns
+    for source in report.sources:
+        capture = by_name[source.name]
+        assert (source.packets, source.bytes) == (len(capture), sum(len(packet.data) for packet in capture))
+        assert (source.first_ns, source.last_ns) == (capture[0].ts_ns, capture[-1].ts_ns)
+
+
+def test_a_file_for_each_direction(tmp_path: Path) -> None:
+    """As a network tap writes them."""
+    whole = captured(exchanges=5)
+    client = [packet for packet in whole if packet.data[26:30] == bytes((10, 0, 0, 1))]
+    server = [packet for packet in whole if packet not in client]
+    report = read(saved(tmp_path, "tx.pcap", pcap(client)), saved(tmp_path, "rx.pcap", pcap(server)))
+    assert story(report) == ["complete: new reused reused reused reused; client fin"]
+    assert report.verdict == "proved"
+
+
+def test_the_same_traffic_captured_twice(tmp_path: Path) -> None:
+    """On two interfaces that it passes: packets repeat, connections and requests do not."""
+    whole = traffic()
+    later = [packet._replace(ts_ns=packet.ts_ns + 20_000) for packet in whole]
+    one = read(saved(tmp_path, "one.pcap", pcap(whole)))
+    report = read(saved(tmp_path, "eth0.pcap", pcap(whole)), saved(tmp_path, "eth1.pcap", pcap(later)))
+    assert totals(report) == totals(one)
+
+
+def test_more_files_than_may_overlap(tmp_path: Path) -> None:
+    from verifier.sources.several import MOST_OPEN
+
+    whole = captured(exchanges=60)
+    for number in range(MOST_OPEN + 1):
+        saved(tmp_path, f"{number}.pcap", pcap([whole[number], whole[-1]]))
+    with pytest.raises(VerifierError, match="mergecap"):
+        read(tmp_path)
+    (tmp_path / "0.pcap").unlink()
+    assert read(tmp_path).totals.packets == 2 * MOST_OPEN
+
+
+def test_many_files_that_do_not_overlap(tmp_path: Path) -> None:
+    for number in range(300):
+        saved(tmp_path, f"{number}.pcap", pcap(captured(number, 40000 + number, 1)))
+    assert totals(read(tmp_path)) == (300, 300, 300, 300)
+
+
+def test_fragments_of_a_packet_in_two_files(tmp_path: Path) -> None:
+    """What is put together from two files is one packet, and the packets behind it are read from where they are."""
+    whole = conversation(exchanges=3).packets(network=fragmented(32))
+    report = read(saved(tmp_path, "even.pcap", pcap(whole[::2])), saved(tmp_path, "odd.pcap", pcap(whole[1::2])))
+    one = read(saved(tmp_path, "one.pcap", pcap(whole)))
+    assert totals(report) == totals(one) == (1, 1, 3, 3)
+
+
+def test_files_without_packets_or_times_among_others(tmp_path: Path) -> None:
+    """Without times they are read before the others."""
+    timeless = Pcapng()
+    timeless.interface(Interface(1))
+    for packet in captured(port=40001):
+        timeless.simple(packet)
+    saved(tmp_path, "empty.pcap", pcap([]))
+    saved(tmp_path, "empty.pcapng", Pcapng().bytes())
+    saved(tmp_path, "full.pcap", pcap(captured()))
+    saved(tmp_path, "timeless.pcapng", timeless.bytes())
+    report = read(tmp_path)
+    assert [source.packets for source in report.sources] == [0, 0, 15, 15]
+    assert [source.first_ns for source in report.sources] == [None, None, None, START_NS]
+    assert totals(report) == (2, 2, 4, 4)
+
+
+def test_times_out_of_range_do_not_stop_the_others(tmp_path: Path) -> None:
+    far = [packet._replace(ts_ns=0) for packet in captured(port=40001)]
+    report = read(saved(tmp_path, "far.pcap", pcap(far)), saved(tmp_path, "near.pcap", pcap(captured())))
+    assert totals(report) == (2, 2, 4, 4)
+
+
+# -- pipes among them
+
+
+def test_pipes_are_read_once(tmp_path: Path) -> None:
+    """As a shell makes them for `<(command)`: they can't be opened again."""
+    whole = traffic()
+    one = read(saved(tmp_path, "whole.pcap", pcap(whole)))
+    paths = [tmp_path / "first", tmp_path / "second"]
+    half = len(whole) // 2
+    writers = []
+    for path, piece in zip(paths, (pcap(whole[:half]), gzip.compress(pcap(whole[half:]))), strict=True):
+        os.mkfifo(path)
+        writers.append(threading.Thread(target=path.write_bytes, args=(piece,)))
+        writers[-1].start()
+    report = read(*paths)
+    for writer in writers:
+        writer.join(TIME_LIMIT_S)
+    assert without_frames(contract(report)) == without_frames(contract(one))
+
+
+def test_standard_input_takes_its_place_in_time(tmp_path: Path) -> None:
+    whole = captured(exchanges=4)
+    first = saved(tmp_path, "first.pcap", pcap(whole[:8]))
+    third = saved(tmp_path, "third.pcap", pcap(whole[16:]))
+    done = subprocess.run(
+        [sys.executable, "-m", "verifier", "analyze", "--json", str(third), "-", str(first)],
+        input=pcap(whole[8:16]),
+        capture_output=True,
+        timeout=TIME_LIMIT_S,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    said = json.loads(done.stdout)
+    assert [source["path"] for source in said["sources"]] == [str(first), "-", str(third)]
+    assert said["totals"]["handshakes"] == 1
+
+
+# -- notes keep their frames
+
+
+def test_a_note_has_the_frame_of_its_file(tmp_path: Path) -> None:
+    first, second = captured(), captured(10, 40001)
+    repeated = [*second[:1], second[0]._replace(ts_ns=second[0].ts_ns + 1000), *second[1:]]
+    report = read(saved(tmp_path, "a.pcap", pcap(first)), saved(tmp_path, "b.pcap", pcap(repeated)))
+    assert "syn-retransmission" in note_codes(report)
+    (note,) = (note for note in report.notes if note.code == "syn-retransmission")
+    assert note.first_frame == 2

@@ -1,0 +1,360 @@
+"""The decision: from the facts of a situation to a cause. A table, read from the top; the first row that fits names the
+cause.
+
+A row fits where all facts of `ended` and `stands` hold (see `verifier.judge.facts`: how the connection before ended,
+how the two stand to each other), one of `either` where it names any, and none of `unless`. `sure` rows are decided by
+the packets; of the others `also` names the causes that look the same. Order: what makes evidence worthless; what the
+messages themselves say; then an earlier connection that is idle, busy, or closed, the latter by moment and first
+closer.
+"""
+
+from __future__ import annotations
+
+from verifier.judge import facts as f
+from verifier.values import NamedTuple
+
+UNKNOWN = "unknown"
+
+
+class Rule(NamedTuple):
+    cause: str
+    ended: int = 0
+    stands: int = 0
+    either: int = 0
+    """Of how the connection before ended: one of these has to hold."""
+    unless: int = 0
+    """... and none of these."""
+    not_stands: int = 0
+    sure: bool = True
+    also: tuple[str, ...] = ()
+    blame: str | None = None
+    """Where it is another than the cause's usual."""
+
+    def fits(self, ended: int, stands: int) -> bool:
+        return (
+            ended & self.ended == self.ended
+            and stands & self.stands == self.stands
+            and (not self.either or ended & self.either != 0)
+            and not ended & self.unless
+            and not stands & self.not_stands
+        )
+
+
+OVER = f.AT_ONCE | f.IDLE
+"""The last response was whole when the connection was closed."""
+DONE = OVER | f.SPENT
+"""... or when the connection was given up."""
+SERVER = f.SERVER_FIRST | f.BOTH_FIRST
+
+_ANYHOW = (
+    Rule(UNKNOWN, ended=f.DAMAGED),
+    Rule(UNKNOWN, stands=f.CLOSED, ended=f.UPGRADED),
+    Rule("connection-auth", ended=f.AUTH, stands=f.CLOSED),
+    Rule("connection-auth", ended=f.AUTH, stands=f.OPEN_IDLE, not_stands=f.GOES_ON),
+    Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.NEW_TUNNEL),
+    Rule("redirect", stands=f.REDIRECTED | f.OPEN_IDLE),
+    Rule(
+        "redirect",
+        ended=f.AT_ONCE | f.SERVER_FIRST,
+        stands=f.REDIRECTED | f.CLOSED,
+        unless=f.ALWAYS_ONE | f.ALWAYS_SAID | f.NEVER_KEEPS | f.HTTP10_RESPONSE | f.ASKED_CLOSE,
+        sure=False,
+        also=("response-close-header",),
+    ),
+)
+
+_IDLE = (
+    Rule("body-unread", ended=f.LEFT_UNREAD),
+    Rule("body-unread", ended=f.PARTIAL),
+    Rule(
+        "body-unread",
+        ended=f.CLIENT_FIRST | f.BY_RESET,
+        either=OVER,
+        unless=f.ENCRYPTED | f.EXCESS | f.UNASKED,
+        not_stands=f.GOES_ON,
+        sure=False,
+        also=("no-session",),
+    ),
+    Rule("host-spelling", stands=f.OTHER_NAME),
+    Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, sure=False),
+    Rule("alpn-fanout", ended=f.UNUSED, stands=f.BOTH_ENCRYPTED | f.TOGETHER, sure=False),
+    # It may have been taken for a request already that had not gone out.
+    Rule("concurrency", stands=f.CROSSES, not_stands=f.BOTH_ENCRYPTED, sure=False, also=("separate-pools",)),
+    Rule(
+        "concurrency",
+        stands=f.JUST_IDLE | f.GOES_ON | f.PAIR_OVERLAPS,
+        not_stands=f.BOTH_ENCRYPTED,
+        sure=False,
+        also=("separate-pools",),
+    ),
+    Rule(
+        "tls-settings-differ",
+        stands=f.BOTH_ENCRYPTED | f.IN_TURN | f.GOES_ON,
+        sure=False,
+        also=("separate-pools", "no-session"),
+    ),
+    Rule(
+        "tls-settings-differ",
+        stands=f.BOTH_ENCRYPTED | f.IN_TURN | f.NEW_REUSED | f.REUSED_BEFORE,
+        sure=False,
+        also=("separate-pools", "no-session"),
+    ),
+    Rule(
+        "separate-pools",
+        stands=f.BOTH_ENCRYPTED | f.GOES_ON,
+        sure=False,
+        also=("tls-settings-differ", "concurrency"),
+    ),
+    Rule("separate-pools", stands=f.GOES_ON),
+    Rule(UNKNOWN, ended=f.UNUSED),
+    Rule("no-session", sure=False, also=("separate-pools", "body-unread")),
+)
+
+_BUSY = (
+    Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, sure=False),
+    Rule("alpn-fanout", ended=f.UNUSED, stands=f.BOTH_ENCRYPTED | f.TOGETHER, sure=False),
+    Rule(
+        "path-dropped",
+        ended=f.WAITING | f.UNACKNOWLEDGED,
+        sure=False,
+        also=("server-restart", "client-timeout"),
+    ),
+    Rule("no-length", ended=f.NO_LENGTH),
+    Rule("body-unread", ended=f.PARTIAL | f.CLIENT_FIRST, sure=False, also=("concurrency",)),
+    Rule("body-unread", ended=f.PARTIAL | f.STILL_OPEN, stands=f.GIVEN_UP, sure=False, also=("concurrency",)),
+    Rule(UNKNOWN, stands=f.NEW_UNUSED),
+    Rule("concurrency"),
+)
+
+_MESSAGES = (
+    Rule("unsolicited-response", ended=f.UNASKED),
+    Rule("bodiless-quirk", ended=f.EXCESS | f.BODILESS, blame="server"),
+    Rule("excess-bytes", ended=f.EXCESS | f.CLIENT_FIRST),
+    Rule("early-response", ended=f.EARLY),
+    Rule("h2-goaway", ended=f.GOAWAY),
+)
+
+_UNANSWERED = (
+    Rule("server-restart", ended=f.WAITING, either=SERVER, stands=f.REFUSED_BETWEEN),
+    Rule("server-restart", ended=f.WAITING | f.SAME_INSTANT, either=SERVER),
+    Rule("path-dropped", ended=f.WAITING | f.SERVER_FIRST | f.OTHER_HOPS),
+    Rule(
+        "path-dropped",
+        ended=f.WAITING | f.UNACKNOWLEDGED,
+        unless=SERVER,
+        sure=False,
+        also=("server-restart", "client-timeout"),
+    ),
+    Rule(
+        "path-dropped",
+        ended=f.WAITING | f.SERVER_FIRST | f.BY_RESET | f.SEVERAL,
+        either=f.PAUSE_PAST_LIMIT | f.LONG_PAUSE,
+        unless=f.CLOSED_BEFORE_REQUEST,
+        sure=False,
+        also=("keepalive-race", "server-restart"),
+    ),
+    Rule("keepalive-race", ended=f.WAITING | f.CLOSED_BEFORE_REQUEST, either=SERVER),
+    Rule(
+        "keepalive-race",
+        ended=f.WAITING | f.SEVERAL | f.AFTER_PAUSE,
+        either=SERVER,
+        sure=False,
+        also=("path-dropped", "server-restart"),
+    ),
+    Rule(
+        "keepalive-race",
+        ended=f.WAITING | f.SEVERAL,
+        either=SERVER,
+        sure=False,
+        also=("max-requests-silent", "server-restart"),
+    ),
+    Rule(UNKNOWN, ended=f.WAITING, either=SERVER),
+    Rule("client-fault", ended=f.WAITING | f.QUICKLY | f.SEVERAL, sure=False, also=("client-timeout",)),
+    Rule("client-timeout", ended=f.WAITING | f.QUICKLY, sure=False, also=("client-fault",)),
+    Rule("client-timeout", ended=f.TIMED_OUT, either=f.WAITING | f.PARTIAL),
+    Rule("client-timeout", ended=f.WAITING | f.ENCRYPTED, sure=False, also=("body-unread",)),
+    Rule("client-timeout", ended=f.WAITING),
+    Rule("server-restart", ended=f.PARTIAL, either=SERVER, stands=f.REFUSED_BETWEEN),
+    Rule("server-restart", ended=f.PARTIAL | f.SAME_INSTANT, either=SERVER),
+    Rule("short-body", ended=f.PARTIAL | f.BY_RESET, either=SERVER, sure=False, also=("server-restart",)),
+    Rule("short-body", ended=f.PARTIAL, either=SERVER),
+    Rule("client-timeout", ended=f.PARTIAL | f.STALLED, sure=False, also=("body-unread",)),
+    Rule("body-unread", ended=f.PARTIAL | f.BY_RESET),
+    Rule("body-unread", ended=f.PARTIAL, sure=False, also=("client-timeout",)),
+)
+
+_ANNOUNCED = (
+    Rule("request-close-header", ended=f.ASKED_CLOSE, either=DONE),
+    Rule("http10", ended=f.HTTP10_REQUEST, either=DONE, blame="client"),
+    Rule("http10", ended=f.HTTP10_RESPONSE, either=DONE),
+    Rule("error-closes", ended=f.SAID_CLOSE | f.ERROR | f.ONLY_ERRORS | f.OTHERS_SAID_NOTHING, either=DONE),
+    Rule("max-requests-announced", ended=f.SAID_CLOSE | f.SEVERAL | f.COUNT_REPEATS, either=DONE),
+    Rule("max-requests-announced", ended=f.SAID_CLOSE | f.COUNT_ANNOUNCED, either=DONE),
+    Rule("server-never-keeps-alive", ended=f.SAID_CLOSE | f.NEVER_KEEPS, either=DONE, unless=f.SEVERAL),
+    Rule(
+        "server-never-keeps-alive",
+        ended=f.SAID_CLOSE | f.ALWAYS_SAID,
+        either=DONE,
+        sure=False,
+        also=("response-close-header",),
+    ),
+    Rule(
+        "error-closes",
+        ended=f.SAID_CLOSE | f.ERROR | f.ONLY_ERRORS,
+        either=DONE,
+        unless=f.SEVERAL,
+        sure=False,
+        also=("response-close-header",),
+    ),
+    Rule("response-close-header", ended=f.SAID_CLOSE, either=DONE),
+    Rule("no-length", ended=f.NO_LENGTH, either=DONE),
+)
+
+_SERVER_CLOSED = (
+    Rule("server-restart", either=SERVER, stands=f.REFUSED_BETWEEN),
+    Rule("server-restart", ended=f.SAME_INSTANT, either=SERVER),
+    # Inside TLS, where messages can't be read.
+    Rule(
+        "h2-goaway",
+        ended=f.IS_H2 | f.ENCRYPTED,
+        either=SERVER,
+        sure=False,
+        also=("server-idle-timeout", "tls-close-notify"),
+    ),
+    Rule(
+        "max-requests-announced",
+        ended=f.ENCRYPTED | f.SERVER_FIRST | f.COUNT_REPEATS,
+        unless=f.TOLD,
+        sure=False,
+        also=("max-requests-silent", "response-close-header", "h2-goaway"),
+    ),
+    Rule("tls-close-notify", ended=f.ENCRYPTED | f.ALERT | f.IDLE, either=SERVER, also=("server-idle-timeout",)),
+    Rule(
+        "tls-close-notify",
+        ended=f.ENCRYPTED | f.ALERT,
+        either=SERVER,
+        unless=f.UNUSED,
+        sure=False,
+        also=("response-close-header", "max-requests-announced"),
+    ),
+    Rule(
+        "response-close-header",
+        ended=f.ENCRYPTED | f.SERVER_FIRST | f.AT_ONCE,
+        unless=f.TOLD,
+        sure=False,
+        also=("max-requests-announced", "max-requests-silent"),
+    ),
+    # In the clear: a close that no message announced.
+    Rule("max-requests-silent", ended=f.SERVER_FIRST | f.AT_ONCE | f.SEVERAL | f.COUNT_REPEATS),
+    Rule(
+        "bodiless-quirk",
+        ended=f.SERVER_FIRST | f.AT_ONCE | f.BODILESS,
+        sure=False,
+        also=("max-requests-silent",),
+        blame="server",
+    ),
+    Rule(
+        "server-never-keeps-alive",
+        ended=f.SERVER_FIRST | f.AT_ONCE | f.ALWAYS_ONE,
+        sure=False,
+        also=("max-requests-silent",),
+    ),
+    Rule("max-requests-silent", ended=f.SERVER_FIRST | f.AGE_REPEATS, sure=False, also=("server-idle-timeout",)),
+    Rule(
+        "max-requests-silent",
+        ended=f.SERVER_FIRST | f.AT_ONCE | f.SEVERAL,
+        sure=False,
+        also=("server-restart",),
+    ),
+    Rule(
+        "server-never-keeps-alive",
+        ended=f.SERVER_FIRST | f.AT_ONCE,
+        sure=False,
+        also=("max-requests-silent", "server-restart"),
+    ),
+    Rule("server-reset-idle", ended=f.SERVER_FIRST | f.IDLE | f.BY_RESET),
+    Rule("server-idle-timeout", ended=f.SERVER_FIRST | f.IDLE, either=f.GAP_REPEATS | f.GAP_ANNOUNCED),
+    Rule("server-idle-timeout", ended=f.SERVER_FIRST | f.IDLE, sure=False, also=("server-restart",)),
+    Rule("server-idle-timeout", ended=f.BOTH_FIRST | f.IDLE, sure=False, also=("client-idle-expiry",)),
+)
+
+_CLIENT_CLOSED = (
+    Rule("pool-full", ended=f.CLIENT_FIRST, either=f.DISCARDED),
+    Rule("body-unread", ended=f.CLIENT_FIRST | f.LEFT_UNREAD),
+    Rule("pool-full", ended=f.CLIENT_FIRST | f.AT_ONCE | f.OTHERS_KEPT),
+    Rule("pool-evicted", ended=f.CLIENT_FIRST, stands=f.ELSEWHERE, either=OVER),
+    Rule(
+        "body-unread",
+        ended=f.CLIENT_FIRST | f.BY_RESET,
+        either=OVER,
+        unless=f.ENCRYPTED,
+        sure=False,
+        also=("no-session",),
+    ),
+    Rule("balancer-idle-timeout", ended=f.CLIENT_FIRST | f.IDLE | f.FORWARDED | f.GAP_REPEATS),
+    Rule(
+        "balancer-idle-timeout",
+        ended=f.CLIENT_FIRST | f.IDLE | f.FORWARDED,
+        sure=False,
+        also=("client-idle-expiry",),
+    ),
+    Rule("no-session", ended=f.CLIENT_FIRST | f.IDLE | f.NO_EXPIRY, sure=False),
+    Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE | f.GAP_REPEATS, not_stands=f.ADJACENT),
+    Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE | f.GAP_KNOWN),
+    Rule(
+        "client-idle-expiry",
+        ended=f.CLIENT_FIRST | f.IDLE,
+        either=f.GAP_ABOVE_REUSE | f.GAP_REPEATS | f.SEVERAL,
+        sure=False,
+        also=("no-session",),
+    ),
+    Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE, stands=f.ADJACENT, sure=False, also=("no-session",)),
+    Rule("no-session", ended=f.CLIENT_FIRST | f.IDLE, sure=False, also=("client-idle-expiry",)),
+    Rule(
+        "bodiless-quirk",
+        ended=f.CLIENT_FIRST | f.AT_ONCE | f.BODILESS,
+        stands=f.PAIR_REUSES,
+        sure=False,
+        also=("no-session",),
+        blame="client",
+    ),
+    Rule(
+        "no-session",
+        ended=f.CLIENT_FIRST | f.AT_ONCE | f.ENCRYPTED,
+        unless=f.TOLD,
+        sure=False,
+        also=("response-close-header",),
+    ),
+    Rule(
+        "no-session",
+        ended=f.CLIENT_FIRST | f.AT_ONCE,
+        stands=f.PAIR_OVERLAPS | f.PAIR_REUSES,
+        sure=False,
+        also=("pool-full",),
+    ),
+    Rule(
+        "no-session",
+        ended=f.CLIENT_FIRST | f.AT_ONCE,
+        stands=f.BESIDE_OTHER,
+        sure=False,
+        also=("pool-evicted",),
+    ),
+    Rule("no-session", ended=f.CLIENT_FIRST | f.AT_ONCE),
+    Rule("alpn-fanout", ended=f.UNUSED | f.ENCRYPTED, stands=f.TOGETHER, sure=False),
+)
+
+RULES = (
+    *_ANYHOW,
+    *(rule._replace(stands=rule.stands | f.OPEN_IDLE) for rule in _IDLE),
+    *(rule._replace(stands=rule.stands | f.OPEN_BUSY) for rule in _BUSY),
+    *(
+        rule._replace(stands=rule.stands | f.CLOSED)
+        for rule in (*_MESSAGES, *_UNANSWERED, *_ANNOUNCED, *_SERVER_CLOSED, *_CLIENT_CLOSED)
+    ),
+    Rule(UNKNOWN),
+)
+
+
+def decide(ended: int, stands: int) -> int:
+    """The place in `RULES` of the first row that fits."""
+    return next(place for place, rule in enumerate(RULES) if rule.fits(ended, stands))

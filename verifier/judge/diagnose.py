@@ -1,0 +1,324 @@
+"""From situations to findings: each pair's connections by cause, with evidence, measured limits and cost.
+
+`endings` and `lineage` gather the facts, `causes` decides; here what was decided is put together. Work by connection is
+done in those compiled modules; here are a few steps for each finding.
+"""
+
+from __future__ import annotations
+
+from verifier.judge import facts as f
+from verifier.judge.causes import RULES, UNKNOWN, decide
+from verifier.judge.endings import Endings, alike, speech
+from verifier.judge.lineage import IN_USE, Lineage
+from verifier.judge.model import Evidence, Finding, Measured
+from verifier.judge.peers import peers_of
+from verifier.judge.words import Group, listed, sentence, span, spread
+from verifier.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from verifier.judge.details import Details
+    from verifier.judge.facts import Account
+    from verifier.judge.lineage import Extent, Summary
+    from verifier.judge.tally import Tally
+    from verifier.wire.tables import ExchangeTable, Ledger
+
+CONCURRENCY = "concurrency"
+SHOWN = 3
+"""Connections of a finding whose frames are cited."""
+MOST_NAMES = 4
+SECOND = 1_000_000_000
+
+# Limits that show: the cause, and what its limit is called. By idle time, by count, by waiting time.
+IDLE_LIMITS = {
+    "server-idle-timeout": "server idle timeout",
+    "server-reset-idle": "server idle timeout",
+    "tls-close-notify": "server idle timeout",
+    "client-idle-expiry": "client idle expiry",
+    "balancer-idle-timeout": "balancer idle timeout",
+}
+COUNT_LIMITS = {"max-requests-announced": "max requests", "max-requests-silent": "max requests"}
+WAIT_LIMITS = {"client-timeout": "client timeout"}
+BY_CLIENT = ("client-idle-expiry", "balancer-idle-timeout")
+MOST_WAITS = 1000
+
+
+class Matter(NamedTuple):
+    """What a diagnosis is made of."""
+
+    ledger: Ledger
+    exchanges: ExchangeTable
+    tally: Tally
+    details: Details
+    account: Account | None = None
+    """Of a live run."""
+
+
+class Diagnosis:
+    """`findings`: what was found, the costliest first. `causes`: for each pair how many of its later connections have
+    which cause."""
+
+    def __init__(self, matter: Matter) -> None:
+        self.matter = matter
+        ledger, tally = matter.ledger, matter.tally
+        self.peers = peers_of(ledger)
+        self.exchanges = speech(matter.exchanges, ledger.turns, ledger.connections.rows)
+        several = bytes(connections > 1 for connections in tally.field("connections"))
+        self.account = matter.account
+        self.endings = Endings(tally, self.exchanges, several, self.peers, self.account.facts if self.account else {})
+        self.lineage = Lineage(tally, self.endings, ledger.words)
+        self.columns = matter.details.columns
+        self.column = {name: self.exchanges.column(name) for name in ("end_ns", "request_ns", "status", "host")}
+        self.frames = {name: self.exchanges.column(name) for name in ("request_frame", "response_frame", "end_frame")}
+        groups = self.lineage.grouped(decide)
+        self.causes = self._causes(groups)
+        findings = self._findings(groups)
+        self.findings = tuple(sorted(findings, key=lambda found: (-found.extra, -found.cost_ns, found.connections)))
+        if self._is_odd():
+            from verifier.judge.sightings import sightings
+
+            self.findings += tuple(sightings(self))
+
+    def _is_odd(self) -> bool:
+        """Whether there may be something to tell beside the causes."""
+        endings, tally = self.endings, self.matter.tally
+        if endings.ignored_closes or endings.overlapping or endings.excess:
+            return True
+        return (
+            tally.pairs > 1 or any(peak > 1 for peak in tally.field("peak")) or bool(self.matter.ledger.connections.tls)
+        )
+
+    def cause(self, row: int) -> str | None:
+        """Why a connection was opened although its pair had one; None for the first."""
+        decided = self.lineage.decided[row]
+        if decided == IN_USE:
+            return CONCURRENCY
+        return RULES[decided].cause if decided >= 0 else None
+
+    def _causes(self, groups: dict[tuple[int, int], list[int]]) -> list[dict[str, int]]:
+        """Of the pairs' connections, how many have which cause."""
+        counted: list[dict[str, int]] = [{} for _ in range(self.matter.tally.pairs)]
+        for (pair, rule), rows in groups.items():
+            cause = RULES[rule].cause
+            counted[pair][cause] = counted[pair].get(cause, 0) + len(rows)
+        for pair, causes in enumerate(counted):
+            concurrent = self.lineage.in_use[pair]
+            if concurrent:
+                causes[CONCURRENCY] = causes.get(CONCURRENCY, 0) + concurrent
+        return counted
+
+    # -- findings
+
+    def _findings(self, groups: dict[tuple[int, int], list[int]]) -> list[Finding]:
+        """One for each pair and cause."""
+        merged: dict[tuple[int, str], list[tuple[int, list[int]]]] = {}
+        for (pair, rule), rows in groups.items():
+            merged.setdefault((pair, RULES[rule].cause), []).append((rule, rows))
+        found = [self._finding(pair, cause, parts) for (pair, cause), parts in merged.items()]
+        # What cost nothing, and is nobody's fault or not known to be, is no news.
+        return [finding for finding in found if finding.extra or finding.cause not in (CONCURRENCY, UNKNOWN)]
+
+    def _finding(self, pair: int, cause: str, parts: list[tuple[int, list[int]]]) -> Finding:
+        """Of the rows of the table that led to the same cause the one with most connections speaks for all."""
+        from verifier import catalogue
+
+        rule = RULES[max(parts, key=lambda part: len(part[1]))[0]]
+        rows = sorted(row for _, found in parts for row in found)
+        blame = rule.blame or catalogue.CAUSES.get(cause, catalogue.UNKNOWN).blame
+        found = self.lineage.summary(rows)
+        text = sentence(cause, self._group(rows, found))
+        sure = cause != UNKNOWN and (rule.sure or self._told(cause))
+        if not sure and cause != UNKNOWN:
+            settle = catalogue.CAUSES[cause].settle or SETTLED_BY[blame]
+            text += f". Packets alone can't prove it; what would: {settle[0].lower()}{settle[1:].rstrip('.')}"
+        return Finding(
+            cause=cause,
+            confidence="certain" if sure else "consistent",
+            blame=blame,
+            pair=pair,
+            connections=tuple(rows),
+            text=text + ".",
+            advice=catalogue.remedy(cause, blame, self.agent(rows), self.software(rows)),
+            evidence=tuple(self._evidence(rows)),
+            also=rule.also if rule.sure or not sure else (),
+            measured=tuple(self._measured(pair, cause, rows, found)),
+            extra=found.extra,
+            cost_ns=found.cost_ns,
+            packets=found.packets,
+            bytes=found.octets,
+        )
+
+    def _told(self, cause: str) -> bool:
+        """Whether the live client's own account settles what packets leave open."""
+        return self.account is not None and cause == "no-session" and not self.account.session
+
+    def agent(self, rows: Sequence[int]) -> str | None:
+        return self._word("agent", rows)
+
+    def software(self, rows: Sequence[int]) -> str | None:
+        return self._word("software", rows)
+
+    def _word(self, name: str, rows: Sequence[int]) -> str | None:
+        """The first of these that a connection, or the one before it, has."""
+        for row in rows[:SHOWN]:
+            for one in (self.lineage.before[row], row):
+                if one >= 0 and self.columns[name][one]:
+                    return self.matter.ledger.words.text(self.columns[name][one] - 1)
+        return None
+
+    def _group(self, rows: list[int], found: Summary) -> Group:
+        """What the sentence needs to know."""
+        before = self.lineage.before[rows[0]]
+        server = self.matter.details.endpoint(rows[0], 1 - self.columns["client"][rows[0]])
+        statuses = sorted(found.statuses - {0})
+        return Group(
+            new=len(rows),
+            server=f"{server.ip}:{server.port}",
+            gap=extent(found.gap, span),
+            pause=extent(found.pause, span),
+            waited=extent(found.waited, span),
+            counts=extent(found.count, counted),
+            one=found.count.most == 1,
+            statuses=listed([str(status) for status in statuses[:MOST_NAMES]]),
+            names=listed(self._names(rows)),
+            was_open=not self.lineage.bits[rows[0]] & f.CLOSED,
+            with_reset=before >= 0 and bool(self.endings.bits[before] & f.BY_RESET),
+            before_unused=before >= 0 and bool(self.endings.bits[before] & f.UNUSED),
+            unused=all(self.endings.bits[row] & f.UNUSED for row in rows[:MOST_WAITS]),
+            left=extent(found.left, counted),
+        )
+
+    def _names(self, rows: list[int]) -> list[str]:
+        """What the server was called on these connections and those before them."""
+        names: list[str] = []
+        for row in [one for new in rows[:100] for one in (self.lineage.before[new], new) if one >= 0]:
+            name = self.name(row)
+            if name and name not in names and len(names) < MOST_NAMES:
+                names.append(name)
+        return names
+
+    def name(self, row: int) -> str | None:
+        """What the server is called on a connection: by the first Host field, else by TLS."""
+        first = self.endings.first[row]
+        if first >= 0 and self.column["host"][first] >= 0:
+            return self.matter.ledger.words.text(self.column["host"][first])
+        tls = self.matter.ledger.connections.tls.get(row)
+        return tls[0].decode("latin-1") if tls and tls[0] else None
+
+    # -- evidence
+
+    def _evidence(self, rows: list[int]) -> Iterable[Evidence]:
+        """The frames of the first few: how the one before was used and ended, and the new handshake."""
+        for row in rows[:SHOWN]:
+            before = self.lineage.before[row]
+            if before >= 0:
+                yield from self._ending(row, before)
+            yield from self.cite(self.columns["syn_frame"][row], f"SYN of #{row}: the new connection")
+
+    def _ending(self, row: int, before: int) -> Iterable[Evidence]:
+        """What there is to see of the connection before, in the order of frames."""
+        endings, column = self.endings, self.columns
+        bits = endings.bits[before]
+        if self.lineage.source[row] >= 0:
+            yield from self.cite(self.frames["response_frame"][self.lineage.source[row]], "the redirect that led here")
+        last = self._seen(row, before)
+        found: list[tuple[int, str]] = []
+        if last >= 0:
+            status = self.column["status"][last]
+            found.append((self.frames["request_frame"][last], f"request on #{before}"))
+            if self.frames["end_frame"][last]:
+                done = "end of the response" if status else "last data of the server"
+                found.append((self.frames["end_frame"][last], f"{done}{f' {status}' if status else ''} on #{before}"))
+        if column["odd_frame"][before] and bits & (f.EXCESS | f.UNASKED | f.ALERT | f.GOAWAY):
+            found.append((column["odd_frame"][before], f"{_odd(bits)} on #{before}"))
+        if column["again_frame"][before] and bits & f.UNACKNOWLEDGED:
+            found.append((column["again_frame"][before], f"sent again, and not acknowledged, on #{before}"))
+        if column["close_frame"][before]:
+            found.append((column["close_frame"][before], f"{_close(bits)} of #{before}{self._how_late(before)}"))
+        if column["answer_frame"][before] and bits & (f.SERVER_FIRST | f.BOTH_FIRST):
+            found.append((column["answer_frame"][before], f"the client closes #{before}, too"))
+        if self.lineage.bits[row] & f.GOES_ON and last >= 0 and endings.next[last] >= 0:
+            found.append((self.frames["request_frame"][endings.next[last]], f"#{before} is used again"))
+        for frame, note in sorted(found):
+            yield from self.cite(frame, note)
+
+    def _seen(self, row: int, before: int) -> int:
+        """The last exchange of the one before that had begun when the new one was opened, -1 for none."""
+        at = last = self.endings.first[before]
+        steps = 0
+        while at >= 0 and self.column["request_ns"][at] <= self.columns["opened"][row] and steps < 100_000:
+            last = at
+            at = self.endings.next[at]
+            steps += 1
+        return int(last)
+
+    def _how_late(self, before: int) -> str:
+        gap = self.endings.gap[before]
+        return f", {span(gap)} after it" if gap > 0 else ""
+
+    def cite(self, frame: int, note: str) -> Iterable[Evidence]:
+        """A frame of the engine's numbering as evidence, where there is one."""
+        local = self.matter.details.frames.local(frame)
+        if local is not None:
+            yield Evidence(local, note, self.matter.details.frames.source(frame))
+
+    # -- limits
+
+    def _measured(self, pair: int, cause: str, rows: list[int], found: Summary) -> Iterable[Measured]:
+        """The limit that shows, from all connections of the pair that ended alike."""
+        if cause in IDLE_LIMITS and found.gap.most >= 0:
+            closers = f.CLIENT_FIRST if cause in BY_CLIENT else f.SERVER_FIRST | f.BOTH_FIRST
+            yield from limit(IDLE_LIMITS[cause], self.endings.idle_gaps(pair, closers))
+        elif cause in COUNT_LIMITS and found.counts:
+            usual = max(found.counts, key=found.counts.__getitem__)
+            seen, closed = self.endings.limited(pair, usual)
+            if usual > 1 and seen > 1:
+                yield Measured(COUNT_LIMITS[cause], float(usual), "requests", seen, closed)
+        elif cause in WAIT_LIMITS:
+            yield from limit(WAIT_LIMITS[cause], [self._wait(self.lineage.before[row]) for row in rows[:MOST_WAITS]])
+
+    def _wait(self, row: int) -> int:
+        """From a connection's last request to its close."""
+        last = self.endings.last[row]
+        return int(self.columns["closed"][row] - self.column["request_ns"][last]) if last >= 0 else 0
+
+
+SETTLED_BY = {
+    "client": "the client's log, or its code",
+    "server": "the server's log, or its configuration",
+    "path": "a capture on the other side",
+    "nobody": "the client's log",
+}
+"""What would settle a finding whose cause names nothing better."""
+
+
+def limit(name: str, times: list[int]) -> Iterable[Measured]:
+    """The time that most of these share; of a single one, that."""
+    group = alike(times)
+    same = sorted(times[place] for place in group) if group else times if len(times) == 1 else []
+    if same:
+        yield Measured(name, round(same[len(same) // 2] / SECOND, 3), "s", len(same), len(times))
+
+
+def extent(found: Extent, show: Callable[[int], str]) -> str:
+    """`5.00 s`, `5.00 s to 7.20 s`, or nothing."""
+    return spread([found.least, found.most], show) if found.most >= 0 else ""
+
+
+def counted(amount: int) -> str:
+    return f"{amount:,}"
+
+
+def _close(bits: int) -> str:
+    who = "the client's" if bits & f.CLIENT_FIRST else "the server's" if bits & f.SERVER_FIRST else "both sides'"
+    return f"{who} {'RST' if bits & f.BY_RESET else 'FIN'}"
+
+
+def _odd(bits: int) -> str:
+    if bits & f.GOAWAY:
+        return "GOAWAY"
+    if bits & f.UNASKED:
+        return "a response to no request"
+    return "bytes that belong to no response" if bits & f.EXCESS else "alert (close_notify)"

@@ -1,0 +1,67 @@
+from verifier.judge.endings cimport Endings
+from verifier.judge.tally cimport Tally
+from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
+
+cdef class Order:
+    cdef long long[:] times
+    cdef Py_ssize_t rows
+    cdef list order
+    cdef Py_ssize_t row(self, Py_ssize_t place) except -1
+    cdef Py_ssize_t lower(self, long long moment) except -1
+
+cdef class Extent:
+    cdef public long long least, most
+    cdef int take(self, long long value) except -1
+
+cdef class Summary:
+    cdef public Extent gap, pause, waited, count, left
+    cdef public set statuses
+    cdef public dict counts
+    cdef public long long extra, cost_ns, packets, octets
+
+cdef class Lineage:
+    cdef Tally tally
+    cdef ConnectionTable table
+    cdef Endings endings
+    cdef ExchangeTable exchanges
+    cdef Words words
+    cdef public int[:] before
+    cdef public int[:] source
+    cdef public unsigned long long[:] bits
+    cdef public int[:] decided
+    cdef int[:] reached
+    cdef public list later, in_use
+    cdef Order by_opening, by_request
+    cdef list open, lost, buried
+    cdef dict failed
+    cdef int redirects
+    cdef dict _failures(self)
+    cdef int _walk(self, Py_ssize_t pair, object members) except -1
+    cdef bint _is_later(self, Py_ssize_t row) except -1
+    cdef int _retire(self, long long moment) except -1
+    cdef int _meet(self, Py_ssize_t pair, Py_ssize_t row) except -1
+    cdef long long _left(self, Py_ssize_t row) except -2
+    cdef Py_ssize_t _dead_one(self, Py_ssize_t row) except -2
+    cdef bint _unheard(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cdef bint _given_up(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cdef Py_ssize_t _going_one(self, Py_ssize_t row, long long moment) except -2
+    cdef bint _breath(self, Py_ssize_t row, long long moment) except -1
+    cdef Py_ssize_t _idle_one(self, Py_ssize_t row, long long moment) except -2
+    cdef Py_ssize_t _current(self, Py_ssize_t row, long long moment) except -2
+    cdef bint _busy(self, Py_ssize_t row, long long moment) except -1
+    cdef bint _opening(self, Py_ssize_t row, long long moment) except -1
+    cdef long long _rests_since(self, Py_ssize_t row, long long moment) except -2
+    cdef unsigned long long _compare(self, Py_ssize_t pair, Py_ssize_t row, Py_ssize_t before) except? 1
+    cdef bint _failed_between(self, Py_ssize_t pair, Py_ssize_t before, long long moment) except -1
+    cdef str _name(self, Py_ssize_t row)
+    cdef bint _same_name(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cdef unsigned long long _named_otherwise(self, Py_ssize_t row, Py_ssize_t other) except? 1
+    cdef bint _in_turn(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cpdef Summary summary(self, object rows)
+    cdef bint _same_client(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cdef Py_ssize_t _next_opened(self, Py_ssize_t row) except -2
+    cdef bint _used_others(self, Py_ssize_t row, Py_ssize_t pair) except -1
+    cpdef Py_ssize_t redirect_to(self, Py_ssize_t row) except -2
+    cdef Py_ssize_t _redirect(self, Py_ssize_t row, Py_ssize_t first) except -2
+    cdef bint _any_redirect(self) except -1
+    cdef bint _leads(self, Py_ssize_t redirect, Py_ssize_t exchange) except -1

@@ -1,0 +1,646 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""Which connection went before each one that its pair could have done without, and how the two stand to each other.
+
+At the moment of a new connection's SYN its pair's earlier ones are looked at in this order: one that was closed, and
+that the client lets go in the same breath as it opens the new one; one that is open and idle; one that was closed, and
+that nothing has replaced yet, the last closed first; one that is open and busy. Each closed connection is replaced
+once.
+"""
+
+from __future__ import annotations
+
+import array
+from bisect import bisect_right
+
+import cython
+
+from verifier.judge import facts
+from verifier.wire import tables
+from verifier.wire.octets import zeros
+
+if cython.compiled:
+    from cython.cimports.verifier.judge.endings import Endings
+    from cython.cimports.verifier.judge.tally import Tally, in_order
+    from cython.cimports.verifier.wire.tables import (
+        ConnectionTable,
+        ExchangeTable,
+        Words,
+    )
+else:
+    from verifier.judge.endings import Endings
+    from verifier.judge.tally import Tally, in_order
+    from verifier.wire.tables import ConnectionTable, ExchangeTable, Words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Rows = list[int]
+    Times = memoryview
+    Decide = Callable[[int, int], int]
+
+UNDECIDED = -1
+IN_USE = -2
+
+MOST_OPEN = 256
+"""Open connections of a pair that are looked at, the newest: bounded work where a client leaks them."""
+REST_NS = cython.declare(cython.longlong, 10_000_000)
+"""A connection idle for less may have been in use when the client decided to open another one."""
+SWAP_NS = cython.declare(cython.longlong, 5_000_000)
+"""How much later than the SYN of the new one a client closes the old one, where it takes them in that order. Measured
+with aiohttp: 0.2 ms."""
+SAME_NS = cython.declare(cython.longlong, 2_000_000)
+"""The SYN of the new one may be captured this much before the close of the old one."""
+BREATH_NS = cython.declare(cython.longlong, 50_000_000)
+"""Between the close of the old and the SYN of the new one. Measured with urllib3 and httpx: below 1 ms; a name is
+resolved in between."""
+STOPPED_NS = cython.declare(cython.longlong, 500_000_000)
+"""A response that goes on pauses for less, mostly: two retransmissions."""
+REDIRECT_NS = cython.declare(cython.longlong, 5_000_000_000)
+MOST_BACK = 16
+"""Exchanges of a client that are looked at in search of the redirect that sent it."""
+
+NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
+REFUSED = cython.declare(cython.int, tables.REFUSED)
+UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
+BY_CLIENT = cython.declare(cython.int, tables.CLIENT)
+BY_NOBODY = cython.declare(cython.int, tables.NOBODY)
+CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
+ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
+
+SPENT = cython.declare(cython.ulonglong, facts.SPENT)
+BESIDE_OTHER = cython.declare(cython.ulonglong, facts.BESIDE_OTHER)
+CROSSES = cython.declare(cython.ulonglong, facts.CROSSES)
+GIVEN_UP = cython.declare(cython.ulonglong, facts.GIVEN_UP)
+PARTIAL = cython.declare(cython.ulonglong, facts.PARTIAL)
+DEAD = cython.declare(cython.ulonglong, facts.WAITING | facts.UNACKNOWLEDGED)
+AFTER_PAUSE = cython.declare(cython.ulonglong, facts.AFTER_PAUSE)
+UNUSED = cython.declare(cython.ulonglong, facts.UNUSED)
+SEVERAL = cython.declare(cython.ulonglong, facts.SEVERAL)
+OPEN_IDLE = cython.declare(cython.ulonglong, facts.OPEN_IDLE)
+OPEN_BUSY = cython.declare(cython.ulonglong, facts.OPEN_BUSY)
+CLOSED = cython.declare(cython.ulonglong, facts.CLOSED)
+JUST_IDLE = cython.declare(cython.ulonglong, facts.JUST_IDLE)
+OTHER_NAME = cython.declare(cython.ulonglong, facts.OTHER_NAME)
+SAME_NAME = cython.declare(cython.ulonglong, facts.SAME_NAME)
+REDIRECTED = cython.declare(cython.ulonglong, facts.REDIRECTED)
+REFUSED_BETWEEN = cython.declare(cython.ulonglong, facts.REFUSED_BETWEEN)
+ADJACENT = cython.declare(cython.ulonglong, facts.ADJACENT)
+GOES_ON = cython.declare(cython.ulonglong, facts.GOES_ON)
+NEW_REUSED = cython.declare(cython.ulonglong, facts.NEW_REUSED)
+NEW_UNUSED = cython.declare(cython.ulonglong, facts.NEW_UNUSED)
+NEW_TUNNEL = cython.declare(cython.ulonglong, facts.NEW_TUNNEL)
+PAIR_REUSES = cython.declare(cython.ulonglong, facts.PAIR_REUSES)
+PAIR_OVERLAPS = cython.declare(cython.ulonglong, facts.PAIR_OVERLAPS)
+TOGETHER = cython.declare(cython.ulonglong, facts.TOGETHER)
+ELSEWHERE = cython.declare(cython.ulonglong, facts.ELSEWHERE)
+BOTH_ENCRYPTED = cython.declare(cython.ulonglong, facts.BOTH_ENCRYPTED)
+IN_TURN = cython.declare(cython.ulonglong, facts.IN_TURN)
+REUSED_BEFORE = cython.declare(cython.ulonglong, facts.REUSED_BEFORE)
+
+
+class Lineage:
+    """By row: `before`, the connection that went before, -1 where none did or none was looked for; `bits`, the facts of
+    `verifier.judge.facts` on the two; `source`, the exchange whose redirect led here, -1 for none. `later`: rows that
+    were opened although their pair had one, in the order of their first packets. `decided`: what `grouped` was told,
+    IN_USE where all earlier connections were in use, UNDECIDED for all others. `in_use`: how many of each pair were."""
+
+    def __init__(self, tally: Tally, endings: Endings, words: Words) -> None:
+        self.tally = tally
+        self.table = tally.table
+        self.endings = endings
+        self.exchanges = endings.exchanges
+        self.words = words
+        rows = self.table.rows
+        self.before = memoryview(array.array("i", [-1]) * rows)
+        self.source = memoryview(array.array("i", [-1]) * rows)
+        self.bits = memoryview(zeros("Q", rows))
+        self.decided = memoryview(array.array("i", [UNDECIDED]) * rows)
+        self.reached = memoryview(zeros("i", rows))
+        self.later: list[int] = []
+        self.by_opening = Order(self.table.opened, rows)
+        self.by_request = Order(self.exchanges.request_ns, self.exchanges.rows)
+        self.redirects = -1
+        self.in_use = [0] * tally.pairs
+        self.open: list[int] = []
+        self.lost: list[int] = []
+        self.buried: list[int] = []
+        self.failed = self._failures()
+        pair: cython.Py_ssize_t
+        for pair in range(tally.pairs):
+            if endings.members[pair]:
+                self._walk(pair, endings.members[pair])
+        self.later.sort()
+
+    def _failures(self) -> dict[int, list[int]]:
+        """By pair: when attempts failed."""
+        failed: dict[int, list[int]] = {}
+        row: cython.Py_ssize_t
+        for row in range(self.table.rows):
+            if self.table.state[row] == REFUSED or self.table.state[row] == UNANSWERED:
+                failed.setdefault(self.tally.pair_of[row], []).append(self.table.opened[row])
+        for times in failed.values():
+            times.sort()
+        return failed
+
+    def _walk(self, pair: cython.Py_ssize_t, members: Rows) -> cython.int:
+        """Goes through a pair's connections in order, keeping those that are open and those that nothing replaced."""
+        row: cython.Py_ssize_t
+        self.open = []
+        self.lost = []
+        self.buried = []
+        first: cython.bint = True
+        for row in members:
+            self._retire(self.table.opened[row])
+            if not first and self._is_later(row):
+                self._meet(pair, row)
+                self.later.append(row)
+            elif not first and self.table.state[row] != NOT_SEEN:
+                self.decided[row] = IN_USE
+                self.in_use[pair] += 1
+            first = False
+            self.open.append(row)
+            if len(self.open) > MOST_OPEN:
+                self.open.pop(0)
+        return 0
+
+    def _is_later(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether something has to account for this connection, other than that all before it were in use."""
+        if self.table.state[row] == NOT_SEEN:
+            return False
+        return self.tally.extra[row] != 0 or self.tally.needed[row] == 0 or self._dead_one(row) >= 0
+
+    def _dead_one(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """An open connection that is in use by its looks, and of no use in truth: its request had been sent again when
+        this one was opened, and was never acknowledged, or its response never went on. -1 for none."""
+        other: cython.Py_ssize_t
+        for other in self.open:
+            if (self._unheard(row, other) or self._given_up(row, other)) and other not in self.buried:
+                return other
+        return -1
+
+    def _unheard(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether the last request of an open connection is never acknowledged, however often it is sent."""
+        if self.endings.bits[other] & DEAD != DEAD or not self.table.again_frame[other]:
+            return False
+        return self.exchanges.request_ns[self.endings.last[other]] < self.table.opened[row]
+
+    def _given_up(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether a response of known length had stopped in the middle, for good."""
+        if not self.endings.bits[other] & PARTIAL or self.table.body_left[other] <= 0:
+            return False
+        end: cython.longlong = self.exchanges.end_ns[self.endings.last[other]]
+        return end >= 0 and self.table.opened[row] - end > STOPPED_NS
+
+    def _retire(self, moment: cython.longlong) -> cython.int:
+        """Moves what was closed by then from the open to the lost, in the order of closing."""
+        row: cython.Py_ssize_t
+        gone: list[tuple[int, int]] = []
+        for row in self.open:
+            if 0 <= self.table.closed[row] <= moment:
+                gone.append((self.table.closed[row], row))
+        if gone:
+            gone.sort()
+            for _, closed in gone:
+                self.open.remove(closed)
+                if closed in self.buried:
+                    self.buried.remove(closed)  # its place is taken already
+                else:
+                    self.lost.append(closed)
+        return 0
+
+    def _meet(self, pair: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
+        """Finds the connection that went before."""
+        moment: cython.longlong = self.table.opened[row]
+        place: cython.Py_ssize_t
+        chosen: cython.Py_ssize_t = -1
+        relation: cython.ulonglong = CLOSED
+        for place in range(len(self.lost) - 1, max(-1, len(self.lost) - 1 - MOST_OPEN), -1):
+            if self._breath(self.lost[place], moment):
+                chosen = self.lost[place]
+                break
+        if chosen < 0:
+            chosen = self._going_one(row, moment)
+        if chosen < 0:
+            chosen = self._dead_one(row)
+            relation = OPEN_BUSY
+            if chosen >= 0:
+                self.buried.append(chosen)
+        if chosen < 0:
+            chosen = self._idle_one(row, moment)
+            relation = OPEN_IDLE
+        if chosen < 0 and self.lost:
+            chosen = self.lost[len(self.lost) - 1]
+            relation = CLOSED
+        if chosen < 0 and self.open:
+            chosen = self.open[len(self.open) - 1]
+            relation = OPEN_BUSY
+        if chosen < 0:
+            return 0
+        if relation == CLOSED and chosen in self.lost:
+            self.lost.remove(chosen)
+        elif relation == CLOSED:
+            self.buried.append(chosen)
+        self.before[row] = chosen
+        self.bits[row] = relation | self._compare(pair, row, chosen)
+        return 0
+
+    def _going_one(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
+        """An open connection that is over all the same: its last exchange said so, or the client lets go of it before
+        it asks anything on the new one. -1 for none."""
+        other: cython.Py_ssize_t
+        left: cython.longlong
+        first: cython.Py_ssize_t = self.endings.first[row]
+        asked: cython.longlong = moment if first < 0 else min(moment + SWAP_NS, self.exchanges.request_ns[first])
+        for other in self.open:
+            if other in self.buried:
+                continue
+            if (
+                self.endings.bits[other] & SPENT
+                and self.tally._end(self.exchanges, self.endings.last[other], other) <= moment
+            ):
+                return other
+            left = self._left(other)
+            if moment < left <= asked:
+                return other
+        return -1
+
+    def _breath(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.bint:
+        """Whether the client closed its end of a connection right around this moment."""
+        left: cython.longlong = self._left(row)
+        return left >= 0 and abs(left - moment) <= BREATH_NS
+
+    def _left(self, row: cython.Py_ssize_t) -> cython.longlong:
+        """When the client closed its end, -1 where it did not."""
+        if self.table.closer[row] == BY_CLIENT:
+            return self.table.closed[row]
+        return self.table.answered[row] if self.table.answered_with[row] else -1
+
+    def _idle_one(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
+        """An open connection that was not in use: the one used last, but rather one that could have been shared."""
+        other: cython.Py_ssize_t
+        chosen: cython.Py_ssize_t = -1
+        latest: cython.longlong = -1
+        end: cython.longlong
+        for other in self.open:
+            if self._busy(other, moment):
+                continue
+            end = self._rests_since(other, moment)
+            if self._same_name(row, other):
+                end += 1 << 62  # before all others
+            if end > latest:
+                chosen = other
+                latest = end
+        return chosen
+
+    def _current(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
+        """The last exchange of a connection that began before this moment, -1 for none."""
+        exchanges: ExchangeTable = self.exchanges
+        at: cython.Py_ssize_t = self.endings.first[row]
+        last: cython.Py_ssize_t = self.endings.last[row]
+        if at < 0 or exchanges.request_ns[at] > moment:
+            return -1
+        if exchanges.request_ns[last] <= moment:
+            return last
+        # Moments mostly come in order: go on from where the last one was.
+        if exchanges.request_ns[self.reached[row]] <= moment and self.reached[row] > at:
+            at = self.reached[row]
+        while self.endings.next[at] >= 0 and exchanges.request_ns[self.endings.next[at]] <= moment:
+            at = self.endings.next[at]
+        self.reached[row] = at
+        return at
+
+    def _busy(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.bint:
+        """Whether an exchange was under way; a connection that was not ready yet, or whose requests can't be read, is
+        in use."""
+        at: cython.Py_ssize_t = self._current(row, moment)
+        if at >= 0:
+            return self.tally._end(self.exchanges, at, row) > moment
+        if self.endings.first[row] >= 0:
+            return self.table.state[row] != NOT_SEEN  # opened for a request that had not gone out yet
+        return not self.endings.bits[row] & UNUSED or self._opening(row, moment)
+
+    def _opening(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.bint:
+        """Whether its handshake was under way."""
+        table: ConnectionTable = self.table
+        ready: cython.longlong = table.opened[row] + max(0, table.handshake_ns[row]) + max(0, table.tls_ns[row])
+        return table.state[row] != NOT_SEEN and moment <= ready + REST_NS
+
+    def _rests_since(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.longlong:
+        """Since when it was idle."""
+        at: cython.Py_ssize_t = self._current(row, moment)
+        return self.tally._end(self.exchanges, at, row) if at >= 0 else self.table.opened[row]
+
+    # -- two connections
+
+    def _compare(self, pair: cython.Py_ssize_t, row: cython.Py_ssize_t, before: cython.Py_ssize_t) -> cython.ulonglong:
+        """How the two stand to each other."""
+        table: ConnectionTable = self.table
+        exchanges: ExchangeTable = self.exchanges
+        moment: cython.longlong = table.opened[row]
+        first: cython.Py_ssize_t = self.endings.first[row]
+        current: cython.Py_ssize_t = self._current(before, moment)
+        bits: cython.ulonglong = 0
+        if moment - self._rests_since(before, moment) < REST_NS:
+            bits |= JUST_IDLE
+        if current >= 0 and self.endings.next[current] >= 0:
+            bits |= GOES_ON
+            if first >= 0 and self.tally._end(exchanges, first, row) > exchanges.request_ns[self.endings.next[current]]:
+                bits |= CROSSES
+        if current >= 0 and current != self.endings.first[before]:
+            bits |= REUSED_BEFORE
+        if self.endings.count[row] > 1:
+            bits |= NEW_REUSED
+        if self.endings.bits[row] & UNUSED:
+            bits |= NEW_UNUSED
+        if first >= 0 and exchanges.flags[first] & CONNECT_REQUEST:
+            bits |= NEW_TUNNEL
+        if self.tally.reused[pair]:
+            bits |= PAIR_REUSES
+        if self.tally.peak[pair] > 1:
+            bits |= PAIR_OVERLAPS
+        if self._opening(before, moment) and table.opened[before] <= moment:
+            bits |= TOGETHER
+        if table.flags[row] & ENCRYPTED and table.flags[before] & ENCRYPTED:
+            bits |= BOTH_ENCRYPTED
+        if table.closed[before] < 0 and self._given_up(row, before):
+            bits |= GIVEN_UP
+        following: cython.Py_ssize_t = self._next_opened(before)
+        if following == row:
+            bits |= ADJACENT
+        elif following >= 0 and self.tally.pair_of[following] != pair:
+            bits |= ELSEWHERE if self._used_others(before, pair) else BESIDE_OTHER
+        bits |= SAME_NAME if self._same_name(row, before) else self._named_otherwise(row, before)
+        self.source[row] = self._redirect(row, first)
+        if self.source[row] >= 0:
+            bits |= REDIRECTED
+        if self._failed_between(pair, before, moment):
+            bits |= REFUSED_BETWEEN
+        if self._in_turn(row, before):
+            bits |= IN_TURN
+        return bits
+
+    def _failed_between(
+        self, pair: cython.Py_ssize_t, before: cython.Py_ssize_t, moment: cython.longlong
+    ) -> cython.bint:
+        """Whether attempts at the server failed after the connection before was closed, or broke off."""
+        times = self.failed.get(pair)
+        if times is None:
+            return False
+        place: cython.Py_ssize_t = bisect_right(times, moment) - 1
+        if place < 0:
+            return False
+        since: cython.longlong = max(self.table.opened[before], self.table.closed[before])
+        return cython.cast(cython.longlong, times[place]) >= since
+
+    def _name(self, row: cython.Py_ssize_t) -> str:
+        """What the server was called: the first Host field in lower case, else the TLS server name; empty for none."""
+        first: cython.Py_ssize_t = self.endings.first[row]
+        if first >= 0 and self.exchanges.host[first] >= 0:
+            return (self.words.text(self.exchanges.host[first]) or "").lower()
+        found = self.table.tls.get(row)
+        return found[0].decode("latin-1").lower() if found is not None else ""
+
+    def _same_name(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether both connections call the server the same."""
+        one: cython.Py_ssize_t = self.endings.first[row]
+        two: cython.Py_ssize_t = self.endings.first[other]
+        if one >= 0 and two >= 0 and 0 <= self.exchanges.host[one] == self.exchanges.host[two]:
+            return True
+        return bool(self._name(row) == self._name(other))
+
+    def _named_otherwise(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.ulonglong:
+        return OTHER_NAME if self._name(row) and self._name(other) else 0
+
+    def _in_turn(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether the exchanges of the two never overlap, as those of one thread do not."""
+        exchanges: ExchangeTable = self.exchanges
+        one: cython.Py_ssize_t = self.endings.first[row]
+        two: cython.Py_ssize_t = self.endings.first[other]
+        steps: cython.Py_ssize_t = 0
+        while one >= 0 and two >= 0 and steps < 4096:
+            steps += 1
+            if exchanges.request_ns[one] < exchanges.request_ns[two]:
+                if self.tally._end(exchanges, one, row) > exchanges.request_ns[two]:
+                    return False
+                one = self.endings.next[one]
+            else:
+                if self.tally._end(exchanges, two, other) > exchanges.request_ns[one]:
+                    return False
+                two = self.endings.next[two]
+        return True
+
+    def grouped(self, decide: Decide) -> dict[tuple[int, int], list[int]]:
+        """The later connections by pair and by the number that `decide` gives to their situation: asked once for
+        each. Leaves the number in `decided`."""
+        numbers: dict[tuple[int, int], int] = {}
+        groups: dict[tuple[int, int], list[int]] = {}
+        row: cython.Py_ssize_t
+        before: cython.Py_ssize_t
+        for row in self.later:
+            before = self.before[row]
+            situation = (self.endings.bits[before] if before >= 0 else 0, self.bits[row])
+            number = numbers.get(situation)
+            if number is None:
+                number = decide(*situation)
+                numbers[situation] = number
+            self.decided[row] = number
+            group = (self.tally.pair_of[row], number)
+            rows = groups.get(group)
+            if rows is None:
+                groups[group] = [row]
+            else:
+                rows.append(row)
+        return groups
+
+    def summary(self, rows: Rows) -> Summary:
+        """Adds up a group."""
+        table: ConnectionTable = self.table
+        endings: Endings = self.endings
+        found: Summary = Summary()
+        row: cython.Py_ssize_t
+        before: cython.Py_ssize_t
+        last: cython.Py_ssize_t
+        number: cython.long
+        status: cython.int = -1
+        for row in rows:
+            if self.tally.extra[row]:
+                found.extra += 1
+                found.cost_ns += max(0, table.handshake_ns[row]) + max(0, table.tls_ns[row])
+                found.packets += table.setup_packets[row]
+                found.octets += table.setup_bytes[row]
+            before = self.before[row]
+            if before < 0:
+                continue
+            found.gap.take(endings.gap[before])
+            if endings.bits[before] & AFTER_PAUSE:
+                found.pause.take(endings.pause[before])
+            if table.body_left[before]:
+                found.left.take(table.body_left[before])
+            number = endings.count[before]
+            if number:
+                found.count.take(number)
+                found.counts[number] = found.counts.get(number, 0) + 1
+            last = endings.last[before]
+            if last >= 0:
+                if table.closed[before] >= 0:
+                    found.waited.take(table.closed[before] - self.exchanges.request_ns[last])
+                if self.exchanges.status[last] != status:
+                    status = self.exchanges.status[last]
+                    found.statuses.add(status)
+        return found
+
+    # -- the client's other doings
+
+    def _same_client(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether both have the same client address."""
+        table: ConnectionTable = self.table
+        high: cython.ulonglong = table.hi0[row] if table.client[row] == 0 else table.hi1[row]
+        low: cython.ulonglong = table.lo0[row] if table.client[row] == 0 else table.lo1[row]
+        if table.client[other] == 0:
+            return high == table.hi0[other] and low == table.lo0[other]
+        return high == table.hi1[other] and low == table.lo1[other]
+
+    def _next_opened(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The connection that the client opened right after it had closed this one, -1 where it opened none."""
+        left: cython.longlong = self._left(row)
+        if left < 0:
+            return -1
+        table: ConnectionTable = self.table
+        place: cython.Py_ssize_t = self.by_opening.lower(left - SAME_NS)
+        other: cython.Py_ssize_t
+        while place < table.rows:
+            other = self.by_opening.row(place)
+            if table.opened[other] > left + BREATH_NS:
+                break
+            if other != row and self.tally.pair_of[other] >= 0 and self._same_client(other, row):
+                return other
+            place += 1
+        return -1
+
+    def _used_others(self, row: cython.Py_ssize_t, pair: cython.Py_ssize_t) -> cython.bint:
+        """Whether the client asked other servers between this connection's last response and its close; of one that
+        served it more than once that is no question."""
+        if self.endings.last[row] < 0 or self.endings.bits[row] & SEVERAL:
+            return self.endings.last[row] >= 0
+        since: cython.longlong = self.exchanges.end_ns[self.endings.last[row]]
+        exchanges: ExchangeTable = self.exchanges
+        place: cython.Py_ssize_t = self.by_request.lower(since)
+        last: cython.Py_ssize_t = min(exchanges.rows, place + MOST_OPEN)
+        at: cython.Py_ssize_t
+        owner: cython.Py_ssize_t
+        while place < last:
+            at = self.by_request.row(place)
+            owner = exchanges.connection[at]
+            if exchanges.request_ns[at] >= self._left(row):
+                break
+            if self.tally.pair_of[owner] != pair and self._same_client(owner, row):
+                return True
+            place += 1
+        return False
+
+    def redirect_to(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The exchange that redirected the client to what this connection is asked first, -1 for none."""
+        return self._redirect(row, self.endings.first[row])
+
+    def _redirect(self, row: cython.Py_ssize_t, first: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The exchange just before this connection that redirected its client to what it asks for first, or -1."""
+        if first < 0 or self.exchanges.target[first] < 0 or not self._any_redirect():
+            return -1
+        exchanges: ExchangeTable = self.exchanges
+        moment: cython.longlong = self.table.opened[row]
+        place: cython.Py_ssize_t = self.by_request.lower(moment) - 1
+        last: cython.Py_ssize_t = max(0, place - MOST_BACK)
+        other: cython.Py_ssize_t
+        while place >= last:
+            other = self.by_request.row(place)
+            if moment - exchanges.request_ns[other] > REDIRECT_NS:
+                break
+            redirects: cython.bint = exchanges.location[other] != 0
+            if redirects and self._same_client(exchanges.connection[other], row) and self._leads(other, first):
+                return other
+            place -= 1
+        return -1
+
+    def _any_redirect(self) -> cython.bint:
+        """Whether there is a Location at all."""
+        row: cython.Py_ssize_t
+        if self.redirects < 0:
+            self.redirects = 0
+            for row in range(self.exchanges.rows):
+                if self.exchanges.location[row]:
+                    self.redirects = 1
+                    break
+        return self.redirects > 0
+
+    def _leads(self, redirect: cython.Py_ssize_t, exchange: cython.Py_ssize_t) -> cython.bint:
+        """Whether a Location is the URL of a request (RFC 9110, section 10.2.2)."""
+        location = self.words.text(self.exchanges.location[redirect] - 1) or ""
+        target = self.words.text(self.exchanges.target[exchange]) or ""
+        host = (self.words.text(self.exchanges.host[exchange]) or "").lower()
+        location = location.partition("#")[0]
+        rest = location.partition("://")[2] if "://" in location else location[2:] if location[:2] == "//" else None
+        if rest is None:
+            return bool(location == target)
+        authority, slash, path = rest.partition("/")
+        return bool(authority.lower() == host and (slash + path or "/") == target)
+
+
+class Order:
+    """Rows in the order of their times, which is mostly the order that they have."""
+
+    def __init__(self, times: Times, rows: int) -> None:
+        self.times = times
+        self.rows = rows
+        self.order = in_order(times, rows)
+
+    def row(self, place: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The row at a place of the order."""
+        return place if self.order is None else self.order[place]
+
+    def lower(self, moment: cython.longlong) -> cython.Py_ssize_t:
+        """The first place whose time is not before the moment."""
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = self.rows
+        middle: cython.Py_ssize_t
+        while low < high:
+            middle = (low + high) // 2
+            if self.times[self.row(middle)] < moment:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+class Extent:
+    """The least and the most of some values that are there."""
+
+    def __init__(self) -> None:
+        self.least = -1
+        self.most = -1
+
+    def take(self, value: cython.longlong) -> cython.int:
+        """Negative values are not there."""
+        if value >= 0:
+            self.least = value if self.least < 0 else min(self.least, value)
+            self.most = max(self.most, value)
+        return 0
+
+
+class Summary:
+    """What some later connections, and those before them, have in common. Extents of: `gap`, `pause`, `waited` (from
+    the last request to the close), `count`, `left` (bytes that never came). `statuses` of last responses; `usual`, the
+    most frequent count; `extra`, and what these cost: `cost_ns`, `packets`, `octets`."""
+
+    def __init__(self) -> None:
+        self.gap = Extent()
+        self.pause = Extent()
+        self.waited = Extent()
+        self.count = Extent()
+        self.left = Extent()
+        self.statuses: set[int] = set()
+        self.counts: dict[int, int] = {}
+        self.extra = 0
+        self.cost_ns = 0
+        self.packets = 0
+        self.octets = 0

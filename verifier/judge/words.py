@@ -1,0 +1,256 @@
+"""What a finding says: one sentence or two of facts for each cause, with the numbers of this capture.
+
+Each function takes the `Group` of connections that a cause accounts for. Sentences state what the packets show; what to
+do is the catalogue's.
+"""
+
+from __future__ import annotations
+
+from verifier.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Say = Callable[["Group"], str]
+
+
+class Group(NamedTuple):
+    """New connections of one pair with one cause, and what their predecessors have in common."""
+
+    new: int
+    """How many were opened."""
+    server: str
+    gap: str
+    """How long the predecessors were idle before they were closed: `5.00 s`, `5.00 s to 7.20 s`, empty where not
+    known."""
+    pause: str
+    """How long they were idle before their last request."""
+    waited: str
+    """How long their last request had been under way."""
+    counts: str
+    """How many requests they carried: `100`, `3 to 7`."""
+    one: bool
+    """Each carried one request."""
+    statuses: str
+    """Statuses of their last responses: `400`, `413 and 503`."""
+    names: str
+    """What the server was called: `localhost:80 and 127.0.0.1:80`."""
+    was_open: bool
+    """The predecessors were open when the new connections were."""
+    with_reset: bool
+    unused: bool
+    """The new connections never carried a request."""
+    before_unused: bool
+    """Those before them never did."""
+    left: str
+    """Bytes of their last responses that never came: `12,000`."""
+
+
+def number(amount: int, noun: str) -> str:
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def span(nanoseconds: int) -> str:
+    """A duration in words: `5.00 s`, `120 ms`, `0.35 ms`."""
+    if nanoseconds >= 1_000_000_000:
+        return f"{nanoseconds / 1e9:.2f} s" if nanoseconds < 100_000_000_000 else f"{nanoseconds / 1e9:.0f} s"
+    return f"{nanoseconds / 1e6:.0f} ms" if nanoseconds >= 10_000_000 else f"{nanoseconds / 1e6:.2f} ms"
+
+
+def spread(values: list[int], show: Callable[[int], str]) -> str:
+    """The least and the most of some values; one where they read alike."""
+    if not values:
+        return ""
+    low, high = show(min(values)), show(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def listed(words: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def _times(group: Group) -> str:
+    return "" if group.new == 1 else f", {number(group.new, 'time')}" if group.new > 2 else ", twice"
+
+
+def _each(group: Group) -> str:
+    return "its connection" if group.new == 1 else f"{group.new:,} connections"
+
+
+def _after(group: Group) -> str:
+    return f"after {group.counts} requests" if not group.one else "after one request"
+
+
+def _no_session(group: Group) -> str:
+    if group.was_open:
+        return (
+            f"{number(group.new, 'connection')} opened while the one before was open and idle, and that one was never"
+            " used again: each request has a client object, or Session, of its own"
+        )
+    if group.one:
+        return f"the client closed {_each(group)} right after the response; the server would have kept {_it(group)}"
+    return f"the client closed {_each(group)} {_after(group)}, right after the response, and then opened another"
+
+
+def _it(group: Group) -> str:
+    return "it" if group.new == 1 else "them"
+
+
+def _idle(side: str) -> Say:
+    def say(group: Group) -> str:
+        how = "reset" if group.with_reset else "closed"
+        return f"the {side} {how} {_each(group)} {group.gap} after the last response, with nothing under way"
+
+    return say
+
+
+def _expiry(group: Group) -> str:
+    return f"the client itself closed {_each(group)} that had been idle for {group.gap}, before it needed a new one"
+
+
+def _limit(said: str) -> Say:
+    def say(group: Group) -> str:
+        return f"the server closed {_each(group)} {_after(group)}, right behind a response {said}"
+
+    return say
+
+
+def _race(group: Group) -> str:
+    idle = f" that had been idle for {group.pause}" if group.pause else ""
+    return (
+        f"the server closed {_each(group)}{idle} just as the client sent a request on {_it(group)}: the request got no"
+        " response"
+    )
+
+
+def _dropped(group: Group) -> str:
+    idle = f" idle for {group.pause}" if group.pause else ""
+    end = "an RST answered it" if group.with_reset else "nothing ever answered it"
+    return f"a request was sent on a connection{idle}, and {end}; no FIN had come before{_times(group)}"
+
+
+def _unread(group: Group) -> str:
+    if group.left:
+        return (
+            f"the client did not read the whole response ({group.left} bytes never came), so that the connection could"
+            f" not be used again{_times(group)}"
+        )
+    if group.with_reset:
+        return (
+            f"the client closed {_each(group)} with an RST although the response was whole: it had not read all of it"
+        )
+    return f"the client left a response unread, so that its connection could not be used again{_times(group)}"
+
+
+def _unknown(group: Group) -> str:
+    opened = f"{number(group.new, 'connection')} opened"
+    if group.unused:
+        return f"{opened} and never used"
+    if group.before_unused:
+        return f"{opened} after one that was closed without ever carrying a request"
+    why = "the open one was not used" if group.was_open else "the one before was given up"
+    return f"{opened}, and nothing in the packets says why {why}"
+
+
+_WORDS: dict[str, Say] = {
+    "no-session": _no_session,
+    "response-close-header": lambda group: (
+        f"the server answered with `Connection: close` and closed {_each(group)} {_after(group)}"
+    ),
+    "server-idle-timeout": _idle("server"),
+    "server-reset-idle": _idle("server"),
+    "tls-close-notify": lambda group: (
+        f"the server ended {_each(group)} with a TLS alert (close_notify) and a FIN"
+        + (f", {group.gap} after the last data" if group.gap else "")
+    ),
+    "balancer-idle-timeout": _expiry,
+    "client-idle-expiry": _expiry,
+    "http10": lambda group: f"HTTP/1.0 without keep-alive: {_each(group)} closed after one response",
+    "server-never-keeps-alive": lambda group: f"the server closed {_each(group)} after the first response, every time",
+    "max-requests-announced": _limit("that says so"),
+    "max-requests-silent": _limit("that did not say so"),
+    "error-closes": lambda group: (
+        f"the server closed {_each(group)} after an error ({group.statuses}), and keeps them after other responses"
+    ),
+    "no-length": lambda group: (
+        f"the response has neither a length nor chunks, so that only closing the connection ends it{_times(group)}"
+    ),
+    "short-body": lambda group: (
+        "the server closed before the whole response was sent"
+        + (f": {group.left} bytes were still to come" if group.left else "")
+        + _times(group)
+    ),
+    "excess-bytes": lambda group: (
+        f"the server sent bytes behind the end of a response, which no request had asked for{_times(group)}"
+    ),
+    "unsolicited-response": lambda group: (
+        f"the server sent a response to no request on an idle connection, and closed it{_times(group)}"
+    ),
+    "early-response": lambda group: (
+        f"the server answered{' ' + group.statuses if group.statuses else ''} before the request body was sent, and the"
+        f" rest of the body made the connection useless{_times(group)}"
+    ),
+    "bodiless-quirk": lambda group: (
+        f"the connection was lost behind a response without a body (HEAD, 204, 304), which need not end it"
+        f"{_times(group)}"
+    ),
+    "request-close-header": lambda group: (
+        f"the request itself asked for it with `Connection: close`, and {_each(group)} closed"
+    ),
+    "connection-auth": lambda group: (
+        "the server asked for an authentication that is bound to the connection (NTLM or Negotiate), and the client"
+        f" went on with another connection{_times(group)}"
+    ),
+    "keepalive-race": _race,
+    "path-dropped": _dropped,
+    "body-unread": _unread,
+    "client-timeout": lambda group: (
+        f"the client gave up and closed {_each(group)}"
+        + (f" {group.waited} after its request" if group.waited else "")
+        + ", before the response was there"
+    ),
+    "client-fault": lambda group: (
+        f"the client closed {_each(group)} {group.waited or 'at once'} after a request on it, without waiting for the"
+        " response"
+    ),
+    "server-restart": lambda group: (
+        f"the server ended {_each(group)} all at once, whatever their state"
+        if group.new > 1
+        else "the server ended its connections, and refused new ones for a while"
+    ),
+    "pool-full": lambda group: (
+        f"the client closed {_each(group)} right after the response while it went on using others: its pool had no room"
+    ),
+    "pool-evicted": lambda group: (
+        f"the client closed {_each(group)} as it opened one to another server: it keeps connections to a few servers"
+        " only"
+    ),
+    "separate-pools": lambda group: (
+        f"{number(group.new, 'connection')} opened while another one was idle, and both were used afterwards: the"
+        " client has several pools"
+    ),
+    "tls-settings-differ": lambda group: (
+        f"{number(group.new, 'TLS connection')} opened to the same server name while another one was idle, each used in"
+        " turn"
+    ),
+    "host-spelling": lambda group: f"the same server is called by different names: {group.names}",
+    "redirect": lambda group: f"a redirect led the client to {group.names or group.server}{_times(group)}",
+    "proxy-tunnel": lambda group: f"the client asked the proxy for a new tunnel (CONNECT) each time{_times(group)}",
+    "alpn-fanout": lambda group: (
+        f"{number(group.new + 1, 'TLS connection')} opened at the same time, and one was enough: the others carried"
+        " nothing"
+    ),
+    "h2-goaway": lambda group: f"the server ended {_each(group)} of HTTP/2: it takes no more streams on it",
+    "concurrency": lambda group: (
+        f"{number(group.new, 'connection')} opened while all others were in use, and free again before the new one"
+        " could be used"
+    ),
+    "unknown": _unknown,
+}
+
+
+def sentence(cause: str, group: Group) -> str:
+    """What happened, as a sentence without a full stop."""
+    return _WORDS.get(cause, _WORDS["unknown"])(group)

@@ -1,0 +1,108 @@
+"""What `verify demo` says of scenes: their list, what is staged, whether the diagnosis names it, the table of `--all`.
+
+Pure: scenes and performances in, text out."""
+
+from __future__ import annotations
+
+from verifier import __version__
+from verifier.report.figures import count
+from verifier.report.table import Cell, Column, lay_out
+from verifier.report.terminal import Role, Style, glyphs, paint, safe, wrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from verifier.lab.perform import Performance
+    from verifier.lab.scene import Scene
+
+NO_FAULT = "no finding: nothing is at fault"
+_GAP = "  "
+
+
+def listing(scenes: Iterable[Scene], style: Style) -> str:
+    """A line for each scene, more where it has more to say than the terminal is wide."""
+    scenes = tuple(scenes)
+    width = max(len(scene.cause) for scene in scenes)
+    lines = []
+    for scene in scenes:
+        first, *rest = wrap(scene.summary, style.width - width - len(_GAP))
+        lines.append(scene.cause.ljust(width) + _GAP + first)
+        lines += [" " * width + _GAP + line for line in rest]
+    return "\n".join(lines) + "\n"
+
+
+def prologue(scene: Scene, style: Style) -> str:
+    """What is staged, to stand before the report."""
+    return "\n".join([paint(f"Staged: {scene.cause}", Role.STRONG, style), *wrap(scene.summary, style.width)]) + "\n\n"
+
+
+def epilogue(performance: Performance, style: Style) -> str:
+    """Whether the diagnosis names what was staged, to stand behind the report."""
+    signs = glyphs(style)
+    cause = performance.scene.cause
+    if performance.named:
+        text, role = f"{signs.good}The diagnosis names what was staged: {cause}.", Role.GOOD
+    else:
+        found = performance.diagnosed or "no cause"
+        text, role = f"{signs.bad}The diagnosis names {found}, and staged was {cause}.", Role.BAD
+    return f"\n{paint(text, role, style)}\n"
+
+
+def table(performances: Sequence[Performance], seconds: float, style: Style) -> str:
+    """A line for each performance, and how many were named."""
+    heads = (
+        Column("STAGED", "left"),
+        Column("DIAGNOSED", "left"),
+        Column("CONFIDENCE", "left", spare=1),
+        Column("SECONDS", "right", spare=2),
+        Column("FINDING", "left", least=20),
+    )
+    named = sum(performance.named for performance in performances)
+    role = Role.GOOD if named == len(performances) else Role.BAD
+    outcome = f"{named} of {count(len(performances), 'cause')} diagnosed as staged, in {seconds:.1f} s"
+    lines = lay_out(heads, [_row(performance, style) for performance in performances], style)
+    return "\n".join([*lines, "", paint(outcome, role, style)]) + "\n"
+
+
+def _row(performance: Performance, style: Style) -> tuple[Cell, ...]:
+    finding = performance.finding
+    return (
+        Cell(performance.scene.cause),
+        Cell(performance.diagnosed or "-", Role.GOOD if performance.named else Role.BAD),
+        Cell("-" if finding is None else finding.confidence),
+        Cell(f"{performance.seconds:.1f}"),
+        Cell(NO_FAULT if finding is None else safe(_first_sentence(finding.text), style)),
+    )
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0].rstrip(".")
+
+
+def dump(performances: Sequence[Performance], seconds: float) -> str:
+    """The table as one JSON object, and a newline."""
+    import json
+
+    whole = {
+        "version": __version__,
+        "all_named": all(performance.named for performance in performances),
+        "seconds": round(seconds, 3),
+        "scenes": [_record(performance) for performance in performances],
+    }
+    return json.dumps(whole, indent=1) + "\n"
+
+
+def _record(performance: Performance) -> dict[str, object]:
+    finding = performance.finding
+    return {
+        "staged": performance.scene.cause,
+        "named": performance.named,
+        "diagnosed": performance.diagnosed,
+        "confidence": None if finding is None else finding.confidence,
+        "blame": None if finding is None else finding.blame,
+        "text": None if finding is None else finding.text,
+        "verdict": performance.report.verdict,
+        "saved_as": performance.report.live.saved_as if performance.report.live is not None else None,
+        "seconds": round(performance.seconds, 3),
+    }

@@ -1,0 +1,93 @@
+"""The second opinion on captures: has tshark read them, compares, and tries what explains each difference."""
+
+from __future__ import annotations
+
+from verifier.opinion import compare, tshark
+from verifier.opinion.model import Count, Difference, Opinion, What
+from verifier.opinion.rules import EXPERIMENTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from verifier.judge.model import Report
+    from verifier.opinion.compare import Open
+    from verifier.opinion.rules import Experiment
+
+MOST_DIFFERENCES = 1000
+MOST_PAYLOADS = 500
+MOST_PORTS = 50
+"""Ports that tshark is told to decode as HTTP, in one experiment."""
+
+
+def second_opinion(program: tshark.Program, reports: Iterable[Report]) -> Opinion:
+    """tshark's opinion on files, each of which has a report of its own, on all of its connections."""
+    files = 0
+    sums: dict[What, list[int]] = {what: [0, 0] for what in What}
+    differences: list[Difference] = []
+    problems: list[str] = []
+    for place, report in enumerate(reports):
+        files += 1
+        path = report.sources[0].name
+        try:
+            counted, found = _of_file(program, report)
+        except tshark.Unread as error:
+            problems.append(f"{path}: {error}")
+            continue
+        for count in counted:
+            sums[count.what][0] += count.ours
+            sums[count.what][1] += count.theirs
+        differences += [difference._replace(source=place) for difference in found]
+    if files > 1:
+        differences = [difference._replace(connection=None) for difference in differences]
+    return Opinion(
+        tool="tshark",
+        version=program.version,
+        counts=tuple(Count(what, *numbers) for what, numbers in sums.items()),
+        differences=tuple(differences[:MOST_DIFFERENCES]),
+        left_off=max(0, len(differences) - MOST_DIFFERENCES),
+        problems=tuple(problems),
+        files=files,
+    )
+
+
+def _of_file(program: tshark.Program, report: Report) -> tuple[tuple[Count, ...], list[Difference]]:
+    path = report.sources[0].name
+    seen = tshark.read(program, path)
+    every = compare.units(report, seen)
+    found = compare.differences(every, seen, report.totals.packets)
+    for experiment in EXPERIMENTS:
+        doubtful = [open_ for open_ in found if _in_doubt(open_)]
+        if not doubtful:
+            break
+        wish = _wish(experiment, doubtful)
+        if experiment.as_http and not wish.decode_as:
+            continue
+        again = tshark.read(program, path, wish)
+        found = [compare.settled(open_, again, experiment.rule) if _in_doubt(open_) else open_ for open_ in found]
+    found = _in_plain_sight(program, path, found)
+    differences = [compare.last_resort(open_).difference for open_ in found]
+    return compare.counts(report, seen), differences + compare.quotations(seen)
+
+
+def _in_plain_sight(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:
+    """Looks for the first lines of messages that tshark does not show, in the payloads that it does show."""
+    wanted = {frame for open_ in found if _in_doubt(open_) for frame in compare.missed(open_)}
+    if not wanted:
+        return found
+    payloads = tshark.payloads(program, path, sorted(wanted)[:MOST_PAYLOADS])
+    return [compare.in_plain_sight(open_, payloads) if _in_doubt(open_) else open_ for open_ in found]
+
+
+def _in_doubt(open_: Open) -> bool:
+    """Whether trying may help."""
+    difference = open_.difference
+    return difference.rule is None and difference.what in (What.REQUESTS, What.RESPONSES) and bool(open_.unit.theirs)
+
+
+def _wish(experiment: Experiment, doubtful: Sequence[Open]) -> tshark.Wish:
+    ports: set[int] = set()
+    if experiment.as_http:
+        ports = {one.connection.server.port for open_ in doubtful for one in open_.unit.ours}
+    decode_as = {f"tcp.port=={port}": "http" for port in sorted(ports)[:MOST_PORTS]}
+    return tshark.Wish(dict(experiment.preferences), decode_as)

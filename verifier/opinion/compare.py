@@ -1,0 +1,351 @@
+"""Our connections beside tshark's streams: pure, values in, differences out.
+
+Both are sorted by the ends of their connections. Where there are as many of ours as of theirs between two ends, the
+first is compared with the first, and so on; where not, SYNs tell which belong together, and all between these ends are
+compared as one. What the two count otherwise becomes a difference, with a rule where the packets show the sign of one.
+"""
+
+from __future__ import annotations
+
+from verifier.opinion import rules
+from verifier.opinion.model import Count, Difference, What
+from verifier.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from verifier.judge.model import Connection, Exchange, Report
+    from verifier.opinion.model import Rule
+    from verifier.opinion.streams import End, Message, Seen, Stream
+
+    Ends = tuple[End, End]
+
+MOST_FRAMES = 10
+"""Of a difference: enough to look at."""
+_FINAL_INTERIM = "101"
+"""Switching Protocols: 1xx, and no other response follows it."""
+
+
+class Numbers(NamedTuple):
+    handshakes: int
+    requests: int
+    responses: int
+
+
+class Ours(NamedTuple):
+    """One of our connections, with its exchanges."""
+
+    connection: Connection
+    exchanges: tuple[Exchange, ...]
+
+
+class Theirs(NamedTuple):
+    number: int
+    """tshark's stream index."""
+    stream: Stream
+
+
+class Unit(NamedTuple):
+    """What is compared as one: a connection and a stream, or all between two ends where they can't be paired."""
+
+    ends: Ends
+    ours: tuple[Ours, ...]
+    theirs: tuple[Theirs, ...]
+
+
+class Open(NamedTuple):
+    """A difference, with what it takes to look for its rule."""
+
+    difference: Difference
+    unit: Unit
+
+
+# -- pairing
+
+
+def units(report: Report, seen: Seen) -> list[Unit]:
+    """Everything that both saw, in units."""
+    exchanges: dict[int, list[Exchange]] = {}
+    for exchange in report.details.exchanges():
+        exchanges.setdefault(exchange.connection, []).append(exchange)
+    ours: dict[Ends, list[Ours]] = {}
+    for connection in report.details.connections():
+        ends = _ends(connection)
+        mine = Ours(connection, tuple(exchanges.pop(connection.id, ())))
+        ours.setdefault(ends, []).append(mine)
+    theirs: dict[Ends, list[Theirs]] = {}
+    for number, stream in seen.streams.items():
+        theirs.setdefault(stream.ends, []).append(Theirs(number, stream))
+    result: list[Unit] = []
+    for ends in ours.keys() | theirs.keys():
+        left, right = ours.get(ends, []), theirs.get(ends, [])
+        if len(left) == len(right):
+            result += [Unit(ends, (one,), (other,)) for one, other in zip(left, right, strict=True)]
+        else:
+            result.append(Unit(ends, tuple(left), tuple(right)))
+    return sorted(result, key=_order)
+
+
+def _ends(connection: Connection) -> Ends:
+    client, server = connection.client, connection.server
+    ends = ((client.ip, client.port), (server.ip, server.port))
+    return min(ends), max(ends)
+
+
+def _order(unit: Unit) -> tuple[int, int]:
+    first = unit.theirs[0].stream.first_frame if unit.theirs else 0
+    return (unit.ours[0].connection.id if unit.ours else 1 << 62, first)
+
+
+def numbers_of(streams: Sequence[Stream]) -> Numbers:
+    """As tshark has them, interim responses included."""
+    return Numbers(
+        sum(stream.complete > 0 for stream in streams),
+        sum(len(stream.requests) for stream in streams),
+        sum(len(stream.responses) for stream in streams),
+    )
+
+
+def our_numbers(ours: Sequence[Ours]) -> Numbers:
+    return Numbers(
+        sum(one.connection.handshake == "complete" for one in ours),
+        sum(one.connection.requests for one in ours),
+        # Of a connection's responses only those that answer a request count in the report's total.
+        sum(exchange.status is not None for one in ours for exchange in one.exchanges),
+    )
+
+
+def counts(report: Report, seen: Seen) -> tuple[Count, ...]:
+    mine = report.totals
+    other = numbers_of(list(seen.streams.values()))
+    return (
+        Count(What.CONNECTIONS, mine.connections, len(seen.streams) + len(seen.quoted)),
+        Count(What.HANDSHAKES, mine.handshakes, other.handshakes),
+        Count(What.REQUESTS, mine.requests, other.requests),
+        Count(What.RESPONSES, mine.responses, other.responses),
+    )
+
+
+# -- differences
+
+
+def differences(every: Sequence[Unit], seen: Seen, packets: int) -> list[Open]:
+    """Each thing that the two count otherwise. `packets` is how many we read of the file."""
+    return [found for unit in every for found in _in_unit(unit, seen.packets != packets)]
+
+
+def quotations(seen: Seen) -> list[Difference]:
+    """Streams that tshark made of quoted heads alone."""
+    rule = rules.QUOTED_HEADERS
+    return [
+        Difference(What.CONNECTIONS, 0, 1, None, (frame,), rule, f"tshark's stream {number} is quotations alone")
+        for number, frame in seen.quoted.items()
+    ]
+
+
+def _in_unit(unit: Unit, damaged: bool) -> Iterator[Open]:
+    mine = our_numbers(unit.ours)
+    streams = [other.stream for other in unit.theirs]
+    other = numbers_of(streams)
+    sure = rules.FILE_DAMAGED if damaged else None
+    rule = None
+    if len(unit.ours) != len(unit.theirs):
+        rule = sure or _connections_rule(unit)
+        yield _open(unit, What.CONNECTIONS, (len(unit.ours), len(unit.theirs)), rule)
+    joins = min(mine.handshakes, sum(stream.complete > 0 and stream.join for stream in streams))
+    mine = mine._replace(handshakes=mine.handshakes - joins)  # the report's connections do not tell
+    if mine.handshakes != other.handshakes:
+        subflow = rules.SUBFLOW if mine.handshakes + joins == other.handshakes else None
+        yield _open(unit, What.HANDSHAKES, (mine.handshakes, other.handshakes), sure or subflow or rule)
+    if mine.requests != other.requests:
+        sign = sure or rule or _requests_rule(unit, mine.requests)
+        yield _open(unit, What.REQUESTS, (mine.requests, other.requests), sign)
+    if mine.responses != other.responses:
+        sign = sure or rule or _responses_rule(unit, mine, other)
+        yield _open(unit, What.RESPONSES, (mine.responses, other.responses), sign)
+
+
+def _open(unit: Unit, what: What, numbers: tuple[int, int], rule: Rule | None) -> Open:
+    ours, theirs = numbers
+    connection = unit.ours[0].connection.id if len(unit.ours) == 1 else None
+    text = f"{where(unit)}: {ours} here, {theirs} in tshark"
+    return Open(Difference(what, ours, theirs, connection, frames_of(unit, what), rule, text), unit)
+
+
+def where(unit: Unit) -> str:
+    """The ends as people write them, the client first where we know it."""
+    if unit.ours:
+        client, server = unit.ours[0].connection.client, unit.ours[0].connection.server
+        return f"{_end(client.ip, client.port)} to {_end(server.ip, server.port)}"
+    return " and ".join(_end(*end) for end in unit.ends)
+
+
+def _end(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def frames_of(unit: Unit, what: What) -> tuple[int, ...]:
+    """Frames that show the difference: those that only one of the two has, where that can be told."""
+    streams = [other.stream for other in unit.theirs]
+    if what is What.CONNECTIONS or what is What.HANDSHAKES:
+        frames = {opening.frame for stream in streams for opening in stream.syns}
+        frames |= {stream.first_frame for stream in streams}
+        frames |= {one.connection.frames.syn or one.connection.frames.first_request or 0 for one in unit.ours}
+    else:
+        mine, others = _message_frames(unit, what)
+        frames = set(_unmatched(mine, others)) or set(mine) or set(others)
+    return tuple(sorted(frames - {0}))[:MOST_FRAMES]
+
+
+def _message_frames(unit: Unit, what: What) -> tuple[list[int], list[int]]:
+    if what is What.REQUESTS:
+        mine = [exchange.request_frame for one in unit.ours for exchange in one.exchanges]
+        others = [message.frame for other in unit.theirs for message in other.stream.requests]
+    else:
+        mine = [exchange.response_frame for one in unit.ours for exchange in one.exchanges]
+        others = [message.frame for other in unit.theirs for message in other.stream.responses]
+    return sorted(frame for frame in mine if frame), sorted(others)
+
+
+def _unmatched(mine: list[int], others: list[int]) -> list[int]:
+    """Frames without a partner. Ours is where a message begins, tshark's where it ends: its partner is the first of
+    theirs from it on, before the next of ours."""
+    left: list[int] = []
+    taken: set[int] = set()
+    at = 0
+    for place, frame in enumerate(mine):
+        following = mine[place + 1] if place + 1 < len(mine) else 1 << 62
+        while at < len(others) and others[at] < frame:
+            at += 1
+        if at < len(others) and (others[at] <= following):
+            taken.add(at)
+            at += 1
+        else:
+            left.append(frame)
+    return left + [frame for place, frame in enumerate(others) if place not in taken]
+
+
+# -- signs
+
+
+def _connections_rule(unit: Unit) -> Rule | None:
+    streams = [other.stream for other in unit.theirs]
+    if len(unit.ours) > len(streams):
+        mine = {one.connection.frames.syn for one in unit.ours}
+        repeated = 0
+        for stream in streams:
+            known: set[tuple[End, int]] = set()
+            for opening in stream.syns:
+                key = (opening.sender, opening.isn)
+                repeated += key in known and opening.frame in mine
+                known.add(key)
+        return rules.SAME_ISN if repeated >= len(unit.ours) - len(streams) else None
+    if any(stream.cut_frame == stream.first_frame for stream in streams):
+        return rules.CUT_HEADERS
+    return None
+
+
+def _requests_rule(unit: Unit, mine: int) -> Rule | None:
+    """The rule by which tshark counts requests otherwise, by its sign."""
+    streams = [other.stream for other in unit.theirs]
+    requests = [message for stream in streams for message in stream.requests]
+    if len(requests) > mine:
+        if any("tls" in stream.above and stream.hello_frame for stream in streams):
+            return rules.DECRYPTED
+        if sum(message.http == 1 for message in requests) == mine:
+            return rules.HTTP2
+        answered = {(message.frame, message.sender) for stream in streams for message in stream.responses}
+        if len(requests) - sum((message.frame, message.sender) in answered for message in requests) == mine:
+            return rules.QUOTED_MESSAGE
+        return None
+    exchanges = [exchange for one in unit.ours for exchange in one.exchanges]
+    if len(exchanges) - sum(exchange.method not in rules.METHODS for exchange in exchanges) == len(requests):
+        return rules.METHOD_UNKNOWN
+    tunnels = [place for place, exchange in enumerate(exchanges) if exchange.method == "CONNECT"]
+    if tunnels and tunnels[0] + 1 == len(requests):
+        return rules.CONNECT_TUNNEL
+    return None
+
+
+def _responses_rule(unit: Unit, mine: Numbers, other: Numbers) -> Rule | None:
+    responses = [message for each in unit.theirs for message in each.stream.responses]
+    finals = _finals(responses)
+    if finals == mine.responses:
+        return rules.INTERIM
+    if _finals([message for message in responses if message.http == 1]) == mine.responses:
+        return rules.HTTP2
+    if any("tls" in each.stream.above and each.stream.hello_frame for each in unit.theirs):
+        return rules.DECRYPTED
+    if any(one.exchanges and one.exchanges[0].method == "CONNECT" for one in unit.ours) and finals < mine.responses:
+        return rules.CONNECT_TUNNEL
+    if finals > mine.responses and finals > min(mine.requests, other.requests):
+        return rules.NO_REQUEST
+    return None
+
+
+def _finals(responses: Sequence[Message]) -> int:
+    return sum(not message.word.startswith("1") or message.word == _FINAL_INTERIM for message in responses)
+
+
+def missed(open_: Open) -> dict[int, bytes]:
+    """The frames in which messages begin that tshark does not show, with their first words; none where it shows more
+    than we do."""
+    difference, unit = open_
+    if difference.ours <= difference.theirs:
+        return {}
+    words: dict[int, bytes] = {}
+    for one in unit.ours:
+        for exchange in one.exchanges:
+            if difference.what is What.REQUESTS and exchange.request_frame:
+                words[exchange.request_frame] = exchange.method.encode() + b" "
+            elif difference.what is What.RESPONSES and exchange.response_frame:
+                words[exchange.response_frame] = b"HTTP/"
+    mine, others = _message_frames(unit, difference.what)
+    return {frame: words[frame] for frame in _unmatched(mine, others) if frame in words}
+
+
+def in_plain_sight(open_: Open, payloads: Mapping[int, bytes]) -> Open:
+    """With the rule, if the first words of all that is missed stand in these payloads."""
+    difference = open_.difference
+    words = missed(open_)
+    if not words or not all(_begins_in(payloads.get(frame, b""), word) for frame, word in words.items()):
+        return open_
+    return Open(difference._replace(rule=rules.PLAIN_SIGHT), open_.unit)
+
+
+def _begins_in(payload: bytes, word: bytes) -> bool:
+    """Whether the word is in the payload, or as much of its beginning as a segment's end has left, two bytes or all
+    that there is."""
+    if word in payload or (payload and word.startswith(payload)):
+        return True
+    return any(payload.endswith(word[:size]) for size in range(2, len(word)))
+
+
+def last_resort(open_: Open) -> Open:
+    """The rules that say only that the capture lacks something, for what nothing more exact explains."""
+    difference, unit = open_
+    if difference.rule is not None or difference.what not in (What.REQUESTS, What.RESPONSES):
+        return open_
+    streams = [other.stream for other in unit.theirs]
+    rule = None
+    if any(stream.cut_frame for stream in streams):
+        rule = rules.CUT_PACKETS
+    elif any(stream.lost_frame for stream in streams):
+        rule = rules.BYTES_MISSING
+    elif streams and not any(stream.syns for stream in streams):
+        rule = rules.BEGINS_INSIDE
+    return Open(difference._replace(rule=rule), unit)
+
+
+def settled(open_: Open, seen: Seen, rule: Rule) -> Open:
+    """With the rule, if tshark, which read the file again under other settings, now counts as we do."""
+    difference, unit = open_
+    streams = [seen.streams[other.number] for other in unit.theirs if other.number in seen.streams]
+    if difference.what is What.REQUESTS:
+        now = numbers_of(streams).requests
+    elif difference.what is What.RESPONSES:
+        now = _finals([message for stream in streams for message in stream.responses])
+    else:
+        return open_
+    return Open(difference._replace(rule=rule), unit) if now == difference.ours else open_

@@ -1,0 +1,172 @@
+"""The known ways in which tshark counts otherwise, each with where it is written down or how it was shown.
+
+Those in `EXPERIMENTS` are not argued but tried: tshark reads the file again with one setting changed, and the rule
+holds for a connection where it then counts as we do. The others each have a sign in the packets, which compare.py looks
+for.
+"""
+
+from __future__ import annotations
+
+from verifier.opinion.model import Rule
+from verifier.values import NamedTuple
+
+_TRIED = "tried: tshark counts the same with {}"
+
+# -- connections and handshakes
+
+SAME_ISN = Rule(
+    "same-isn",
+    "tshark takes a SYN with the initial sequence number of the connection before on the same ends for a"
+    " retransmission, even after that one was closed; here any SYN after a full close opens a connection",
+    "Wireshark, packet-tcp.c: a conversation is new where a SYN's number differs from base_seq",
+)
+QUOTED_HEADERS = Rule(
+    "quoted-headers",
+    "tshark makes a stream of TCP heads that another packet quotes (ICMP errors, samples in sFlow or NetFlow); here"
+    " they are no packets of a connection",
+    "RFC 792; sFlow version 5, sampled headers",
+)
+SUBFLOW = Rule(
+    "mptcp-subflow",
+    "a SYN with MP_JOIN opens a subflow of a connection that is there: its handshake is not counted here",
+    "RFC 8684, 3.2",
+)
+CUT_HEADERS = Rule(
+    "cut-headers",
+    "the capture cuts packets off inside their TCP head: tshark makes a stream of ports alone, here they are a note",
+    "note tcp-header-cut in this report",
+)
+FILE_DAMAGED = Rule(
+    "damaged-file",
+    "the file is damaged, and the two stop reading it at different packets",
+    "sources in this report",
+)
+
+# -- requests and responses
+
+CONNECT_TUNNEL = Rule(
+    "connect-tunnel",
+    "tshark does not count requests inside a tunnel that CONNECT opened; here they count after it",
+    "RFC 9110, 9.3.6",
+)
+METHOD_UNKNOWN = Rule(
+    "method-unknown",
+    "tshark recognises requests by a list of methods; here any token will do",
+    "Wireshark, packet-http.c: is_http_request_or_reply; RFC 9110, 9.1",
+)
+CUT_PACKETS = Rule(
+    "cut-packets",
+    "the capture has only the beginning of packets (snaplen): what was in the rest is told differently",
+    "frame.cap_len below frame.len in tshark",
+)
+BYTES_MISSING = Rule(
+    "bytes-missing",
+    "segments of the connection are not in the capture, and where reading is taken up again after them differs",
+    "tcp.analysis.lost_segment and ack_lost_segment in tshark",
+)
+BEGINS_INSIDE = Rule(
+    "begins-inside",
+    "the capture begins inside the connection, perhaps inside a message: where reading starts differs",
+    "no SYN of it in either count",
+)
+PLAIN_SIGHT = Rule(
+    "dissector-missed",
+    "tshark's HTTP dissector shows nothing of messages whose first lines stand in the payload of these frames, as"
+    " tshark itself prints it: it loses its way in pipelined messages, unusual framing and small segments",
+    "tried: tcp.payload of the frames in tshark",
+)
+DECRYPTED = Rule(
+    "decrypted",
+    "the capture carries TLS secrets, and tshark reads inside; here the connection stays encrypted",
+    "draft-ietf-opsawg-pcapng, Decryption Secrets Block",
+)
+QUOTED_MESSAGE = Rule(
+    "quoted-message",
+    "tshark counts a request that a body quotes (the answer to TRACE, application/http); here a body is a body",
+    "RFC 9110, 9.3.8; RFC 9112, 10.1",
+)
+HTTP2 = Rule(
+    "http2",
+    "tshark reads HTTP/2 requests; here the connection is recognised, and its requests are unknown",
+    "protocol h2 in this report",
+)
+INTERIM = Rule(
+    "interim-responses",
+    "tshark counts 1xx responses such as 100 Continue; here only final ones count, and 101",
+    "RFC 9110, 15.2",
+)
+NO_REQUEST = Rule(
+    "response-without-request",
+    "tshark counts responses whose request is not in the capture; here they are a note",
+    "note response-without-request in this report",
+)
+
+
+class Experiment(NamedTuple):
+    """tshark reads the file again with these settings."""
+
+    rule: Rule
+    preferences: tuple[tuple[str, str], ...] = ()
+    as_http: bool = False
+    """Whether it is told that the server ports of connections in doubt speak HTTP."""
+
+
+EXPERIMENTS = (
+    Experiment(
+        Rule(
+            "out-of-order",
+            "tshark by default loses messages whose segments came out of order, and counts some repeated ones twice;"
+            " here segments are put in order first",
+            _TRIED.format("tcp.reassemble_out_of_order on"),
+        ),
+        (("tcp.reassemble_out_of_order", "TRUE"),),
+    ),
+    Experiment(
+        Rule(
+            "unfinished-body",
+            "tshark shows a message when its body is whole, and never where the capture ends before; here it counts"
+            " from its head on",
+            _TRIED.format("http.desegment_body off"),
+        ),
+        (("http.desegment_body", "FALSE"),),
+    ),
+    Experiment(
+        Rule(
+            "out-of-order-and-unfinished",
+            "tshark by default loses messages whose segments came out of order, or whose body has no end in the"
+            " capture; here segments are put in order, and a message counts from its head on",
+            _TRIED.format("tcp.reassemble_out_of_order on and http.desegment_body off"),
+        ),
+        (("tcp.reassemble_out_of_order", "TRUE"), ("http.desegment_body", "FALSE")),
+    ),
+    Experiment(
+        Rule(
+            "another-dissector",
+            "tshark gives the port, or the first bytes, to the dissector of another protocol; here HTTP is recognised"
+            " by content on any port",
+            _TRIED.format("that port decoded as HTTP"),
+        ),
+        as_http=True,
+    ),
+    Experiment(
+        Rule(
+            "another-dissector",
+            "tshark gives the port to the dissector of another protocol, and loses messages out of order or without an"
+            " end; here HTTP is recognised by content, and a message counts from its head on",
+            _TRIED.format("that port decoded as HTTP, segments put in order, http.desegment_body off"),
+        ),
+        (("tcp.reassemble_out_of_order", "TRUE"), ("http.desegment_body", "FALSE")),
+        as_http=True,
+    ),
+)
+
+METHODS = frozenset(
+    {
+        "BASELINE-CONTROL", "BCOPY", "BDELETE", "BMOVE", "BPROPFIND", "BPROPPATCH", "CCM_POST", "CHECKIN", "CHECKOUT",
+        "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LABEL", "LOCK", "M-SEARCH", "MERGE", "MKACTIVITY", "MKCOL",
+        "MKWORKSPACE", "MOVE", "NOTIFY", "OPTIONS", "PATCH", "POLL", "POST", "PROPFIND", "PROPPATCH", "PUT", "REPORT",
+        "RPC_CONNECT", "RPC_IN_DATA", "RPC_OUT_DATA", "SEARCH", "SSTP_DUPLEX_POST", "SUBSCRIBE", "TRACE",
+        "UNCHECKOUT", "UNLOCK", "UNSUBSCRIBE", "UPDATE", "VERSION-CONTROL",
+    }
+)  # fmt: skip
+"""Those that tshark 4.0.17 recognised of 64 that it was given."""

@@ -1,0 +1,246 @@
+"""What tshark saw, from the lines that it prints: streams with their handshakes, requests and responses.
+
+tshark numbers streams, recognises HTTP and tells its messages apart; nothing of that is ours. The handshakes are worked
+out here, from raw sequence numbers, because tshark has no count of them: SYN, SYN-ACK, and a segment that acknowledges
+it.
+
+TCP headers that another packet quotes (ICMP errors, sampled packets in sFlow) are no packets of their connection.
+"""
+
+from __future__ import annotations
+
+from socket import AF_INET6, inet_ntop, inet_pton
+
+from verifier.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    End = tuple[str, int]
+
+FIELDS = (
+    "frame.number",
+    "frame.cap_len",
+    "frame.len",
+    "frame.protocols",
+    "tcp.stream",
+    "ip.src",
+    "ip.dst",
+    "ipv6.src",
+    "ipv6.dst",
+    "tcp.srcport",
+    "tcp.dstport",
+    "tcp.flags",
+    "tcp.seq_raw",
+    "tcp.ack_raw",
+    "tcp.options.mptcp.subtype",
+    "tcp.analysis.lost_segment",
+    "tcp.analysis.ack_lost_segment",
+    "tls.handshake.type",
+    "http.response.code",
+    "http2.headers.status",
+    "http.request.method",
+    "http2.headers.method",
+)
+"""What tshark is asked to print of each frame. Free text, which may hold the separator, comes last."""
+
+QUOTING = frozenset({"icmp", "icmpv6", "sflow", "cflow"})
+"""Protocols, as frame.protocols names them, that quote the heads of other packets."""
+_SYN, _RST, _ACK = 0x02, 0x04, 0x10
+_JOIN = "1"
+"""MP_JOIN, RFC 8684, 3.2."""
+_CLIENT_HELLO = "1"
+_MOST_SYNS = 64
+_MOST_SHAPES = 4096
+
+
+class Message(NamedTuple):
+    """A request or a response. tshark shows it in the frame in which it is whole."""
+
+    frame: int
+    word: str
+    """The method, or the status code."""
+    sender: End
+    http: int
+    """1 or 2."""
+
+
+class Opening(NamedTuple):
+    """A SYN, not a SYN-ACK."""
+
+    frame: int
+    isn: int
+    sender: End
+
+
+class Stream:
+    """One of tshark's streams."""
+
+    __slots__ = (
+        "above",
+        "complete",
+        "cut_frame",
+        "ends",
+        "first_frame",
+        "hello_frame",
+        "join",
+        "lost_frame",
+        "requests",
+        "responses",
+        "syn_acks",
+        "syns",
+    )
+
+    def __init__(self, first_frame: int, ends: tuple[End, End]) -> None:
+        self.first_frame = first_frame
+        self.ends = ends
+        """Sorted: what both directions have in common."""
+        self.syns: list[Opening] = []
+        self.syn_acks: list[Opening] = []
+        self.complete = 0
+        """The frame that completed the handshake, 0 where none did."""
+        self.requests: list[Message] = []
+        self.responses: list[Message] = []
+        self.above: set[str] = set()
+        """Protocols that tshark found on it, up to some."""
+        self.hello_frame = 0
+        self.cut_frame = 0
+        """The first frame of which the capture has a part only; 0 where there is none."""
+        self.lost_frame = 0
+        """The first frame at which tshark misses segments before it, or acknowledged ones; 0 where there is none."""
+        self.join = False
+        """Whether it is a subflow of another connection (MP_JOIN)."""
+
+
+class Seen(NamedTuple):
+    """All that tshark saw of one file."""
+
+    packets: int
+    streams: dict[int, Stream]
+    quoted: dict[int, int]
+    """Streams that are in quotations alone, with the first frame of each."""
+
+    def handshakes(self) -> int:
+        return sum(stream.complete > 0 for stream in self.streams.values())
+
+    def hellos(self) -> int:
+        """Streams with a ClientHello."""
+        return sum(stream.hello_frame > 0 for stream in self.streams.values())
+
+
+class Shape(NamedTuple):
+    """What frame.protocols tells of the last TCP layer of a frame."""
+
+    version: int
+    """Of the IP under it."""
+    quoted: bool
+    above: frozenset[str]
+
+
+def read(lines: Iterable[str]) -> Seen:
+    """Takes tshark's lines, one a frame, `FIELDS` separated by tabs. Lines of another form are left out."""
+    streams: dict[int, Stream] = {}
+    quoted: dict[int, int] = {}
+    shapes: dict[str, Shape] = {}
+    packets = 0
+    last_column = len(FIELDS) - 1
+    for line in lines:
+        cells = line.rstrip("\r\n").split("\t", last_column)
+        if len(cells) <= last_column or not cells[0].isdecimal():
+            continue
+        packets += 1
+        if not cells[4]:
+            continue
+        shape = shapes.get(cells[3])
+        if shape is None:
+            if len(shapes) >= _MOST_SHAPES:
+                shapes.clear()
+            shape = shapes[cells[3]] = shape_of(cells[3])
+        numbers = [int(number) for number in cells[4].split(",") if number.isdecimal()]
+        if not numbers:
+            continue
+        frame = int(cells[0])
+        if shape.quoted:
+            for number in numbers:
+                if number not in streams:
+                    quoted.setdefault(number, frame)
+            continue
+        # Of a packet in a packet the inner one; the outer is a stream, too.
+        ends = ends_of(cells, shape.version)
+        for number in numbers:
+            quoted.pop(number, None)
+            if number not in streams:
+                streams[number] = Stream(frame, (min(ends), max(ends)))
+        take(streams[numbers[-1]], frame, ends, cells, shape)
+    return Seen(packets, dict(sorted(streams.items())), quoted)
+
+
+def shape_of(protocols: str) -> Shape:
+    names = protocols.split(":")
+    try:
+        place = len(names) - 1 - names[::-1].index("tcp")
+    except ValueError:
+        place = len(names)
+    under = names[:place]
+    version = next((6 if name == "ipv6" else 4 for name in reversed(under) if name in ("ip", "ipv6")), 4)
+    return Shape(version, not QUOTING.isdisjoint(under), frozenset(names[place + 1 :]))
+
+
+def ends_of(cells: list[str], version: int) -> tuple[End, End]:
+    """Sender and receiver."""
+    ips = [cells[7], cells[8]] if version == 6 else [cells[5], cells[6]]
+    sender, receiver = (spelled(last(ip), version) for ip in ips)
+    return (sender, whole(last(cells[9]))), (receiver, whole(last(cells[10])))
+
+
+def spelled(ip: str, version: int) -> str:
+    """An address as the report writes it: IPv6 as inet_ntop does."""
+    if version == 4:
+        return ip
+    try:
+        return inet_ntop(AF_INET6, inet_pton(AF_INET6, ip))
+    except OSError:
+        return ip
+
+
+def last(cell: str) -> str:
+    return cell.rsplit(",", 1)[-1]
+
+
+def whole(text: str, base: int = 10) -> int:
+    try:
+        return int(text, base)
+    except ValueError:
+        return 0
+
+
+def take(stream: Stream, frame: int, ends: tuple[End, End], cells: list[str], shape: Shape) -> None:
+    """Adds one frame to its stream."""
+    sender = ends[0]
+    flags = whole(last(cells[11]), 16)
+    if flags & _SYN:
+        openings = stream.syn_acks if flags & _ACK else stream.syns
+        if len(openings) < _MOST_SYNS:
+            openings.append(Opening(frame, whole(last(cells[12])), sender))
+        stream.join |= last(cells[14]) == _JOIN
+    elif flags & _ACK and not flags & _RST and not stream.complete and stream.syns:
+        ack = whole(last(cells[13]))
+        if any(answer.sender != sender and 0 < (ack - answer.isn) % (1 << 32) < 1 << 31 for answer in stream.syn_acks):
+            stream.complete = frame
+    if shape.above and len(stream.above) < _MOST_SYNS:
+        stream.above |= shape.above
+    if not stream.cut_frame and cells[1] != cells[2]:
+        stream.cut_frame = frame
+    if not stream.lost_frame and (cells[15] or cells[16]):
+        stream.lost_frame = frame
+    if not stream.hello_frame and cells[17] and _CLIENT_HELLO in cells[17].split(","):
+        stream.hello_frame = frame
+    for cell, messages, http in (
+        (cells[18], stream.responses, 1),
+        (cells[19], stream.responses, 2),
+        (cells[20], stream.requests, 1),
+        (cells[21], stream.requests, 2),
+    ):
+        if cell:
+            messages += [Message(frame, word, sender, http) for word in cell.split(",")]

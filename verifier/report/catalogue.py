@@ -1,0 +1,85 @@
+"""The catalogue of causes for people: as a list, a cause in full, and as the table in the README."""
+
+from __future__ import annotations
+
+from verifier.report.table import INDENT, Cell, Column, lay_out
+from verifier.report.terminal import Role, Style, columns, paint, wrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from verifier.catalogue import Cause
+
+_BLAME = {
+    "client": "mostly the client's to mend",
+    "server": "mostly the server's to mend",
+    "path": "mostly to be mended between client and server",
+    "nobody": "nobody's fault",
+}
+_WIDEST = 100
+"""Columns of running text: longer lines are hard to read."""
+
+
+def overview(causes: Iterable[Cause], style: Style) -> str:
+    """A line for each cause."""
+    heads = (Column("CAUSE", "left"), Column("BLAME", "left"), Column("WHAT IT IS", "left", least=20))
+    rows = [(Cell(cause.code, Role.STRONG), Cell(cause.blame), Cell(cause.title)) for cause in causes]
+    lines = [
+        "Why a client opens another connection, although it had one before:",
+        "",
+        *lay_out(heads, rows, style),
+        "",
+        "verify causes CAUSE explains one: how packets show it, and what to change.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def explain(cause: Cause, style: Style) -> str:
+    """All that is known of one cause."""
+    sections = (
+        ("What happens", _text(cause.explanation, style)),
+        ("In the packets", _text(cause.evidence, style)),
+        ("Told apart", _text(cause.apart, style)),
+        ("What packets can't tell", _text(cause.settle, style)),
+        ("What to do", _text(cause.advice, style)),
+        ("In the client", _by_name(cause.clients, style)),
+        ("In the server", _by_name(cause.servers, style)),
+        ("Met by others", [INDENT + address for address in cause.reading]),
+    )
+    lines = [f"{paint(cause.code, Role.STRONG, style)}: {cause.title}", _BLAME[cause.blame]]
+    for title, body in sections:
+        if body:
+            lines += ["", paint(title, Role.STRONG, style), *body]
+    return "\n".join(lines) + "\n"
+
+
+def _text(text: str, style: Style) -> list[str]:
+    return [INDENT + line for line in wrap(text, min(style.width, _WIDEST) - len(INDENT))] if text else []
+
+
+def _by_name(texts: Mapping[str, str], style: Style) -> list[str]:
+    width = max(map(columns, texts), default=0)
+    hang = " " * (len(INDENT) + width + 2)
+    lines: list[str] = []
+    for name, text in texts.items():
+        first, *rest = wrap(text, min(style.width, _WIDEST) - len(hang))
+        lines += [f"{INDENT}{paint(name.ljust(width), Role.FAINT, style)}  {first}", *(hang + line for line in rest)]
+    return lines
+
+
+def markdown(causes: Iterable[Cause]) -> str:
+    """A table of GitHub's Markdown: what it is, whose it is to mend, how packets show it, what mends it."""
+    lines = ["| cause | blame | in the packets | what to do |", "|---|---|---|---|"]
+    lines += [
+        f"| `{cause.code}`<br>{cause.title} | {cause.blame} | {cause.evidence} | {cause.advice} |" for cause in causes
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def dump(causes: Iterable[Cause]) -> str:
+    """A JSON array of objects, a cause to a line."""
+    from json import JSONEncoder
+
+    encode = JSONEncoder().encode
+    return "[\n" + ",\n".join(encode(dict(cause._asdict())) for cause in causes) + "\n]\n"

@@ -1,0 +1,249 @@
+"""Why connections were opened that need not have been: whose fault, what it costs, what to change.
+
+Written for somebody who never read about keep-alive. Findings of the same cause are told once, at the pair that lost
+most by it; the first few in full, the others in a line each, so that the section fits a screen however many there are.
+"""
+
+from __future__ import annotations
+
+from verifier.report.figures import count, duration, ratio, size
+from verifier.report.table import INDENT
+from verifier.report.terminal import Role, Style, columns, elide, glyphs, paint, safe, wrap
+from verifier.report.wording import TOP, by_cause, endpoint, extra_of, file_of, has_several
+from verifier.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from verifier.catalogue import Cause
+    from verifier.judge.model import Evidence, Finding, Measured, Report
+
+_IN_FULL = 3
+"""Causes told in full."""
+_CITED = 6
+"""Frames and connections cited per cause."""
+_LABEL = 10
+"""Columns of the labels: the longest is `Measured`."""
+_MARGIN = INDENT * 2
+_WIDEST = 110
+"""Columns of running text: longer lines are hard to read."""
+
+_INTRODUCTION = (
+    "Every connection begins with a handshake (SYN, SYN-ACK, ACK): a round trip before its first request. One that is "
+    "kept open (keep-alive) takes the next request without it. Here new ones were opened all the same:"
+)
+_FAULT = {
+    "client": "the client's",
+    "server": "the server's",
+    "path": "that of something between client and server (a NAT, firewall, proxy or load balancer)",
+    "nobody": "nobody's",
+}
+_WHERE = {
+    "client": "in the client",
+    "server": "in the server",
+    "path": "on the way",
+    "nobody": "",
+}
+
+
+class _Group(NamedTuple):
+    """Findings of one cause."""
+
+    cause: Cause
+    findings: tuple[Finding, ...]
+    """The one that cost most handshakes first."""
+
+    @property
+    def first(self) -> Finding:
+        return self.findings[0]
+
+
+def reasons(report: Report, style: Style) -> list[str]:
+    """The causes of extra handshakes, the biggest first."""
+    groups = [group for group in _grouped(report) if extra_of(group.findings)]
+    if not groups:
+        return []
+    lines = [paint("Why", Role.STRONG, style), *_paragraph(_INTRODUCTION, INDENT, style)]
+    for number, group in enumerate(groups[:_IN_FULL], 1):
+        lines += ["", *_in_full(f"{number}. " if len(groups) > 1 else "", group, report, style)]
+    rest = groups[_IN_FULL:]
+    if rest:
+        lines.append("")
+    for number, group in enumerate(rest[: TOP - _IN_FULL], _IN_FULL + 1):
+        lines.append(_in_a_line(f"{number}. ", group, style))
+    if len(groups) > TOP:
+        lines.append(f"{INDENT}and {count(len(groups) - TOP, 'more cause')}: --json has them all")
+    named = safe(groups[0].cause.code, style) if len(groups) == 1 else "CAUSE"
+    return [*lines, "", f"{INDENT}verify causes {named} explains more."]
+
+
+def also_seen(report: Report, style: Style) -> list[str]:
+    """What is worth knowing although it cost no handshake here."""
+    groups = [group for group in _grouped(report) if not extra_of(group.findings)]
+    if not groups:
+        return []
+    lines = [paint("Also seen, at no extra handshake", Role.STRONG, style)]
+    for group in groups[:_IN_FULL]:
+        finding = group.first
+        lines += [_title("", group, Role.UNSURE, style), *_body(safe(finding.text, style), style)]
+        lines += _labelled("Frames", _frames(finding.evidence[:_CITED], report, style), style)
+        if finding.blame != "nobody":
+            lines += _labelled("Fix", _wrapped(safe(finding.advice, style), style), style)
+    for group in groups[_IN_FULL:TOP]:
+        lines.append(_title("", group, Role.UNSURE, style))
+    if len(groups) > TOP:
+        lines.append(f"{INDENT}and {len(groups) - TOP:,} more: --json has them all")
+    return lines
+
+
+def _grouped(report: Report) -> list[_Group]:
+    if not report.findings:
+        return []
+    from verifier.catalogue import CAUSES, UNKNOWN
+
+    # A code that the catalogue lacks keeps its name.
+    return [
+        _Group(CAUSES.get(code) or UNKNOWN._replace(code=code), findings)
+        for code, findings in by_cause(report.findings)
+    ]
+
+
+# -- one cause
+
+
+def _in_full(number: str, group: _Group, report: Report, style: Style) -> list[str]:
+    finding = group.first
+    fix = f"Fix {_WHERE.get(finding.blame, '')}".rstrip()
+    return [
+        _title(number, group, Role.BAD, style),
+        *_body(safe(finding.text, style), style),
+        *_labelled("Means", _wrapped(group.cause.explanation, style), style),
+        *_labelled("Measured", [_measured(measured, style) for measured in finding.measured[:_CITED]], style),
+        *_labelled("Fault", _wrapped(_fault(finding, report, style), style), style),
+        *_labelled("Cost", _wrapped(_cost(group, report), style), style),
+        *_labelled("Where", _wrapped(_where(group, report, style), style), style),
+        *_labelled("Frames", _frames(finding.evidence[:_CITED], report, style), style),
+        *_more_frames(finding, style),
+        f"{_MARGIN}{paint(fix, Role.GOOD, style)}",
+        *_paragraph(safe(finding.advice, style), _MARGIN + INDENT, style),
+    ]
+
+
+def _title(number: str, group: _Group, role: Role, style: Style) -> str:
+    code = paint(safe(group.cause.code, style), role, style)
+    return f"{INDENT}{number}{code}: {paint(group.cause.title, Role.STRONG, style)}"
+
+
+def _in_a_line(number: str, group: _Group, style: Style) -> str:
+    code = safe(group.cause.code, style)
+    cost = count(extra_of(group.findings), "extra handshake")
+    room = style.width - columns(f"{INDENT}{number}{code}: {cost}, ")
+    title = elide(group.cause.title, room, style)
+    return f"{INDENT}{number}{paint(code, Role.BAD, style)}: {cost}, {title}"
+
+
+def _fault(finding: Finding, report: Report, style: Style) -> str:
+    """Whose, how sure that is, and what else it could be."""
+    if finding.cause == "unknown":
+        return "not known: the packets don't tell."
+    whose = _FAULT.get(finding.blame, safe(finding.blame, style))
+    others = [_named(code, style) for code in finding.also]
+    if finding.confidence == "certain":
+        also = f" Besides, this holds: {'; '.join(others)}." if others else ""
+        proof = "the packets and what the client knows prove it" if report.run else "the packets prove it"
+        return f"{whose}. This is certain: {proof}.{also}"
+    also = f" It could also be {' or '.join(others)}." if others else ""
+    return f"{whose}, as it seems: the packets fit, but can't prove it.{also}"
+
+
+def _named(code: str, style: Style) -> str:
+    from verifier.catalogue import CAUSES
+
+    known = CAUSES.get(code)
+    return f"{known.title} ({code})" if known is not None else safe(code, style)
+
+
+def _cost(group: _Group, report: Report) -> str:
+    extra = extra_of(group.findings)
+    whole = report.totals.extra_handshakes
+    share = "" if extra == whole or not whole else f", {ratio(extra / whole)} of all"
+    time = sum(finding.cost_ns for finding in group.findings)
+    packets = sum(finding.packets for finding in group.findings)
+    octets = sum(finding.bytes for finding in group.findings)
+    figures = [count(extra, "extra handshake") + share]
+    if time:
+        figures.append(f"{duration(time)} of waiting")
+    if packets:
+        figures.append(f"{count(packets, 'packet')} ({size(octets)})")
+    return "; ".join(figures)
+
+
+def _where(group: _Group, report: Report, style: Style) -> str:
+    finding = group.first
+    cited = ", ".join(f"#{number}" for number in finding.connections[:_CITED])
+    more = f" and {len(finding.connections) - _CITED:,} more" if len(finding.connections) > _CITED else ""
+    noun = "connection" if len(finding.connections) == 1 else "connections"
+    where = f"{noun} {cited}{more}" if cited else ""
+    if len(report.pairs) > 1:
+        pair = report.pairs[finding.pair]
+        where = f"{pair.client} {glyphs(style).arrow} {endpoint(pair.server)}: {where}"
+    if len(group.findings) > 1:
+        others = group.findings[1:]
+        pairs = len({other.pair for other in others} - {finding.pair})
+        place = f" at {count(pairs, 'more pair')}" if pairs else ""
+        where += f"; the same{place} for {count(extra_of(others), 'extra handshake')}"
+    return safe(where, style)
+
+
+def _measured(measured: Measured, style: Style) -> str:
+    value = f"{measured.value:,.2f}" if measured.unit == "s" else f"{measured.value:,.0f}"
+    return safe(
+        f"{measured.name} = {value} {measured.unit}, shown by {measured.seen:,} of {count(measured.of, 'connection')}",
+        style,
+    )
+
+
+def _frames(evidence: Sequence[Evidence], report: Report, style: Style) -> list[str]:
+    """A frame to a line, its number right-aligned."""
+    if not evidence:
+        return []
+    width = max(len(str(each.frame)) for each in evidence)
+    room = _room(style) - width - 2
+    lines = []
+    for each in evidence:
+        where = f" ({file_of(each.source)})" if has_several(report) else ""
+        note = elide(safe(each.note, style), room - len(where), style)
+        lines.append(f"{paint(str(each.frame).rjust(width), Role.FAINT, style)}  {note}{where}")
+    return lines
+
+
+def _more_frames(finding: Finding, style: Style) -> list[str]:
+    hidden = len(finding.evidence) - _CITED
+    text = f"and {count(hidden, 'more frame')}: --json has them all"
+    return _labelled("", [paint(text, Role.FAINT, style)], style) if hidden > 0 else []
+
+
+# -- lay-out
+
+
+def _body(text: str, style: Style) -> list[str]:
+    return _paragraph(text, _MARGIN, style)
+
+
+def _paragraph(text: str, margin: str, style: Style) -> list[str]:
+    return [margin + line for line in wrap(text, min(style.width, _WIDEST) - len(margin))]
+
+
+def _wrapped(text: str, style: Style) -> list[str]:
+    return wrap(text, _room(style)) if text else []
+
+
+def _room(style: Style) -> int:
+    return min(style.width, _WIDEST) - len(_MARGIN) - _LABEL
+
+
+def _labelled(label: str, texts: list[str], style: Style) -> list[str]:
+    blank = " " * _LABEL
+    head = paint(label, Role.FAINT, style) + " " * (_LABEL - columns(label))
+    return [f"{_MARGIN}{blank if index else head}{text}" for index, text in enumerate(texts)]

@@ -1,0 +1,169 @@
+"""Captures in formats that few programs write: Wireshark's `editcap` turns them into pcapng, through a pipe, as they
+are read.
+
+Some are told by the bytes they begin with; others only by Wireshark's `captype`, which is asked where the user named
+the file.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+
+from verifier.errors import VerifierError
+from verifier.sources.file import NoCapture, Plain
+from verifier.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from verifier.sources.file import Stream
+
+AMOUNT = 1 << 18
+"""Bytes handed to editcap at once."""
+_ENGLISH = {**os.environ, "LC_ALL": "C"}
+INSTALL = "install Wireshark's command-line tools (Debian: apt-get install wireshark-common)"
+NO_KIND = ("unknown", "mime", "pcap", "nsecpcap", "pcapng")
+"""What captype calls files that are of no use here: `mime` are pictures, programs and the like."""
+
+
+class Kind(NamedTuple):
+    name: str
+    """As editcap and captype call it."""
+    what: str
+    begins: tuple[bytes, ...] = ()
+    ethernet: bool = False
+    """It leaves the link type to each packet, of which pcapng knows nothing: Ethernet has to be assumed."""
+
+
+KINDS = (
+    Kind("snoop", "a snoop capture", (b"snoop\x00\x00\x00",)),
+    Kind("netmon1", "a Network Monitor capture", (b"RTSS",)),
+    Kind("netmon2", "a Network Monitor capture", (b"GMBU",)),
+    Kind("visual", "a Visual Networks capture", (b"\x05VNF",)),
+    Kind("ngsniffer", "a Sniffer capture", (b"TRSNIFF data",)),
+    Kind("ngwsniffer", "a NetXray or Sniffer capture", (b"XCP\x00", b"VL\x00\x00")),
+    Kind("lanalyzer", "a LANalyzer capture", (b"\x01\x10\x4c\x00\x01\x05Trace",)),
+    Kind("observer", "an Observer capture", (b"ObserverPktBuffe",)),
+    Kind("iptrace", "an iptrace capture", (b"iptrace 1.0", b"iptrace 2.0")),
+    Kind("5views", "a 5View capture", (b"\xaa\xaa\xaa\xaa",)),
+    Kind("nettl", "an nettl capture", (b"TR\x00d\x00",)),
+    Kind("rf5", "a K12 capture", (b"\x00\x00\x02\x00\x12\x05\x00\x10",)),
+    Kind("k12text", "a K12 text capture", (b"+---------+---------------+----------+"[:24],), True),
+    Kind("erf", "an ERF capture", (), True),
+    Kind("commview-ncf", "a CommView capture", (), True),
+    Kind("commview-ncfx", "a CommView capture", (), True),
+)
+"""Magic numbers as in Wireshark's wiretap library, one file for each format."""
+
+
+class Wanted(NamedTuple):
+    """The file that is to be converted."""
+
+    path: str
+    shown: str
+    head: bytes
+    """Its first bytes, unpacked; a stream goes on behind them."""
+    guess: bool
+    """Whether captype may be asked."""
+
+
+def kind_of(wanted: Wanted) -> Kind:
+    """Which format it is. NoCapture where it is none."""
+    for kind in KINDS:
+        if kind.begins and wanted.head.startswith(kind.begins):
+            return kind
+    name = _guessed(wanted.path) if wanted.guess and os.path.isfile(wanted.path) else "unknown"
+    if not name or name in NO_KIND:
+        raise NoCapture(
+            f"{wanted.shown}: not a capture (it begins with {wanted.head[:8].hex(' ')})",
+            "pcap and pcapng are read; write one with: tcpdump -i lo -w capture.pcap"
+            if name
+            else f"if it is a capture that Wireshark knows, {INSTALL}",
+        )
+    return next((kind for kind in KINDS if kind.name == name), Kind(name, f"a capture of the format {name}"))
+
+
+def _guessed(path: str) -> str:
+    """captype's word for the file; empty where it is not installed."""
+    try:
+        done = subprocess.run(("captype", _no_option(path)), capture_output=True, text=True, check=False, env=_ENGLISH)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip().rpartition(": ")[2] or "unknown"
+
+
+def _no_option(path: str) -> str:
+    return path if os.path.isabs(path) else os.path.join(".", path)
+
+
+class Converted:
+    """What editcap makes of a capture: pcapng. A file it reads itself; what comes from elsewhere is handed to it."""
+
+    def __init__(self, wanted: Wanted, kind: Kind, upstream: Stream) -> None:
+        self.problem = ""
+        self.ended = False
+        self.upstream = upstream
+        itself = os.path.isfile(wanted.path) and isinstance(upstream, Plain)
+        forced = ("-T", "ether") if kind.ethernet else ()
+        command = ("editcap", "-F", "pcapng", *forced, _no_option(wanted.path) if itself else "-", "-")
+        try:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL if itself else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=_ENGLISH,
+            )
+        except FileNotFoundError as error:
+            problem = f"{wanted.shown}: {kind.what}, which editcap converts, and that is not installed"
+            raise VerifierError(problem, INSTALL) from error
+        assert self.process.stdout is not None
+        self.output = self.process.stdout
+        if not itself:
+            threading.Thread(target=self._pour, args=(wanted.head,), daemon=True).start()
+
+    def readinto(self, room: memoryview) -> int:
+        if self.ended:
+            return 0
+        size = self.output.readinto(room) or 0  # type: ignore[attr-defined]  # a FileIO: unbuffered
+        if not size:
+            self.ended = True
+            self._end()
+        return int(size)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.output.close()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        self.upstream.close()
+
+    def _pour(self, head: bytes) -> None:
+        """Hands editcap what comes from upstream."""
+        room = memoryview(bytearray(AMOUNT))
+        assert self.process.stdin is not None
+        try:
+            with self.process.stdin as pipe:
+                pipe.write(head)
+                while size := self.upstream.readinto(room):
+                    view = room[:size]
+                    while view:
+                        view = view[pipe.write(view) :]
+        except OSError:
+            # editcap ended before its input did: its own words, or the file's problem, say why.
+            return
+
+    def _end(self) -> None:
+        assert self.process.stderr is not None
+        said = self.process.stderr.read().decode("utf-8", "replace").splitlines()
+        if self.upstream.problem:
+            self.problem = self.upstream.problem
+        else:
+            # Of a file that is cut short it says so, and ends as if all were well.
+            words = [line.removeprefix("editcap: ") for line in said if line.startswith("editcap: ")]
+            failed = self.process.wait()
+            if words or failed:
+                self.problem = f"editcap says: {words[0] if words else f'exit status {failed}'}"

@@ -1,0 +1,127 @@
+"""What `verify analyze` is given, as files: folders and patterns are looked into, each file is taken once.
+
+Of a folder every regular file counts, of its folders too, but nothing hidden; links to folders are not followed.
+Whether a file is a capture shows when it is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from verifier.errors import VerifierError
+from verifier.sources.facts import Skipped
+from verifier.sources.file import STANDARD_INPUT
+from verifier.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Found(NamedTuple):
+    path: str
+    operand: str
+    """What the user named: the same, or the folder or pattern that it was found by."""
+
+    @property
+    def named(self) -> bool:
+        return self.path == self.operand
+
+
+class Files(NamedTuple):
+    found: tuple[Found, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def files(operands: Sequence[str]) -> Files:
+    """The files that the operands stand for. VerifierError where one stands for none."""
+    found: list[Found] = []
+    skipped: list[Skipped] = []
+    known: set[tuple[int, int] | str] = set()
+    for operand in dict.fromkeys(operands):
+        several = False
+        for path in _files_of(operand):
+            several = True
+            mode, identity = _identity(path)
+            if path != operand and mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                skipped.append(Skipped(path, "no regular file"))
+            elif identity in known:
+                skipped.append(Skipped(path, "the same file as another one"))
+            else:
+                known.add(identity)
+                found.append(Found(path, operand))
+        if not several:
+            what = "the folder has no file" if os.path.isdir(operand) else "no file has such a name"
+            raise VerifierError(f"{operand}: {what}")
+    repeated = [operand for number, operand in enumerate(operands) if operand in operands[:number]]
+    skipped += [Skipped(operand, "given twice") for operand in dict.fromkeys(repeated)]
+    return Files(tuple(found), tuple(skipped))
+
+
+def _identity(path: str) -> tuple[int, tuple[int, int] | str]:
+    """The mode of a file, 0 where it is not known, and what tells it from others."""
+    if path == STANDARD_INPUT:
+        return 0, path
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return 0, path  # opening it will say why
+    # Pipes that a shell makes for `<(command)` can have numbers in common with others' files; their names differ.
+    return status.st_mode, (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else path
+
+
+def _files_of(operand: str) -> Iterator[str]:
+    if operand == STANDARD_INPUT:
+        yield operand
+    elif os.path.isdir(operand):
+        yield from _inside(operand)
+    elif os.path.lexists(operand) or not any(letter in operand for letter in "*?["):
+        yield operand
+    else:
+        from glob import glob
+
+        for path in sorted(glob(operand, recursive=True), key=natural):
+            if os.path.isdir(path):
+                yield from () if "**" in operand else _inside(path)
+            else:
+                yield path
+
+
+def _inside(folder: str) -> Iterator[str]:
+    """The files of a folder and its folders. A folder that can't be looked into is handed out itself: opening it will
+    say why."""
+    try:
+        with os.scandir(folder) as entries:
+            inside = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError:
+        yield folder
+        return
+    for entry in sorted(inside, key=lambda entry: natural(entry.name)):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _inside(entry.path)
+        elif not entry.is_dir():
+            yield entry.path
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key by which `capture.pcap10` comes behind `capture.pcap9`."""
+    key: list[tuple[int, int, str]] = []
+    word = digits = ""
+    for letter in name:
+        if letter in "0123456789":
+            if word:
+                key.append((1, 0, word))
+                word = ""
+            digits += letter
+        else:
+            if digits:
+                key.append((0, _number(digits), ""))
+                digits = ""
+            word += letter
+    return [*key, (0, _number(digits), "") if digits else (1, 0, word)]
+
+
+def _number(digits: str) -> int:
+    """Names have up to 255 letters, and paths more; Python converts up to 4,300 digits."""
+    return int(digits[-4000:])

@@ -1,0 +1,205 @@
+"""Several captures read as one, in the order of time: rotated sets, folders, captures of several machines.
+
+Each file is opened for a moment, to see when it begins; then they are read in that order, each opened when its time has
+come. So files that don't overlap are read one behind the other, with one open at a time; those that do are merged
+packet by packet, by `verifier.wire.merge`. Files without times come first. Where two begin at the same time their names
+decide, with numbers in them taken as numbers.
+
+What is named on the command line must be a capture. What was found in a folder, or by a pattern, may be something else:
+it is skipped, and the report says so. A capture found there that can't be read is in the report as a source that is
+not whole, so that nothing is proved without it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from verifier.errors import VerifierError
+from verifier.sources import operands
+from verifier.sources.facts import Reading, Skipped, Source
+from verifier.sources.file import CHUNK, STANDARD_INPUT, Feed, Manner, NoCapture
+from verifier.wire.merge import NEVER, Lane, Merged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from verifier.sources.operands import Found
+    from verifier.wire.engine import Engine
+
+GLIMPSE = 1 << 16
+"""Bytes read at first, to see when a file begins; more where the first packet is not in them."""
+FEW = 16
+"""Files that may have large chunks, even where they all overlap: 12 MiB."""
+SMALL_CHUNK = 1 << 16
+MOST_OPEN = 200
+"""Files that may overlap at a time. Of 256 open files, the least that systems allow by default (macOS), some are in
+use."""
+
+INVERSION_NS = 1_000_000
+"""By how much a packet may be earlier than one written before it. In a capture of loopback by tcpdump on two processors
+1 packet of 5,000 was, by up to 0.1 ms. Where only so much of a file is left when another begins, that is not taken for
+an overlap: of a rotated set the order of the files is the order in which packets were written."""
+MOST_LOADS = 2
+"""How often a file may be read on to see that."""
+
+
+class _Entry:
+    """One file among several."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+        self.begin_ns = 0
+        self.feed: Feed | None = None
+        self.lane: Lane | None = None
+        self.source: Source | None = None
+        """What there is to say of it, once it is read."""
+
+    def look(self) -> None:
+        """Opens the file, and finds out when it begins. One that can be opened again is closed."""
+        path = self.found.path
+        feed = Feed(path, Manner(GLIMPSE, self.found.named))
+        lane = Lane(feed.reader, 0)
+        try:
+            while not lane.pull() and feed.advance():
+                pass
+        except BaseException:
+            feed.close()
+            raise
+        self.begin_ns = lane.due_ns
+        if path != STANDARD_INPUT and os.path.isfile(path):
+            feed.close()
+        else:
+            self.feed, self.lane = feed, lane
+
+    def open(self, number: int, chunk: int) -> Lane:
+        """The file's lane among all; its place among the sources is `number`."""
+        if self.feed is None or self.lane is None:
+            self.feed = Feed(self.found.path, Manner(chunk, self.found.named))
+            self.lane = Lane(self.feed.reader, number)
+        self.lane.source = number
+        return self.lane
+
+    def advance(self) -> bool:
+        """Loads what comes next; False at the end, where the file is closed."""
+        assert self.feed is not None
+        assert self.lane is not None
+        if self.feed.advance():
+            return True
+        self.feed.close()
+        times = (self.lane.first_ns, self.lane.last_ns) if self.lane.first_ns >= 0 else (None, None)
+        self.source = self.feed.source(self.lane.packets, self.lane.bytes, times)
+        self.feed = None
+        return False
+
+    def ends_by(self, limit_ns: int) -> bool:
+        """Whether nothing in the file is due later. What is read to find out waits for its turn."""
+        assert self.feed is not None
+        assert self.lane is not None
+        for _ in range(MOST_LOADS):
+            if not self.lane.within(limit_ns):
+                return False
+            self.feed.keep()
+            if not self.feed.advance():
+                return True
+        return False
+
+    def fail(self, error: VerifierError) -> None:
+        """The file can't be read."""
+        self.source = Source(
+            name=self.found.path,
+            live=False,
+            format="unknown",
+            packets=0,
+            bytes=0,
+            first_ns=None,
+            last_ns=None,
+            truncated=True,
+            dropped=None,
+            problem=_without_name(error, self.found.path),
+        )
+
+
+def _without_name(error: VerifierError, name: str) -> str:
+    return error.problem.removeprefix(f"{name}: ")
+
+
+def read(paths: Sequence[str], engine: Engine) -> Reading:
+    """Reads all captures that the paths stand for (files, folders, patterns, `-`) into the engine."""
+    files = operands.files(paths)
+    entries, skipped = _looked_at([_Entry(found) for found in files.found])
+    merged = Merged()
+    try:
+        _read(entries, engine, merged)
+    finally:
+        for entry in entries:
+            if entry.feed is not None:
+                entry.feed.close()
+    sources = tuple(entry.source for entry in entries if entry.source is not None)
+    return Reading(sources, merged.runs, (*skipped, *files.skipped))
+
+
+def _looked_at(entries: list[_Entry]) -> tuple[list[_Entry], list[Skipped]]:
+    """The captures among them, in the order of their beginnings; those that can't be read stand last."""
+    captures: list[_Entry] = []
+    failed: list[_Entry] = []
+    skipped: list[Skipped] = []
+    for entry in entries:
+        name = entry.found.path
+        try:
+            entry.look()
+        except VerifierError as error:
+            if entry.found.named:
+                raise
+            if isinstance(error, NoCapture):
+                skipped.append(Skipped(name, _without_name(error, name)))
+            else:
+                entry.fail(error)
+                failed.append(entry)
+        else:
+            captures.append(entry)
+    _require_captures(entries, [*captures, *failed])
+    captures.sort(key=lambda entry: (entry.begin_ns, operands.natural(entry.found.path)))
+    return captures + failed, skipped
+
+
+def _require_captures(entries: list[_Entry], captures: list[_Entry]) -> None:
+    """VerifierError where a folder or a pattern led to files, and none of them is a capture."""
+    fruitful = {entry.found.operand for entry in captures}
+    for entry in entries:
+        operand = entry.found.operand
+        if operand not in fruitful:
+            count = sum(other.found.operand == operand for other in entries)
+            first = os.path.basename(entry.found.path)
+            what = f"its only file, {first}, is no capture" if count == 1 else f"none of its {count} files is a capture"
+            raise VerifierError(f"{operand}: {what}", "pcap and pcapng are read, compressed or not")
+
+
+def _read(entries: list[_Entry], engine: Engine, merged: Merged) -> None:
+    readable = [entry for entry in entries if entry.source is None]
+    chunk = CHUNK if len(readable) <= FEW else SMALL_CHUNK
+    opened = 0
+    is_open = 0
+    while True:
+        engine.read(merged)
+        lane = merged.hungry
+        if lane is not None:
+            if not readable[lane.source].advance():
+                merged.drop(lane)
+                is_open -= 1
+        elif opened < len(readable):
+            until_ns = readable[opened].begin_ns + INVERSION_NS
+            lane = merged.only()
+            if lane is not None and merged.upcoming_ns < until_ns and readable[lane.source].ends_by(until_ns):
+                merged.upcoming_ns = until_ns
+                continue
+            if is_open == MOST_OPEN:
+                raise VerifierError(
+                    f"more than {MOST_OPEN} captures overlap in time", "merge them first: mergecap -w merged.pcapng ..."
+                )
+            merged.add(readable[opened].open(opened, chunk))
+            opened += 1
+            is_open += 1
+            merged.upcoming_ns = readable[opened].begin_ns if opened < len(readable) else NEVER
+        else:
+            break
