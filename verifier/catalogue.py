@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ANY = "any"
+"""Among the kinds of clients: all others, where the client is to blame."""
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -122,12 +124,12 @@ def remedy(code: str, blame: str, client_agent: str | None, server_name: str | N
     follows, for those who can't change the server.
     """
     cause = CAUSES.get(code, UNKNOWN)
-    here = cause.clients.get(client_kind(client_agent) or "")
+    here = cause.clients.get(client_kind(client_agent) or "") or cause.clients.get(ANY if blame == "client" else "")
     there = cause.servers.get(server_kind(server_name) or "")
     if blame == "server":
         known = there or cause.advice
         return f"{known} If the server is not yours: {_lowered(here)}" if here else known
-    if here or not there:
+    if here or not there or blame == "client":
         return here or cause.advice
     return f"{cause.advice} {there}"
 
@@ -305,6 +307,10 @@ _TABLE = (
         advice=(
             "Have the server speak HTTP/1.1 (and send Content-Length or chunks), or put a server in front that does."
         ),
+        clients={
+            ANY: "Have the client speak HTTP/1.1, or send `Connection: keep-alive` (ApacheBench: `ab -k`).",
+            "curl": "Leave out --http1.0 (-0).",
+        },
         servers={
             "http.server": (
                 'Set `protocol_version = "HTTP/1.1"` on the request handler class of http.server, and send '

@@ -49,8 +49,8 @@ SERVER = f.SERVER_FIRST | f.BOTH_FIRST
 _ANYHOW = (
     Rule(UNKNOWN, ended=f.DAMAGED),
     Rule(UNKNOWN, stands=f.CLOSED, ended=f.UPGRADED),
-    Rule("connection-auth", ended=f.AUTH, stands=f.CLOSED),
-    Rule("connection-auth", ended=f.AUTH, stands=f.OPEN_IDLE, not_stands=f.GOES_ON),
+    Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.CLOSED),
+    Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.OPEN_IDLE),
     Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.NEW_TUNNEL),
     Rule("redirect", stands=f.REDIRECTED | f.OPEN_IDLE),
     Rule(
@@ -64,6 +64,7 @@ _ANYHOW = (
 )
 
 _IDLE = (
+    Rule("path-dropped", ended=f.UNHEARD, sure=False, also=("server-restart",)),
     Rule("body-unread", ended=f.LEFT_UNREAD),
     Rule("body-unread", ended=f.PARTIAL),
     Rule(
@@ -77,7 +78,6 @@ _IDLE = (
     ),
     Rule("host-spelling", stands=f.OTHER_NAME),
     Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, sure=False),
-    Rule("alpn-fanout", ended=f.UNUSED, stands=f.BOTH_ENCRYPTED | f.TOGETHER, sure=False),
     # It may have been taken for a request already that had not gone out.
     Rule("concurrency", stands=f.CROSSES, not_stands=f.BOTH_ENCRYPTED, sure=False, also=("separate-pools",)),
     Rule(
@@ -135,6 +135,14 @@ _MESSAGES = (
 )
 
 _UNANSWERED = (
+    Rule(
+        "fork",
+        ended=f.WAITING | f.ENCRYPTED | f.ALERT_ANSWERS,
+        either=SERVER,
+        unless=f.AFTER_PAUSE,
+        sure=False,
+        also=("keepalive-race", "server-restart"),
+    ),
     Rule("server-restart", ended=f.WAITING, either=SERVER, stands=f.REFUSED_BETWEEN),
     Rule("server-restart", ended=f.WAITING | f.SAME_INSTANT, either=SERVER),
     Rule("path-dropped", ended=f.WAITING | f.SERVER_FIRST | f.OTHER_HOPS),
@@ -153,6 +161,19 @@ _UNANSWERED = (
         sure=False,
         also=("keepalive-race", "server-restart"),
     ),
+    Rule(
+        "keepalive-race",
+        ended=f.WAITING | f.ENCRYPTED | f.ALERT_ANSWERS,
+        either=SERVER,
+        sure=False,
+        also=("fork", "server-restart"),
+    ),
+    Rule(
+        "keepalive-race",
+        ended=f.WAITING | f.CLOSED_BEFORE_REQUEST | f.FORWARDED,
+        either=SERVER,
+        also=("balancer-idle-timeout",),
+    ),
     Rule("keepalive-race", ended=f.WAITING | f.CLOSED_BEFORE_REQUEST, either=SERVER),
     Rule(
         "keepalive-race",
@@ -169,9 +190,9 @@ _UNANSWERED = (
         also=("max-requests-silent", "server-restart"),
     ),
     Rule(UNKNOWN, ended=f.WAITING, either=SERVER),
+    Rule("client-timeout", ended=f.TIMED_OUT, either=f.WAITING | f.PARTIAL),
     Rule("client-fault", ended=f.WAITING | f.QUICKLY | f.SEVERAL, sure=False, also=("client-timeout",)),
     Rule("client-timeout", ended=f.WAITING | f.QUICKLY, sure=False, also=("client-fault",)),
-    Rule("client-timeout", ended=f.TIMED_OUT, either=f.WAITING | f.PARTIAL),
     Rule("client-timeout", ended=f.WAITING | f.ENCRYPTED, sure=False, also=("body-unread",)),
     Rule("client-timeout", ended=f.WAITING),
     Rule("server-restart", ended=f.PARTIAL, either=SERVER, stands=f.REFUSED_BETWEEN),
@@ -180,6 +201,7 @@ _UNANSWERED = (
     Rule("short-body", ended=f.PARTIAL, either=SERVER),
     Rule("client-timeout", ended=f.PARTIAL | f.STALLED, sure=False, also=("body-unread",)),
     Rule("body-unread", ended=f.PARTIAL | f.BY_RESET),
+    Rule("body-unread", ended=f.PARTIAL | f.QUICKLY),
     Rule("body-unread", ended=f.PARTIAL, sure=False, also=("client-timeout",)),
 )
 
@@ -191,6 +213,13 @@ _ANNOUNCED = (
     Rule("max-requests-announced", ended=f.SAID_CLOSE | f.SEVERAL | f.COUNT_REPEATS, either=DONE),
     Rule("max-requests-announced", ended=f.SAID_CLOSE | f.COUNT_ANNOUNCED, either=DONE),
     Rule("server-never-keeps-alive", ended=f.SAID_CLOSE | f.NEVER_KEEPS, either=DONE, unless=f.SEVERAL),
+    Rule(
+        "server-never-keeps-alive",
+        ended=f.SAID_CLOSE | f.ALWAYS_SAID | f.NO_LENGTH,
+        either=DONE,
+        sure=False,
+        also=("response-close-header", "no-length"),
+    ),
     Rule(
         "server-never-keeps-alive",
         ended=f.SAID_CLOSE | f.ALWAYS_SAID,
@@ -206,6 +235,14 @@ _ANNOUNCED = (
         sure=False,
         also=("response-close-header",),
     ),
+    Rule(
+        "response-close-header",
+        ended=f.SAID_CLOSE | f.ALWAYS_ONE,
+        either=DONE,
+        sure=False,
+        also=("server-never-keeps-alive",),
+    ),
+    Rule("response-close-header", ended=f.SAID_CLOSE | f.NO_LENGTH, either=DONE, also=("no-length",)),
     Rule("response-close-header", ended=f.SAID_CLOSE, either=DONE),
     Rule("no-length", ended=f.NO_LENGTH, either=DONE),
 )
@@ -274,15 +311,48 @@ _SERVER_CLOSED = (
     ),
     Rule("server-reset-idle", ended=f.SERVER_FIRST | f.IDLE | f.BY_RESET),
     Rule("server-idle-timeout", ended=f.SERVER_FIRST | f.IDLE, either=f.GAP_REPEATS | f.GAP_ANNOUNCED),
+    Rule(
+        "server-restart",
+        ended=f.SERVER_FIRST | f.IDLE | f.OUTLIVED,
+        sure=False,
+        also=("server-idle-timeout", "max-requests-silent"),
+    ),
     Rule("server-idle-timeout", ended=f.SERVER_FIRST | f.IDLE, sure=False, also=("server-restart",)),
     Rule("server-idle-timeout", ended=f.BOTH_FIRST | f.IDLE, sure=False, also=("client-idle-expiry",)),
 )
 
 _CLIENT_CLOSED = (
+    Rule("path-dropped", ended=f.CLIENT_FIRST | f.UNHEARD, sure=False, also=("server-restart",)),
     Rule("pool-full", ended=f.CLIENT_FIRST, either=f.DISCARDED),
     Rule("body-unread", ended=f.CLIENT_FIRST | f.LEFT_UNREAD),
-    Rule("pool-full", ended=f.CLIENT_FIRST | f.AT_ONCE | f.OTHERS_KEPT),
+    Rule("pool-full", ended=f.CLIENT_FIRST | f.AT_ONCE | f.OTHERS_KEPT, unless=f.ENCRYPTED),
+    Rule(
+        "pool-full",
+        ended=f.CLIENT_FIRST | f.AT_ONCE | f.OTHERS_KEPT,
+        sure=False,
+        also=("response-close-header", "no-session"),
+    ),
+    Rule(
+        "client-idle-expiry",
+        ended=f.CLIENT_FIRST | f.IDLE | f.GAP_KNOWN,
+        stands=f.ELSEWHERE,
+        sure=False,
+        also=("pool-evicted",),
+    ),
     Rule("pool-evicted", ended=f.CLIENT_FIRST, stands=f.ELSEWHERE, either=OVER),
+    Rule(
+        "max-requests-announced",
+        ended=f.CLIENT_FIRST | f.AT_ONCE | f.ENCRYPTED | f.COUNT_BY_SERVER,
+        unless=f.TOLD | f.IS_H2,
+        sure=False,
+        also=("no-session",),
+    ),
+    Rule(
+        "h2-goaway",
+        ended=f.CLIENT_FIRST | f.AT_ONCE | f.ENCRYPTED | f.IS_H2 | f.COUNT_REPEATS,
+        sure=False,
+        also=("no-session",),
+    ),
     Rule(
         "body-unread",
         ended=f.CLIENT_FIRST | f.BY_RESET,
@@ -323,7 +393,7 @@ _CLIENT_CLOSED = (
         ended=f.CLIENT_FIRST | f.AT_ONCE | f.ENCRYPTED,
         unless=f.TOLD,
         sure=False,
-        also=("response-close-header",),
+        also=("response-close-header", "max-requests-announced"),
     ),
     Rule(
         "no-session",

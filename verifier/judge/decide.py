@@ -244,7 +244,7 @@ class _Bench:
         """Each pair's lower bound. Where requests are unreadable no more can have been under way than connections were
         open: the extra handshakes above that bound are the least there can be. 0 where nothing shows that the pair
         speaks HTTP."""
-        bounds = list(self.fields["peak"])
+        bounds = list(self.fields["least"])
         if any(self.fields["unreadable"]) and not self.client_knows:
             most_open = self.tally.most_open()
             for pair, unreadable in enumerate(self.fields["unreadable"]):

@@ -41,6 +41,7 @@ IDLE_LIMITS = {
 }
 COUNT_LIMITS = {"max-requests-announced": "max requests", "max-requests-silent": "max requests"}
 WAIT_LIMITS = {"client-timeout": "client timeout"}
+RESET_BY_SERVER = f.SERVER_FIRST | f.BY_RESET
 BY_CLIENT = ("client-idle-expiry", "balancer-idle-timeout")
 MOST_WAITS = 1000
 
@@ -139,7 +140,7 @@ class Diagnosis:
             blame=blame,
             pair=pair,
             connections=tuple(rows),
-            text=text + ".",
+            text=text if text.endswith(".") else text + ".",
             advice=catalogue.remedy(cause, blame, self.agent(rows), self.software(rows)),
             evidence=tuple(self._evidence(rows)),
             also=rule.also if rule.sure or not sure else (),
@@ -187,7 +188,11 @@ class Diagnosis:
             with_reset=before >= 0 and bool(self.endings.bits[before] & f.BY_RESET),
             before_unused=before >= 0 and bool(self.endings.bits[before] & f.UNUSED),
             unused=all(self.endings.bits[row] & f.UNUSED for row in rows[:MOST_WAITS]),
-            left=extent(found.left, counted),
+            server_reset=before >= 0 and self.endings.bits[before] & RESET_BY_SERVER == RESET_BY_SERVER,
+            unheard=before >= 0 and bool(self.endings.bits[before] & f.UNHEARD),
+            encrypted=before >= 0 and bool(self.endings.bits[before] & f.ENCRYPTED),
+            refused=any(self.lineage.bits[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
+            left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )
 
     def _names(self, rows: list[int]) -> list[str]:
@@ -230,6 +235,8 @@ class Diagnosis:
             found.append((self.frames["request_frame"][last], f"request on #{before}"))
             if self.frames["end_frame"][last]:
                 done = "end of the response" if status else "last data of the server"
+                if bits & f.PARTIAL and last == self.endings.last[before]:
+                    done = "last that came of the response"
                 found.append((self.frames["end_frame"][last], f"{done}{f' {status}' if status else ''} on #{before}"))
         if column["odd_frame"][before] and bits & (f.EXCESS | f.UNASKED | f.ALERT | f.GOAWAY):
             found.append((column["odd_frame"][before], f"{_odd(bits)} on #{before}"))
@@ -268,7 +275,11 @@ class Diagnosis:
 
     def _measured(self, pair: int, cause: str, rows: list[int], found: Summary) -> Iterable[Measured]:
         """The limit that shows, from all connections of the pair that ended alike."""
-        if cause in IDLE_LIMITS and found.gap.most >= 0:
+        if (
+            cause in IDLE_LIMITS
+            and found.gap.most >= 0
+            and not self.endings.bits[self.lineage.before[rows[0]]] & f.OUTLIVED
+        ):
             closers = f.CLIENT_FIRST if cause in BY_CLIENT else f.SERVER_FIRST | f.BOTH_FIRST
             yield from limit(IDLE_LIMITS[cause], self.endings.idle_gaps(pair, closers))
         elif cause in COUNT_LIMITS and found.counts:
@@ -320,5 +331,5 @@ def _odd(bits: int) -> str:
     if bits & f.GOAWAY:
         return "GOAWAY"
     if bits & f.UNASKED:
-        return "a response to no request"
-    return "bytes that belong to no response" if bits & f.EXCESS else "alert (close_notify)"
+        return "a response whose request is not in the capture" if bits & f.DAMAGED else "a response to no request"
+    return "bytes that belong to no response" if bits & f.EXCESS else "the server's TLS alert, close_notify most likely"

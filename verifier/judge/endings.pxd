@@ -39,15 +39,18 @@ cdef class Endings:
     cdef int _compare(self, Py_ssize_t pair, object members) except -1
     cpdef list idle_gaps(self, Py_ssize_t pair, unsigned long long closers)
     cpdef tuple limited(self, Py_ssize_t pair, unsigned int count)
+    cdef bint _is_limited(self, unsigned long long bits) except -1
     cdef tuple _server(self, Py_ssize_t row)
     cdef list _same(self, object rows, object times, unsigned long long fact)
+    cdef int _short_timers(self, object members) except -1
     cdef int _counts(self, object rows) except -1
     cdef int _ages(self, object rows) except -1
     cdef int _announced(self, Py_ssize_t pair, object rows) except -1
+    cdef int _outlived(self, object rows, object members) except -1
     cdef int _expected(self, object rows, object members) except -1
     cdef long long _longest_pause(self, Py_ssize_t row) except -2
     cdef int _headers(self, object members) except -1
     cdef int _instants(self, object rows) except -1
-    cdef bint _differ(self, Py_ssize_t one, Py_ssize_t other) except -1
+    cdef bint _differ(self, object rows) except -1
     cdef int _kept(self, object members) except -1
     cdef bint _alive(self, Py_ssize_t row, long long moment) except -1

@@ -43,6 +43,8 @@ INSTANT_NS = cython.declare(cython.longlong, 100_000_000)
 """Closes within it are one event, where the connections had been idle for different times."""
 MOST_SHOWN = 1000
 """Exchanges kept of each kind of oddity."""
+MANY_AT_ONCE = 4
+"""Connections closed in one instant, of which less has to differ."""
 NEIGHBOURS = cython.declare(cython.Py_ssize_t, 64)
 """Connections of a pair that are looked at around one: as many are not open at once but in load tests."""
 
@@ -67,7 +69,7 @@ EARLY_RESPONSE = cython.declare(cython.uint, tables.EARLY_RESPONSE)
 HEAD_REQUEST = cython.declare(cython.uint, tables.HEAD_REQUEST)
 CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
 UPGRADED_TO = cython.declare(cython.uint, tables.UPGRADED)
-CONNECTION_AUTH = cython.declare(cython.uint, tables.CONNECTION_AUTH)
+PROBES_UNHEARD = cython.declare(cython.uint, tables.PROBES_UNHEARD)
 FORWARDED_ON = cython.declare(cython.uint, tables.FORWARDED)
 EXCESS_BYTES = cython.declare(cython.uint, tables.EXCESS)
 
@@ -101,7 +103,10 @@ NO_LENGTH = cython.declare(cython.ulonglong, facts.NO_LENGTH)
 EARLY = cython.declare(cython.ulonglong, facts.EARLY)
 ERROR = cython.declare(cython.ulonglong, facts.ERROR)
 BODILESS = cython.declare(cython.ulonglong, facts.BODILESS)
-AUTH = cython.declare(cython.ulonglong, facts.AUTH)
+OUTLIVED = cython.declare(cython.ulonglong, facts.OUTLIVED)
+COUNT_BY_SERVER = cython.declare(cython.ulonglong, facts.COUNT_BY_SERVER)
+UNHEARD = cython.declare(cython.ulonglong, facts.UNHEARD)
+ALERT_ANSWERS = cython.declare(cython.ulonglong, facts.ALERT_ANSWERS)
 TUNNEL = cython.declare(cython.ulonglong, facts.TUNNEL)
 UPGRADED = cython.declare(cython.ulonglong, facts.UPGRADED)
 FORWARDED = cython.declare(cython.ulonglong, facts.FORWARDED)
@@ -138,8 +143,9 @@ SAME_INSTANT = cython.declare(cython.ulonglong, facts.SAME_INSTANT)
 NEVER_KEEPS = cython.declare(cython.ulonglong, facts.NEVER_KEEPS)
 OTHERS_KEPT = cython.declare(cython.ulonglong, facts.OTHERS_KEPT)
 
+TOLD = cython.declare(cython.ulonglong, facts.TOLD)
 MOMENTS = cython.declare(cython.ulonglong, facts.UNUSED | facts.WAITING | facts.PARTIAL | facts.AT_ONCE | facts.IDLE)
-MANY_SAID = 5
+MANY_SAID = 4
 """Responses that all say close, before a server is said never to keep a connection."""
 
 
@@ -270,8 +276,12 @@ class Endings:
             bits |= NEVER_KEEPS
         if flags & UNASKED_RESPONSE:
             bits |= UNASKED
+        if flags & PROBES_UNHEARD:
+            bits |= UNHEARD
         if flags & SERVER_ALERT:
             bits |= ALERT
+            if self.last[row] >= 0 and table.odd_frame[row] > self.exchanges.request_frame[self.last[row]]:
+                bits |= ALERT_ANSWERS
         if flags & GOAWAY_SEEN:
             bits |= GOAWAY
         if flags & RESET_BY_OTHER:
@@ -349,8 +359,6 @@ class Endings:
             bits |= ERROR
         if flags & HEAD_REQUEST or status in (204, 304):
             bits |= BODILESS
-        if flags & CONNECTION_AUTH and status in (401, 407):
-            bits |= AUTH
         if flags & CONNECT_REQUEST:
             bits |= TUNNEL
         if flags & UPGRADED_TO:
@@ -393,6 +401,8 @@ class Endings:
             elif closed >= 0 and closed - exchanges.request_ns[last] < QUICK_NS:
                 bits |= QUICKLY
             return bits | WAITING
+        if closed >= 0 and closed - exchanges.response_ns[last] < QUICK_NS:
+            bits |= QUICKLY
         if closed >= 0 and end >= 0 and closed - end > STALL_NS and not table.flags[row] & STOPPED_READING:
             bits |= STALLED
         return bits | PARTIAL
@@ -419,6 +429,7 @@ class Endings:
         server_idle: list[int] = []
         client_idle: list[int] = []
         at_once: list[int] = []
+        self._short_timers(members)
         for row in members:
             bits = self.bits[row]
             if bits & DAMAGED:
@@ -427,7 +438,7 @@ class Endings:
                 server_idle.append(row)
             elif bits & IDLE and bits & CLIENT_FIRST:
                 client_idle.append(row)
-            elif bits & AT_ONCE and (bits & SERVER_FIRST or bits & SAID_CLOSE) and self.table.state[row] != NOT_SEEN:
+            elif bits & AT_ONCE and self._is_limited(bits) and self.table.state[row] != NOT_SEEN:
                 at_once.append(row)
             if bits & SERVER_FIRST and not bits & SAID_CLOSE:
                 self.by_server.setdefault(self._server(row), []).append(row)
@@ -438,9 +449,10 @@ class Endings:
         self._counts(at_once)
         self._ages(at_once + server_idle)
         self._announced(pair, server_idle)
+        self._outlived(server_idle, members)
         self._expected(client_idle, members)
         self._headers(members)
-        if self.tally.peak[pair] > 1 and self.tally.reused[pair]:
+        if (self.tally.peak[pair] > 1 and self.tally.reused[pair]) or self.tally.unreadable[pair]:
             self._kept(members)
         limit: cython.longlong = self.limits.get(pair, 0)
         if limit:
@@ -464,10 +476,15 @@ class Endings:
         seen: cython.Py_ssize_t = 0
         closed: cython.Py_ssize_t = 0
         for row in self.members[pair]:
-            if self.bits[row] & AT_ONCE and self.bits[row] & (SERVER_FIRST | SAID_CLOSE):
+            if self.bits[row] & AT_ONCE and self._is_limited(self.bits[row]):
                 closed += 1
                 seen += self.count[row] == count
         return seen, closed
+
+    def _is_limited(self, bits: cython.ulonglong) -> cython.bint:
+        """Whether the server may have ended a connection behind a response: inside TLS it may have said so, and the
+        client been the first to act on it."""
+        return bits & (SERVER_FIRST | SAID_CLOSE) != 0 or (bits & ENCRYPTED != 0 and not bits & TOLD)
 
     def _server(self, row: cython.Py_ssize_t) -> tuple[int, int, int]:
         """Address and port of the server."""
@@ -483,6 +500,22 @@ class Endings:
             self.bits[row] |= fact
         return group
 
+    def _short_timers(self, members: Rows) -> cython.int:
+        """Takes closes for those of an idle timer that follow the response soon, but always after the same time."""
+        row: cython.Py_ssize_t
+        bits: cython.ulonglong
+        soon: list[int] = []
+        gaps: list[int] = []
+        for row in members:
+            bits = self.bits[row]
+            if bits & AT_ONCE and bits & SERVER_FIRST and not bits & (SAID_CLOSE | SPENT) and self.gap[row] > QUICK_NS:
+                soon.append(row)
+                gaps.append(self.gap[row])
+        if len(gaps) > 1 and max(gaps) - min(gaps) <= min(gaps) // 10:
+            for row in soon:
+                self.bits[row] = (self.bits[row] & ~AT_ONCE) | IDLE
+        return 0
+
     def _counts(self, rows: Rows) -> cython.int:
         """Whether the server closed after the same number of responses each time."""
         numbers: dict[int, int] = {}
@@ -494,9 +527,13 @@ class Endings:
         usual = max(numbers, key=numbers.__getitem__)
         if numbers[usual] < 2 or numbers[usual] * 2 < len(rows):
             return 0
+        by_server: cython.bint = False
+        for row in rows:
+            if self.count[row] == usual and self.bits[row] & (SERVER_FIRST | SAID_CLOSE):
+                by_server = True
         for row in rows:
             if self.count[row] == usual and usual > 1:
-                self.bits[row] |= COUNT_REPEATS
+                self.bits[row] |= COUNT_REPEATS | (COUNT_BY_SERVER if by_server else 0)
             if usual == 1 and len(numbers) == 1:
                 self.bits[row] |= ALWAYS_ONE
         return 0
@@ -505,7 +542,12 @@ class Endings:
         """Whether the server closed connections of the same age, where nothing else repeats."""
         others = [row for row in rows if not self.bits[row] & (COUNT_REPEATS | ALWAYS_ONE | GAP_REPEATS | SAID_CLOSE)]
         ages = [self.table.closed[row] - self.table.opened[row] for row in others]
-        self._same(others, ages, AGE_REPEATS)
+        group = [others[place] for place in alike(ages)]
+        opened = [self.table.opened[row] for row in group]
+        # Opened together and closed together, they are of the same age whatever closed them.
+        if group and max(opened) - min(opened) > leeway(min(ages)):
+            for row in group:
+                self.bits[row] |= AGE_REPEATS
         return 0
 
     def _announced(self, pair: cython.Py_ssize_t, rows: Rows) -> cython.int:
@@ -517,6 +559,17 @@ class Endings:
             if said > 0 and said * 95 // 100 <= self.gap[row] <= said * 11 // 10 + 1_000_000_000:
                 self.bits[row] |= GAP_ANNOUNCED
                 self.limits.setdefault(pair, said)
+        return 0
+
+    def _outlived(self, rows: Rows, members: Rows) -> cython.int:
+        """Whether the server closed after an idle time that other connections had lived through."""
+        row: cython.Py_ssize_t
+        longest: cython.longlong = -1
+        for row in members if rows else ():
+            longest = max(longest, self._longest_pause(row))
+        for row in rows:
+            if longest > self.gap[row] + leeway(self.gap[row]):
+                self.bits[row] |= OUTLIVED
         return 0
 
     def _expected(self, rows: Rows, members: Rows) -> cython.int:
@@ -578,31 +631,40 @@ class Endings:
     def _instants(self, rows: Rows) -> cython.int:
         """Whether the server closed several at one instant, that had not been idle equally long."""
         table: ConnectionTable = self.table
-        before: cython.Py_ssize_t
         row: cython.Py_ssize_t
         place: cython.Py_ssize_t
+        begin: cython.Py_ssize_t = 0
         ordered = [row for _, row in sorted([(table.closed[row], row) for row in rows])]
-        for place in range(1, len(ordered)):
-            before = ordered[place - 1]
-            row = ordered[place]
-            if table.closed[row] - table.closed[before] > INSTANT_NS or table.opened[row] > table.closed[before]:
-                continue
-            if self._differ(before, row):
-                self.bits[before] |= SAME_INSTANT
-                self.bits[row] |= SAME_INSTANT
+        for place in range(1, len(ordered) + 1):
+            if place < len(ordered):
+                row = ordered[place]
+                moment: cython.longlong = table.closed[ordered[begin]]
+                if table.closed[row] - moment <= INSTANT_NS and table.opened[row] <= moment:
+                    continue
+            if place - begin > 1 and self._differ(ordered[begin:place]):
+                for row in ordered[begin:place]:
+                    self.bits[row] |= SAME_INSTANT
+            begin = place
         return 0
 
-    def _differ(self, one: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
-        """Whether two connections were closed in states in which no one timer, and no one limit, ends both."""
-        if self.bits[one] & MOMENTS != self.bits[other] & MOMENTS:
-            return True
-        if not self.bits[one] & IDLE:
-            return self.bits[one] & AT_ONCE == 0
-        first: cython.longlong = self.gap[one]
-        second: cython.longlong = self.gap[other]
-        # A server that looks at its connections now and then closes all whose time is over together: their idle times
-        # differ by no more than it waits between two looks.
-        return abs(first - second) > max(INSTANT_NS, max(first, second) // 2)
+    def _differ(self, rows: Rows) -> cython.bint:
+        """Whether connections were closed in states in which no one timer, and no one limit, ends them all.
+
+        A server that looks at its connections now and then closes all whose time is over together: their idle times
+        differ by no more than it waits between two looks.
+        """
+        row: cython.Py_ssize_t
+        shortest: cython.longlong = -1
+        longest: cython.longlong = 0
+        first: cython.ulonglong = self.bits[rows[0]] & MOMENTS
+        for row in rows:
+            if self.bits[row] & MOMENTS != first:
+                return True
+            longest = max(longest, self.gap[row])
+            shortest = self.gap[row] if shortest < 0 else min(shortest, self.gap[row])
+        if not first & IDLE:
+            return not first & AT_ONCE
+        return longest - shortest > max(INSTANT_NS, longest // (4 if len(rows) >= MANY_AT_ONCE else 2))
 
     def _kept(self, members: Rows) -> cython.int:
         """Whether a connection that the client closed at once was one of several, of which it went on with others."""
@@ -660,7 +722,9 @@ def speech(exchanges: ExchangeTable, turns: ExchangeTable, connections: cython.P
     row: cython.Py_ssize_t
     turn: cython.Py_ssize_t = 0
     for row in range(exchanges.rows):
-        readable[exchanges.connection[row]] = 1
+        # What is said inside of a tunnel is not.
+        if not exchanges.flags[row] & CONNECT_REQUEST:
+            readable[exchanges.connection[row]] = 1
     for row in range(exchanges.rows):
         while turn < turns.rows and turns.request_ns[turn] < exchanges.request_ns[row]:
             if not readable[turns.connection[turn]]:

@@ -56,8 +56,8 @@ ERROR = 1 << 16
 """The last status was 400 or above."""
 BODILESS = 1 << 17
 """The last response had no body by its nature: to HEAD, 204, 304."""
-AUTH = 1 << 18
-"""The last response challenged to an authentication of the connection: NTLM, Negotiate."""
+UNHEARD = 1 << 18
+"""The client asked again and again whether the server is there (TCP keep-alive), and heard nothing."""
 TUNNEL = 1 << 19
 """It was a tunnel through a proxy, made by CONNECT."""
 UPGRADED = 1 << 20
@@ -69,6 +69,8 @@ UNASKED = 1 << 23
 """A response came that no request had asked for."""
 ALERT = 1 << 24
 """TLS: the server sent an alert: close_notify, as far as can be told."""
+ALERT_ANSWERS = 1 << 58
+"""... behind the client's last data."""
 GOAWAY = 1 << 25
 ENCRYPTED = 1 << 26
 IS_H2 = 1 << 27
@@ -81,7 +83,7 @@ OTHER_HOPS = 1 << 30
 UNACKNOWLEDGED = 1 << 31
 """The client's last bytes were never acknowledged."""
 QUICKLY = 1 << 32
-"""It was closed within milliseconds of its unanswered request."""
+"""It was closed within milliseconds of its unanswered request, or of the beginning of its response."""
 STALLED = 1 << 33
 """The response had stopped long before the close, with the client ready for more."""
 AFTER_PAUSE = 1 << 34
@@ -108,6 +110,10 @@ GAP_REPEATS = 1 << 43
 """The idle time is that of others."""
 GAP_ANNOUNCED = 1 << 44
 """The idle time is what Keep-Alive fields had said."""
+OUTLIVED = 1 << 59
+"""Connections were re-used after a longer idle time."""
+COUNT_BY_SERVER = 1 << 60
+"""... and of those with this number the server was seen to close at least one."""
 GAP_KNOWN = 1 << 45
 """The idle time is at least what this kind of client closes after."""
 GAP_ABOVE_REUSE = 1 << 46
@@ -176,6 +182,8 @@ IN_TURN = 1 << 18
 """No data of the two overlap."""
 CROSSES = 1 << 21
 """The one before was asked again before the first response on the new one was there."""
+AFTER_CHALLENGE = 1 << 23
+"""The last response on the one before had challenged to an authentication of the connection: NTLM, Negotiate."""
 BESIDE_OTHER = 1 << 22
 """The client was opening a connection to another server when it closed the one before."""
 GIVEN_UP = 1 << 20

@@ -17,7 +17,7 @@ cdef class Summary:
     cdef public Extent gap, pause, waited, count, left
     cdef public set statuses
     cdef public dict counts
-    cdef public long long extra, cost_ns, packets, octets
+    cdef public long long extra, cost_ns, packets, octets, lengths
 
 cdef class Lineage:
     cdef Tally tally
@@ -43,6 +43,7 @@ cdef class Lineage:
     cdef long long _left(self, Py_ssize_t row) except -2
     cdef Py_ssize_t _dead_one(self, Py_ssize_t row) except -2
     cdef bint _unheard(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cdef bint _is_spare_tunnel(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _given_up(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef Py_ssize_t _going_one(self, Py_ssize_t row, long long moment) except -2
     cdef bint _breath(self, Py_ssize_t row, long long moment) except -1
@@ -64,4 +65,4 @@ cdef class Lineage:
     cpdef Py_ssize_t redirect_to(self, Py_ssize_t row) except -2
     cdef Py_ssize_t _redirect(self, Py_ssize_t row, Py_ssize_t first) except -2
     cdef bint _any_redirect(self) except -1
-    cdef bint _leads(self, Py_ssize_t redirect, Py_ssize_t exchange) except -1
+    cdef bint _leads(self, Py_ssize_t redirect, Py_ssize_t row, Py_ssize_t exchange) except -1

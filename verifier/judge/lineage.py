@@ -65,12 +65,15 @@ REFUSED = cython.declare(cython.int, tables.REFUSED)
 UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
 BY_CLIENT = cython.declare(cython.int, tables.CLIENT)
 BY_NOBODY = cython.declare(cython.int, tables.NOBODY)
+CONNECTION_AUTH = cython.declare(cython.uint, tables.CONNECTION_AUTH)
 CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
 ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
 
 SPENT = cython.declare(cython.ulonglong, facts.SPENT)
 BESIDE_OTHER = cython.declare(cython.ulonglong, facts.BESIDE_OTHER)
 CROSSES = cython.declare(cython.ulonglong, facts.CROSSES)
+AFTER_CHALLENGE = cython.declare(cython.ulonglong, facts.AFTER_CHALLENGE)
+TUNNEL = cython.declare(cython.ulonglong, facts.TUNNEL)
 GIVEN_UP = cython.declare(cython.ulonglong, facts.GIVEN_UP)
 PARTIAL = cython.declare(cython.ulonglong, facts.PARTIAL)
 DEAD = cython.declare(cython.ulonglong, facts.WAITING | facts.UNACKNOWLEDGED)
@@ -175,9 +178,21 @@ class Lineage:
         this one was opened, and was never acknowledged, or its response never went on. -1 for none."""
         other: cython.Py_ssize_t
         for other in self.open:
-            if (self._unheard(row, other) or self._given_up(row, other)) and other not in self.buried:
+            if other in self.buried:
+                continue
+            if self._unheard(row, other) or self._given_up(row, other) or self._is_spare_tunnel(row, other):
                 return other
         return -1
+
+    def _is_spare_tunnel(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether an open connection is a tunnel to the same place as the new one, with nothing under way inside."""
+        first: cython.Py_ssize_t = self.endings.first[row]
+        if first < 0 or not self.exchanges.flags[first] & CONNECT_REQUEST or not self.endings.bits[other] & TUNNEL:
+            return False
+        current: cython.Py_ssize_t = self._current(other, self.table.opened[row])
+        if current < 0 or self.exchanges.flags[current] & CONNECT_REQUEST or self._busy(other, self.table.opened[row]):
+            return False
+        return self._same_name(row, other)
 
     def _unheard(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether the last request of an open connection is never acknowledged, however often it is sent."""
@@ -363,6 +378,8 @@ class Lineage:
             bits |= TOGETHER
         if table.flags[row] & ENCRYPTED and table.flags[before] & ENCRYPTED:
             bits |= BOTH_ENCRYPTED
+        if current >= 0 and exchanges.flags[current] & CONNECTION_AUTH and exchanges.status[current] in (401, 407):
+            bits |= AFTER_CHALLENGE
         if table.closed[before] < 0 and self._given_up(row, before):
             bits |= GIVEN_UP
         following: cython.Py_ssize_t = self._next_opened(before)
@@ -477,6 +494,7 @@ class Lineage:
                 found.pause.take(endings.pause[before])
             if table.body_left[before]:
                 found.left.take(table.body_left[before])
+                found.lengths += table.body_left[before] > 0
             number = endings.count[before]
             if number:
                 found.count.take(number)
@@ -545,7 +563,7 @@ class Lineage:
 
     def _redirect(self, row: cython.Py_ssize_t, first: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The exchange just before this connection that redirected its client to what it asks for first, or -1."""
-        if first < 0 or self.exchanges.target[first] < 0 or not self._any_redirect():
+        if first < 0 or not self._any_redirect():
             return -1
         exchanges: ExchangeTable = self.exchanges
         moment: cython.longlong = self.table.opened[row]
@@ -557,7 +575,7 @@ class Lineage:
             if moment - exchanges.request_ns[other] > REDIRECT_NS:
                 break
             redirects: cython.bint = exchanges.location[other] != 0
-            if redirects and self._same_client(exchanges.connection[other], row) and self._leads(other, first):
+            if redirects and self._same_client(exchanges.connection[other], row) and self._leads(other, row, first):
                 return other
             place -= 1
         return -1
@@ -573,9 +591,13 @@ class Lineage:
                     break
         return self.redirects > 0
 
-    def _leads(self, redirect: cython.Py_ssize_t, exchange: cython.Py_ssize_t) -> cython.bint:
-        """Whether a Location is the URL of a request (RFC 9110, section 10.2.2)."""
+    def _leads(self, redirect: cython.Py_ssize_t, row: cython.Py_ssize_t, exchange: cython.Py_ssize_t) -> cython.bint:
+        """Whether a Location is the URL of a connection's first request (RFC 9110, section 10.2.2). Of one inside TLS
+        only the server's name is known."""
         location = self.words.text(self.exchanges.location[redirect] - 1) or ""
+        if self.exchanges.target[exchange] < 0:
+            secure = location.lower().partition("https://")[2].partition("/")[0].partition(":")[0]
+            return bool(secure and secure == self._name(row))
         target = self.words.text(self.exchanges.target[exchange]) or ""
         host = (self.words.text(self.exchanges.host[exchange]) or "").lower()
         location = location.partition("#")[0]
@@ -644,3 +666,4 @@ class Summary:
         self.cost_ns = 0
         self.packets = 0
         self.octets = 0
+        self.lengths = 0

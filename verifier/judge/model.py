@@ -132,8 +132,9 @@ class Finding(NamedTuple):
     cost_ns: int = 0
     """Time from SYN to ready, of those."""
     packets: int = 0
-    """Packets of those handshakes and of the closes that went before."""
+    """Packets until those could carry a request: of the handshake, and of TLS where there is any."""
     bytes: int = 0
+    """Payload of those packets: of TLS."""
 
 
 class Note(NamedTuple):

@@ -270,7 +270,9 @@ class _Eyes:
         agent = self.columns["agent"]
         connection = self.diagnosis.exchanges.column("connection")
         overlapping = [
-            one for one in self.endings.overlapping if agent[connection[one]] - 1 in self.diagnosis.peers.one_at_a_time
+            one
+            for one in self.endings.overlapping
+            if agent[connection[one]] - 1 in self.diagnosis.peers.one_at_a_time and self._is_whole(connection[one])
         ]
         for pair, exchanges in self._by_pair(overlapping).items():
             rows = self._connections(exchanges)
@@ -281,6 +283,11 @@ class _Eyes:
             frames = self.diagnosis.frames["request_frame"]
             cited = [(frames[one], "a request before the response to the one before") for one in exchanges[:SHOWN]]
             yield Seen("fork", pair, rows, text, self._cite(*cited), certain=False)
+
+    def _is_whole(self, row: int) -> bool:
+        """Whether nothing of a connection is missing from the capture."""
+        lost = tables.REQUESTS_MISSED | tables.RESPONSES_MISSED | tables.PAYLOAD_CUT
+        return not self.columns["missing"][row] and not self.columns["flags"][row] & lost
 
     def unused_tls(self) -> Iterable[Seen]:
         """TLS connections opened beside others that carried the requests, and never used."""

@@ -12,7 +12,7 @@ cdef class Tally:
     cdef public Py_ssize_t pairs
     cdef public dict arrays
     cdef int[:] pair_of
-    cdef long long[:] connections, handshakes, failed, requests, responses, reused, pre_existing, unknown, peak, unreadable, missed, speaks, unsure, cost_ns
+    cdef long long[:] connections, handshakes, failed, requests, responses, reused, pre_existing, unknown, peak, unreadable, missed, speaks, unsure, cost_ns, least
     cdef unsigned char[:] extra, needed, most
     cdef bint halves_count
     cpdef bint is_extra(self, Py_ssize_t row) except -1
@@ -21,6 +21,7 @@ cdef class Tally:
     cdef bint _same_pair(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef int _connections(self) except -1
     cdef bint _is_handshake(self, Py_ssize_t row) except -1
+    cdef int _use_up(self, ExchangeTable exchanges, object order, object upgraded) except -1
     cdef long long _end(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except? -1
 
 cdef class Ends:

@@ -53,6 +53,12 @@ _REUSED = cython.declare(cython.int, REUSED)
 _PRE_EXISTING = cython.declare(cython.int, PRE_EXISTING)
 _UNKNOWN = cython.declare(cython.int, UNKNOWN)
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Order = list[int] | None
+    Pairs = set[int]
+
+FOREVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
 Times = memoryview
 
 NOTHING = array.array("q")
@@ -92,7 +98,7 @@ class Tally:
 
     FIELDS = (
         "connections", "handshakes", "failed", "requests", "responses", "reused", "pre_existing", "unknown", "peak",
-        "unreadable", "missed", "speaks", "unsure", "cost_ns", "first_row",
+        "unreadable", "missed", "speaks", "unsure", "cost_ns", "first_row", "least",
     )  # fmt: skip
 
     def __init__(self, table: ConnectionTable, wanted: bytes, capture_end_ns: int, halves_count: bool) -> None:
@@ -114,6 +120,8 @@ class Tally:
         self.pre_existing = memoryview(arrays["pre_existing"])
         self.unknown = memoryview(arrays["unknown"])
         self.peak = memoryview(arrays["peak"])
+        self.least = memoryview(arrays["least"])
+        """The fewest connections that could have carried the exchanges: the peak, if upgraded ones stay in use."""
         self.unreadable = memoryview(arrays["unreadable"])
         self.missed = memoryview(arrays["missed"])
         self.speaks = memoryview(arrays["speaks"])
@@ -236,6 +244,7 @@ class Tally:
         connection: cython.Py_ssize_t
         kind: cython.int
         order = in_order(exchanges.request_ns, exchanges.rows)
+        upgraded: set[int] = set()
         place: cython.Py_ssize_t
         for place in range(exchanges.rows):
             row = place if order is None else order[place]
@@ -261,8 +270,40 @@ class Tally:
                 exchanges.request_ns[row], exchanges.request_frame[row], end_ns, self.ends_frame
             ):
                 self.needed[connection] = 1
+            if exchanges.flags[row] & UPGRADED:
+                upgraded.add(pair)
         for pair in range(self.pairs):
             self.peak[pair] = cython.cast(Ends, ends[pair]).peak
+            self.least[pair] = self.peak[pair]
+        if upgraded:
+            self._use_up(exchanges, order, upgraded)
+
+    def _use_up(self, exchanges: ExchangeTable, order: Order, upgraded: Pairs) -> cython.int:
+        """Finds the lower bound of pairs with connections that were upgraded to another protocol: such a one can't
+        carry a request ever again (RFC 9110, section 7.8), so it counts as in use to the end."""
+        row: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        pair: cython.Py_ssize_t
+        connection: cython.Py_ssize_t
+        end_ns: cython.longlong
+        ends: dict[int, Ends] = {number: Ends() for number in upgraded}
+        for place in range(exchanges.rows):
+            row = place if order is None else order[place]
+            connection = exchanges.connection[row]
+            pair = self.pair_of[connection]
+            if pair not in ends:
+                continue
+            self.ends_frame = exchanges.end_frame[row]
+            end_ns = self._end(exchanges, row, connection)
+            if exchanges.flags[row] & UPGRADED:
+                end_ns = FOREVER
+            if cython.cast(Ends, ends[pair]).begin(
+                exchanges.request_ns[row], exchanges.request_frame[row], end_ns, self.ends_frame
+            ):
+                self.needed[connection] = 1
+        for pair in upgraded:
+            self.least[pair] = max(self.peak[pair], cython.cast(Ends, ends[pair]).peak)
+        return 0
 
     def _end(self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t) -> cython.longlong:
         """When the exchange stopped being busy."""

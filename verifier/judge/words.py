@@ -43,8 +43,15 @@ class Group(NamedTuple):
     """The new connections never carried a request."""
     before_unused: bool
     """Those before them never did."""
+    server_reset: bool
+    """The first close was the server's RST."""
+    unheard: bool
+    """The client's TCP keep-alive probes got no answer."""
+    encrypted: bool
+    refused: bool
+    """Attempts failed between the old connections and the new ones."""
     left: str
-    """Bytes of their last responses that never came: `12,000`."""
+    """Bytes of their last responses that never came, where all announced a length: `12,000`."""
 
 
 def number(amount: int, noun: str) -> str:
@@ -94,6 +101,10 @@ def _no_session(group: Group) -> str:
     return f"the client closed {_each(group)} {_after(group)}, right after the response, and then opened another"
 
 
+def _its(group: Group) -> str:
+    return "its" if group.new == 1 else "their"
+
+
 def _it(group: Group) -> str:
     return "it" if group.new == 1 else "them"
 
@@ -112,7 +123,8 @@ def _expiry(group: Group) -> str:
 
 def _limit(said: str) -> Say:
     def say(group: Group) -> str:
-        return f"the server closed {_each(group)} {_after(group)}, right behind a response {said}"
+        known = "; what it said is encrypted" if group.encrypted else f" {said}"
+        return f"the server closed {_each(group)} {_after(group)}, right behind a response{known}"
 
     return say
 
@@ -127,7 +139,9 @@ def _race(group: Group) -> str:
 
 def _dropped(group: Group) -> str:
     idle = f" idle for {group.pause}" if group.pause else ""
-    end = "an RST answered it" if group.with_reset else "nothing ever answered it"
+    end = "an RST answered it" if group.server_reset else "nothing ever answered it"
+    if group.unheard:
+        return f"a connection was silent, and the client's keep-alive probes got no answer{_times(group)}"
     return f"a request was sent on a connection{idle}, and {end}; no FIN had come before{_times(group)}"
 
 
@@ -208,17 +222,16 @@ _WORDS: dict[str, Say] = {
     "body-unread": _unread,
     "client-timeout": lambda group: (
         f"the client gave up and closed {_each(group)}"
-        + (f" {group.waited} after its request" if group.waited else "")
+        + (f" {group.waited} after the request" if group.waited else "")
         + ", before the response was there"
     ),
     "client-fault": lambda group: (
-        f"the client closed {_each(group)} {group.waited or 'at once'} after a request on it, without waiting for the"
+        f"the client closed {_each(group)} {group.waited or 'at once'} after a request, without waiting for the"
         " response"
     ),
     "server-restart": lambda group: (
-        f"the server ended {_each(group)} all at once, whatever their state"
-        if group.new > 1
-        else "the server ended its connections, and refused new ones for a while"
+        f"the server ended {_each(group)}, whatever {_its(group)} state"
+        + (", and refused new ones for a while" if group.refused else "")
     ),
     "pool-full": lambda group: (
         f"the client closed {_each(group)} right after the response while it went on using others: its pool had no room"

@@ -240,7 +240,12 @@ def _connections_rule(unit: Unit) -> Rule | None:
                 key = (opening.sender, opening.isn)
                 repeated += key in known and opening.frame in mine
                 known.add(key)
-        return rules.SAME_ISN if repeated >= len(unit.ours) - len(streams) else None
+        more = len(unit.ours) - len(streams)
+        if repeated >= more:
+            return rules.SAME_ISN
+        late = sum(any(stream.first_frame < opening.frame in mine for opening in stream.syns) for stream in streams)
+        unseen = sum(one.connection.handshake == "not-seen" for one in unit.ours)
+        return rules.LATE_SYN if min(late, unseen) >= more else None
     if any(stream.cut_frame == stream.first_frame for stream in streams):
         return rules.CUT_HEADERS
     return None

@@ -20,6 +20,12 @@ SAME_ISN = Rule(
     " retransmission, even after that one was closed; here any SYN after a full close opens a connection",
     "Wireshark, packet-tcp.c: a conversation is new where a SYN's number differs from base_seq",
 )
+LATE_SYN = Rule(
+    "syn-after-data",
+    "the SYN of a connection comes behind packets of it in the file: tshark keeps them in one stream, here a connection"
+    " that was there before ends where a SYN opens the next",
+    "frame numbers of the SYN and of the stream's first packet",
+)
 QUOTED_HEADERS = Rule(
     "quoted-headers",
     "tshark makes a stream of TCP heads that another packet quotes (ICMP errors, samples in sFlow or NetFlow); here"

@@ -51,6 +51,8 @@ _SYN, _RST, _ACK = 0x02, 0x04, 0x10
 _JOIN = "1"
 """MP_JOIN, RFC 8684, 3.2."""
 _CLIENT_HELLO = "1"
+WRAP = 1 << 32
+_MOST_IN_SYN = 1 << 16
 _MOST_SYNS = 64
 _MOST_SHAPES = 4096
 
@@ -67,10 +69,11 @@ class Message(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """A SYN, not a SYN-ACK."""
+    """A SYN or a SYN-ACK."""
 
     frame: int
     isn: int
+    ack: int
     sender: End
 
 
@@ -215,6 +218,11 @@ def whole(text: str, base: int = 10) -> int:
         return 0
 
 
+def answers(answer: Opening, syns: list[Opening]) -> bool:
+    """Whether a SYN-ACK acknowledges one of the SYNs, and no more than the data that came with it (Fast Open)."""
+    return any(syn.sender != answer.sender and 0 < (answer.ack - syn.isn) % WRAP <= _MOST_IN_SYN for syn in syns)
+
+
 def take(stream: Stream, frame: int, ends: tuple[End, End], cells: list[str], shape: Shape) -> None:
     """Adds one frame to its stream."""
     sender = ends[0]
@@ -222,11 +230,14 @@ def take(stream: Stream, frame: int, ends: tuple[End, End], cells: list[str], sh
     if flags & _SYN:
         openings = stream.syn_acks if flags & _ACK else stream.syns
         if len(openings) < _MOST_SYNS:
-            openings.append(Opening(frame, whole(last(cells[12])), sender))
+            openings.append(Opening(frame, whole(last(cells[12])), whole(last(cells[13])), sender))
         stream.join |= last(cells[14]) == _JOIN
     elif flags & _ACK and not flags & _RST and not stream.complete and stream.syns:
         ack = whole(last(cells[13]))
-        if any(answer.sender != sender and 0 < (ack - answer.isn) % (1 << 32) < 1 << 31 for answer in stream.syn_acks):
+        if any(
+            answer.sender != sender and 0 < (ack - answer.isn) % WRAP < WRAP // 2 and answers(answer, stream.syns)
+            for answer in stream.syn_acks
+        ):
             stream.complete = frame
     if shape.above and len(stream.above) < _MOST_SYNS:
         stream.above |= shape.above

@@ -175,7 +175,7 @@ def _cost(group: _Group, report: Report) -> str:
     if time:
         figures.append(f"{duration(time)} of waiting")
     if packets:
-        figures.append(f"{count(packets, 'packet')} ({size(octets)})")
+        figures.append(count(packets, "packet") + (f" ({size(octets)} of TLS)" if octets else ""))
     return "; ".join(figures)
 
 

@@ -17,7 +17,7 @@ cdef class Connection:
     cdef int client, state, closer, closed_with, patience
     cdef bint full_close
     cdef unsigned int flags, first_frame, syn_frame, synack_frame, ack_frame, close_frame, seen
-    cdef unsigned int answer_frame, again_frame, setup_packets
+    cdef unsigned int answer_frame, again_frame, setup_packets, probes, heard
     cdef unsigned long long setup_bytes
     cdef int answered_with, hops
     cdef long long opened, last, established, closed, answered
@@ -25,6 +25,7 @@ cdef class Connection:
     cdef unsigned long long letters_early, letters_late
     cdef int begin(self, Ledger ledger, Py_ssize_t row, Packet packet) except -1
     cdef int take(self, Packet packet, int side) except -1
+    cdef int _probe(self, Packet packet, Half half, Half peer) except -1
     cdef int _note_history(self, int kind, int side) except -1
     cdef int _syn(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _syn_ack(self, Packet packet, int side, Half half, Half peer) except -1

@@ -71,6 +71,9 @@ FULL_CLOSE = cython.declare(cython.uint, tables.FULL_CLOSE)
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
 PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
 SERVER_ASKS = cython.declare(cython.uint, tables.SERVER_ASKS)
+PROBES = cython.declare(cython.uint, 2)
+"""Keep-alive probes without an answer, before the other end is taken for gone: one may have been lost."""
+PROBES_UNHEARD = cython.declare(cython.uint, tables.PROBES_UNHEARD)
 UNACKNOWLEDGED = cython.declare(cython.uint, tables.UNACKNOWLEDGED)
 RESET_BY_OTHER = cython.declare(cython.uint, tables.RESET_BY_OTHER)
 
@@ -117,6 +120,8 @@ class Connection:
         self.answered_with = 0
         self.answer_frame = 0
         self.again_frame = 0
+        self.probes = 0
+        self.heard = 0
         self.setup_packets = 0
         self.setup_bytes = 0
         self.hops = 0
@@ -165,6 +170,8 @@ class Connection:
             half.closed_window = packet.window == 0
         if length or flags & FIN:
             self._payload(packet, side, half, peer)
+        elif packet.seq != half.next and half.known and side == self.client:
+            self._probe(packet, half, peer)
         elif not self.seen & (1 << (HISTORY_ACK * 2 + side)):
             self._note_history(HISTORY_ACK, side)
         if not half.known and flags & SYN == 0:
@@ -175,6 +182,15 @@ class Connection:
         if half.fin_known and peer.fin_known and not self.full_close:
             if half.acks and peer.acks and diff(half.acked, peer.fin_seq) > 0 and diff(peer.acked, half.fin_seq) > 0:
                 self.full_close = True
+        return 0
+
+    def _probe(self, packet: Packet, half: Half, peer: Half) -> cython.int:
+        """An empty segment of the client with a number that has been: a keep-alive probe (RFC 9293, section 3.8.4)
+        where it is the last one."""
+        if diff(packet.seq, half.next) == -1:
+            self.probes = self.probes + 1 if peer.packets == self.heard else 1
+            self.heard = peer.packets
+            self.again_frame = packet.frame
         return 0
 
     def _note_history(self, kind: cython.int, side: cython.int) -> cython.int:
@@ -576,6 +592,8 @@ class Connection:
             table.active[row] = -1
         client = self.half0 if self.client == 0 else self.half1
         server: Half = self.half1 if self.client == 0 else self.half0
+        if self.probes >= PROBES and server.packets == self.heard:
+            self.flags |= PROBES_UNHEARD
         if client.bytes and server.acks and diff(client.next, server.acked) > (1 if client.ended else 0):
             self.flags |= UNACKNOWLEDGED
         if client.closed_window:

@@ -99,6 +99,8 @@ SERVER_ALERT = 32768
 CLIENT_ALERT = 65536
 GOAWAY = 131072
 """HTTP/2: the server announced that it takes no more streams."""
+PROBES_UNHEARD = 1048576
+"""The client's last segments were TCP keep-alive probes, several, and nothing came back."""
 CLIENT_SPOKE_LAST = 524288
 """TLS: the last application data was the client's."""
 RESET_BY_OTHER = 262144
