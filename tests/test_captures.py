@@ -13,6 +13,7 @@ import tshark
 from examine import reasons
 
 from verifier.app import analyze
+from verifier.catalogue import CAUSES
 from verifier.judge.options import Expectations, Selection
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "captures")
@@ -71,3 +72,17 @@ def test_every_sample_is_expected_and_described() -> None:
     with open(sample("README.md"), encoding="utf-8") as readme:
         text = readme.read()
     assert [name for name in files if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("code", CAUSES)
+def test_each_cause_is_told_from_its_recording_alone(code: str) -> None:
+    report = analyze([sample(os.path.join("causes", f"{code}.pcapng"))], Selection(), Expectations())
+    if code == "concurrency":
+        assert not report.findings  # nobody's fault, and no handshake too many
+        assert any(code in pair.causes for pair in report.pairs)
+    else:
+        assert report.findings[0].cause == code
+
+
+def test_every_cause_has_its_recording() -> None:
+    assert sorted(os.listdir(sample("causes"))) == sorted(f"{code}.pcapng" for code in CAUSES)
