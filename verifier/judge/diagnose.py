@@ -66,9 +66,9 @@ class Diagnosis:
         ledger, tally = matter.ledger, matter.tally
         self.peers = peers_of(ledger)
         self.exchanges = speech(matter.exchanges, ledger.turns, ledger.connections.rows)
-        several = bytes(connections > 1 for connections in tally.field("connections"))
+        every = b"\x01" * tally.pairs
         self.account = matter.account
-        self.endings = Endings(tally, self.exchanges, several, self.peers, self.account.facts if self.account else {})
+        self.endings = Endings(tally, self.exchanges, every, self.peers, self.account.facts if self.account else {})
         self.lineage = Lineage(tally, self.endings, ledger.words)
         self.columns = matter.details.columns
         self.column = {name: self.exchanges.column(name) for name in ("end_ns", "request_ns", "status", "host")}
@@ -85,7 +85,7 @@ class Diagnosis:
     def _is_odd(self) -> bool:
         """Whether there may be something to tell beside the causes."""
         endings, tally = self.endings, self.matter.tally
-        if endings.ignored_closes or endings.overlapping or endings.excess:
+        if endings.ignored_closes or endings.overlapping or endings.excess or endings.short:
             return True
         return (
             tally.pairs > 1 or any(peak > 1 for peak in tally.field("peak")) or bool(self.matter.ledger.connections.tls)
@@ -129,7 +129,7 @@ class Diagnosis:
         rows = sorted(row for _, found in parts for row in found)
         blame = rule.blame or catalogue.CAUSES.get(cause, catalogue.UNKNOWN).blame
         found = self.lineage.summary(rows)
-        text = sentence(cause, self._group(rows, found))
+        text = sentence(cause, self._group(pair, rows, found))
         sure = cause != UNKNOWN and (rule.sure or self._told(cause))
         if not sure and cause != UNKNOWN:
             settle = catalogue.CAUSES[cause].settle or SETTLED_BY[blame]
@@ -169,7 +169,7 @@ class Diagnosis:
                     return self.matter.ledger.words.text(self.columns[name][one] - 1)
         return None
 
-    def _group(self, rows: list[int], found: Summary) -> Group:
+    def _group(self, pair: int, rows: list[int], found: Summary) -> Group:
         """What the sentence needs to know."""
         before = self.lineage.before[rows[0]]
         server = self.matter.details.endpoint(rows[0], 1 - self.columns["client"][rows[0]])
@@ -179,6 +179,11 @@ class Diagnosis:
             server=f"{server.ip}:{server.port}",
             gap=extent(found.gap, span),
             pause=extent(found.pause, span),
+            came=extent(found.came, span),
+            reused=span(self.endings.longest[pair]) if self.endings.longest.get(pair, -1) > 0 else "",
+            at_next_use=found.adjacent * 2 > len(rows),
+            lost=self._lost(found),
+            most=self.matter.tally.field("peak")[pair],
             waited=extent(found.waited, span),
             counts=extent(found.count, counted),
             one=found.count.most == 1,
@@ -194,6 +199,24 @@ class Diagnosis:
             refused=any(self.lineage.bits[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )
+
+    def _lost(self, found: Summary) -> str:
+        """The requests that got no response."""
+        text = self.matter.ledger.words.text
+        method, target = (self.exchanges.column(name) for name in ("method", "target"))
+        named = [
+            f"{text(method[row]) or ''} {text(target[row]) or ''}".strip()
+            + (
+                f" in frame {self.matter.details.frames.local(frame)}"
+                if (frame := self.frames["request_frame"][row])
+                else ""
+            )
+            for row in found.lost
+            if method[row] >= 0
+        ]
+        if found.unanswered > len(named) > 0:
+            named.append(f"{found.unanswered - len(named):,} more")
+        return listed(named)
 
     def _names(self, rows: list[int]) -> list[str]:
         """What the server was called on these connections and those before them."""

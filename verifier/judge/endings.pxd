@@ -14,7 +14,7 @@ cdef class Endings:
     cdef bytes asked
     cdef dict expiries, told
     cdef frozenset closers, patient
-    cdef public object limits
+    cdef public object limits, longest
     cdef dict by_server
     cdef public object members
     cdef public unsigned long long[:] bits
@@ -24,7 +24,7 @@ cdef class Endings:
     cdef public int[:] first
     cdef public int[:] last
     cdef public int[:] next
-    cdef public list ignored_closes, overlapping, excess
+    cdef public list ignored_closes, overlapping, excess, short
     cdef int _thread(self) except -1
     cdef int _follows(self, Py_ssize_t before, Py_ssize_t row) except -1
     cdef long long soon(self, Py_ssize_t row) except -1

@@ -185,6 +185,8 @@ class Endings:
         """Exchanges that began before the one before on the same connection was over."""
         self.excess: list[int] = []
         """Exchanges with bytes behind their response, whose connection went on."""
+        self.short: list[int] = []
+        """Connections whose server closed in the middle of a response."""
         self.members: list[list[int]] = [[] for _ in range(tally.pairs)]
         """Handshakes of each pair that is looked at, in the order of their first packets."""
         self._thread()
@@ -197,6 +199,8 @@ class Endings:
                 self.members[pair].append(row)
         self.limits: dict[int, int] = {}
         """Pair to the idle time after which its server closes, where that shows."""
+        self.longest: dict[int, int] = {}
+        """Pair to the longest time that one of its connections was idle and then used again."""
         self.by_server: dict[tuple[int, int, int], list[int]] = {}
         """What each server closed by itself, whoever its client was."""
         for pair in range(tally.pairs):
@@ -298,6 +302,8 @@ class Endings:
             bits |= self._spoken(row, self.last[row])
         else:
             bits |= self._unread(row)
+        if bits & PARTIAL and bits & SERVER_FIRST and not bits & DAMAGED:
+            keep(self.short, row)
         if self.told:
             bits |= self.told.get(row, 0)
         self.bits[row] = bits
@@ -581,6 +587,8 @@ class Endings:
             return 0
         for row in members:
             longest = max(longest, self._longest_pause(row))
+        if longest >= 0:
+            self.longest[self.tally.pair_of[members[0]]] = longest
         for row in rows:
             known: cython.longlong = self.expiries.get(self.table.agent[row] - 1, 0)
             if known and known * 98 // 100 <= self.gap[row]:

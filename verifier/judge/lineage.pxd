@@ -14,7 +14,9 @@ cdef class Extent:
     cdef int take(self, long long value) except -1
 
 cdef class Summary:
-    cdef public Extent gap, pause, waited, count, left
+    cdef public Extent gap, pause, waited, count, left, came
+    cdef public list lost
+    cdef public Py_ssize_t unanswered, adjacent
     cdef public set statuses
     cdef public dict counts
     cdef public long long extra, cost_ns, packets, octets, lengths

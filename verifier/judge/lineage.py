@@ -57,6 +57,8 @@ resolved in between."""
 STOPPED_NS = cython.declare(cython.longlong, 500_000_000)
 """A response that goes on pauses for less, mostly: two retransmissions."""
 REDIRECT_NS = cython.declare(cython.longlong, 5_000_000_000)
+MOST_LOST = 2
+"""Unanswered requests that a summary names."""
 MOST_BACK = 16
 """Exchanges of a client that are looked at in search of the redirect that sent it."""
 
@@ -75,6 +77,8 @@ CROSSES = cython.declare(cython.ulonglong, facts.CROSSES)
 AFTER_CHALLENGE = cython.declare(cython.ulonglong, facts.AFTER_CHALLENGE)
 TUNNEL = cython.declare(cython.ulonglong, facts.TUNNEL)
 GIVEN_UP = cython.declare(cython.ulonglong, facts.GIVEN_UP)
+WAITING = cython.declare(cython.ulonglong, facts.WAITING)
+ENCRYPTED_BEFORE = cython.declare(cython.ulonglong, facts.ENCRYPTED)
 PARTIAL = cython.declare(cython.ulonglong, facts.PARTIAL)
 DEAD = cython.declare(cython.ulonglong, facts.WAITING | facts.UNACKNOWLEDGED)
 AFTER_PAUSE = cython.declare(cython.ulonglong, facts.AFTER_PAUSE)
@@ -490,6 +494,14 @@ class Lineage:
             if before < 0:
                 continue
             found.gap.take(endings.gap[before])
+            if endings.gap[before] >= 0:
+                found.came.take(table.opened[row] - (table.closed[before] - endings.gap[before]))
+            if self.bits[row] & ADJACENT:
+                found.adjacent += 1
+            if endings.bits[before] & WAITING and not endings.bits[before] & ENCRYPTED_BEFORE:
+                found.unanswered += 1
+                if len(found.lost) < MOST_LOST:
+                    found.lost.append(endings.last[before])
             if endings.bits[before] & AFTER_PAUSE:
                 found.pause.take(endings.pause[before])
             if table.body_left[before]:
@@ -651,8 +663,10 @@ class Extent:
 
 class Summary:
     """What some later connections, and those before them, have in common. Extents of: `gap`, `pause`, `waited` (from
-    the last request to the close), `count`, `left` (bytes that never came). `statuses` of last responses; `usual`, the
-    most frequent count; `extra`, and what these cost: `cost_ns`, `packets`, `octets`."""
+    the last request to the close), `count`, `left` (bytes that never came, of `lengths` responses), `came` (from the
+    last response to the new SYN). `statuses` of last responses; `counts`, how many connections carried how many
+    requests; `unanswered` requests, the first of them in `lost`; `adjacent`, how many were closed as the new ones were
+    opened; `extra` ones, and what they cost: `cost_ns`, `packets`, `octets`."""
 
     def __init__(self) -> None:
         self.gap = Extent()
@@ -660,6 +674,10 @@ class Summary:
         self.waited = Extent()
         self.count = Extent()
         self.left = Extent()
+        self.came = Extent()
+        self.lost: list[int] = []
+        self.unanswered = 0
+        self.adjacent = 0
         self.statuses: set[int] = set()
         self.counts: dict[int, int] = {}
         self.extra = 0

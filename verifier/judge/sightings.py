@@ -77,6 +77,7 @@ def _all(eyes: _Eyes) -> Iterable[Seen]:
     yield from eyes.discards()
     yield from eyes.ignored_closes()
     yield from eyes.excess()
+    yield from eyes.short_bodies()
     yield from eyes.shared_sockets()
     yield from eyes.unused_tls()
 
@@ -264,6 +265,18 @@ class _Eyes:
                 (self.columns["odd_frame"][row], f"bytes that belong to no response on #{row}") for row in rows[:SHOWN]
             ]
             yield Seen("excess-bytes", pair, rows, text, self._cite(*cited))
+
+    def short_bodies(self) -> Iterable[Seen]:
+        """Responses that end early, where no request came after them."""
+        found: dict[int, list[int]] = {}
+        for row in self.endings.short:
+            found.setdefault(self.tally.pair(row), []).append(row)
+        for pair, rows in found.items():
+            if (pair, "short-body") in self.found or (pair, "server-restart") in self.found:
+                continue
+            text = f"the server closed {number(len(rows), 'connection')} before the whole response was sent"
+            cited = [(self.columns["close_frame"][row], f"the server's close of #{row}") for row in rows[:SHOWN]]
+            yield Seen("short-body", pair, tuple(rows), text, self._cite(*cited))
 
     def shared_sockets(self) -> Iterable[Seen]:
         """Requests on a connection that was waiting for another response, of clients that never do so."""

@@ -26,6 +26,16 @@ class Group(NamedTuple):
     known."""
     pause: str
     """How long they were idle before their last request."""
+    came: str
+    """How long after their last response the new connections were opened."""
+    reused: str
+    """The longest time that a connection of the pair was idle and then used again."""
+    at_next_use: bool
+    """The client closed most of the old ones as it opened the new ones."""
+    lost: str
+    """Requests that got no response: `POST /buy in frame 27, and 2 more`."""
+    most: int
+    """The most requests of the pair at the same time."""
     waited: str
     """How long their last request had been under way."""
     counts: str
@@ -101,6 +111,10 @@ def _no_session(group: Group) -> str:
     return f"the client closed {_each(group)} {_after(group)}, right after the response, and then opened another"
 
 
+def _unanswered(group: Group) -> str:
+    return f" ({group.lost})" if group.lost else ""
+
+
 def _its(group: Group) -> str:
     return "its" if group.new == 1 else "their"
 
@@ -112,13 +126,18 @@ def _it(group: Group) -> str:
 def _idle(side: str) -> Say:
     def say(group: Group) -> str:
         how = "reset" if group.with_reset else "closed"
-        return f"the {side} {how} {_each(group)} {group.gap} after the last response, with nothing under way"
+        came = f"; the client's next requests came {group.came} after it" if group.came else ""
+        return (
+            f"the {side} {how} {_each(group)} {group.gap} after the last response, while no request was running{came}"
+        )
 
     return say
 
 
 def _expiry(group: Group) -> str:
-    return f"the client itself closed {_each(group)} that had been idle for {group.gap}, before it needed a new one"
+    when = "when it next had a request" if group.at_next_use else "while no request was running"
+    reused = f"; it used connections again that had been idle for up to {group.reused}" if group.reused else ""
+    return f"the client itself closed {_each(group)} that had been idle for {group.gap}, {when}{reused}"
 
 
 def _limit(said: str) -> Say:
@@ -132,8 +151,8 @@ def _limit(said: str) -> Say:
 def _race(group: Group) -> str:
     idle = f" that had been idle for {group.pause}" if group.pause else ""
     return (
-        f"the server closed {_each(group)}{idle} just as the client sent a request on {_it(group)}: the request got no"
-        " response"
+        f"the server closed {_each(group)}{idle} just as the client sent a request on {_it(group)}: no response came"
+        f"{_unanswered(group)}"
     )
 
 
@@ -142,7 +161,10 @@ def _dropped(group: Group) -> str:
     end = "an RST answered it" if group.server_reset else "nothing ever answered it"
     if group.unheard:
         return f"a connection was silent, and the client's keep-alive probes got no answer{_times(group)}"
-    return f"a request was sent on a connection{idle}, and {end}; no FIN had come before{_times(group)}"
+    return (
+        f"a request was sent on a connection{idle}, and {end}; no FIN had come before{_times(group)}"
+        f"{_unanswered(group)}"
+    )
 
 
 def _unread(group: Group) -> str:
@@ -223,7 +245,7 @@ _WORDS: dict[str, Say] = {
     "client-timeout": lambda group: (
         f"the client gave up and closed {_each(group)}"
         + (f" {group.waited} after the request" if group.waited else "")
-        + ", before the response was there"
+        + f", before the response was there{_unanswered(group)}"
     ),
     "client-fault": lambda group: (
         f"the client closed {_each(group)} {group.waited or 'at once'} after a request, without waiting for the"
@@ -234,7 +256,8 @@ _WORDS: dict[str, Say] = {
         + (", and refused new ones for a while" if group.refused else "")
     ),
     "pool-full": lambda group: (
-        f"the client closed {_each(group)} right after the response while it went on using others: its pool had no room"
+        f"the client made up to {group.most:,} requests at the same time, and closed {_each(group)} right after the"
+        " response while it went on using others: its pool had no room"
     ),
     "pool-evicted": lambda group: (
         f"the client closed {_each(group)} as it opened one to another server: it keeps connections to a few servers"

@@ -191,11 +191,15 @@ class Http1(Speech):
         return self.inner is not None
 
     def _hand_over(self, packet: Packet, side: cython.int, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-        """The rest of the segment is not HTTP/1 any more."""
+        """The rest of the segment is not HTTP/1 any more. The packet is as it was, afterwards."""
+        begin: cython.Py_ssize_t = packet.at
+        have: cython.Py_ssize_t = packet.have
         if at < end and self.inner is not None:
             packet.at = at
             packet.have = end - at
             self.inner.data(packet, side)
+            packet.at = begin
+            packet.have = have
         return 0
 
     def _to_h2(self, side: cython.int, left: cython.int) -> cython.int:
