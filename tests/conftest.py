@@ -40,6 +40,7 @@ CORE = {
     "test_pitfalls",
     "test_sightings",
     "test_tally",
+    "test_tls",
     "test_words",
 }
 """Modules that hand bytes to the engine and look at the report: each of their tests is marked `core`."""

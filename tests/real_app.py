@@ -36,7 +36,7 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
         barrier.wait(PATIENCE_S)
     body = b"x" * (LARGE if path == "/large" else 100)
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
-    return [body]
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
 
 
 Message = MutableMapping[str, Any]

@@ -16,14 +16,16 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import aiohttp
 import httpx
 import requests
 import urllib3
-from real_app import LARGE, PATIENCE_S
+from real_app import PATIENCE_S
 from requests.adapters import HTTPAdapter
 
 
@@ -101,11 +103,11 @@ def by_aiohttp(bench: Bench, paths: Sequence[str], pause: Pause | None = None) -
     asyncio.run(get())
 
 
-def by_curl(bench: Bench, paths: Sequence[str], pause: Pause | None = None, *more: str) -> None:
+def by_curl(bench: Bench, paths: Sequence[str], pause: Pause | None = None) -> None:
     words = ["--rate", f"{60 / pause.seconds:.0f}/m"] if pause else []
     if bench.url.startswith("https"):
         words += ["--cacert", bench.authority]
-    curl("--location", *words, *more, *(bench.url + path for path in paths))
+    curl("--location", *words, *(bench.url + path for path in paths))
 
 
 CLIENTS: dict[str, Get] = {
@@ -115,10 +117,6 @@ CLIENTS: dict[str, Get] = {
     "aiohttp": by_aiohttp,
     "curl": by_curl,
 }
-
-
-def by_curl_in_h2(bench: Bench, paths: Sequence[str], pause: Pause | None = None) -> None:
-    by_curl(bench, paths, pause, "--http2-prior-knowledge")
 
 
 def trusting(bench: Bench) -> ssl.SSLContext:
@@ -134,6 +132,14 @@ def curl(*words: str, statuses: tuple[int, ...] = (0,)) -> None:
     command = ["curl", "--silent", "--show-error", "--max-time", f"{PATIENCE_S}", *discard, *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3 * PATIENCE_S, check=False)
     assert done.returncode in statuses, done.stderr
+
+
+@cache
+def curl_can_pause() -> bool:
+    known = subprocess.run(
+        ["curl", "--rate", "60/m", "--version"], capture_output=True, timeout=PATIENCE_S, check=False
+    )
+    return known.returncode == 0
 
 
 def gets(get: Get, count: int) -> Use:
@@ -182,15 +188,15 @@ def threads_share_a_session(bench: Bench) -> None:
 def threads_meet_a_reload(bench: Bench) -> None:
     """Three connections, idle for different times when the server reloads."""
     with requests.Session() as session:
-        together(3, lambda: session.get(bench.url + "/meet/3", timeout=PATIENCE_S))
-        for others in (2, 1):
-            # Where time tells: connections idle for the same time may be closed by a timeout.
-            threading.Event().wait(0.2)
-            together(others, lambda: session.get(f"{bench.url}/meet/{others}", timeout=PATIENCE_S))
-        os.kill(int((bench.folders[0] / "pid").read_text()), signal.SIGHUP)
+        together(3, lambda: session.get(bench.url + "/slow", timeout=PATIENCE_S))
+        # Where time tells: connections idle for much the same time may be closed by a timeout.
+        threading.Event().wait(0.6)
+        session.get(bench.url + "/", timeout=PATIENCE_S)
+        threading.Event().wait(0.2)
+        os.kill(int((bench.folders[0] / "nginx.pid").read_text()), signal.SIGHUP)
         for _ in range(3):
             bench.wait_closed()
-        together(3, lambda: session.get(bench.url + "/meet/3", timeout=PATIENCE_S))
+        together(3, lambda: session.get(bench.url + "/slow", timeout=PATIENCE_S))
 
 
 def threads_overflow_a_pool(bench: Bench) -> None:
@@ -223,21 +229,40 @@ def streams_closed_unread(bench: Bench) -> None:
 def streams_left_open(bench: Bench) -> None:
     """Looks at the status alone, and goes on."""
     with requests.Session() as session:
-        kept = [session.get(bench.url + "/large", stream=True, timeout=PATIENCE_S) for _ in range(3)]
+        kept = []
+        for _ in range(3):
+            kept.append(session.get(bench.url + "/large", stream=True, timeout=PATIENCE_S))
+            # Where time tells: until the client's window is full, a response that nobody reads looks like any other.
+            threading.Event().wait(0.4)
         for response in kept:
             response.close()
 
 
 def requests_times_out(bench: Bench) -> None:
     with requests.Session() as session:
-        for _ in range(2):
+        for _ in range(3):
             session.get(bench.url + "/", timeout=PATIENCE_S)
             raises(requests.ReadTimeout, lambda: session.get(bench.url + "/never", timeout=TIMEOUT_S))
         session.get(bench.url + "/", timeout=PATIENCE_S)
 
 
-def requests_names_the_server_twice(bench: Bench) -> None:
+def requests_is_forked(bench: Bench) -> None:
+    """Parent and child have a request under way on the same socket; either may read either response."""
     with requests.Session() as session:
+        session.get(bench.url + "/", timeout=PATIENCE_S)
+        child = os.fork()
+        try:
+            with contextlib.suppress(requests.RequestException):
+                session.get(bench.url + "/slow", timeout=1)
+        finally:
+            if not child:
+                os._exit(0)
+        os.waitpid(child, 0)
+
+
+def requests_names_the_server_twice(bench: Bench) -> None:
+    """The server does not listen on the address that localhost has in IPv6."""
+    with requests.Session() as session, mock.patch.object(urllib3.util.connection, "HAS_IPV6", new=False):
         for _ in range(3):
             session.get(bench.url + "/", timeout=PATIENCE_S)
             session.get(bench.url.replace("127.0.0.1", "localhost") + "/", timeout=PATIENCE_S)
@@ -274,12 +299,16 @@ def cookies_too_large(bench: Bench) -> None:
             assert response.status_code == (400 if headers else 200)
 
 
+UPLOAD = 4 << 20
+"""Takes long enough to be written for the answer to its head to come before."""
+
+
 def uploads_too_large(bench: Bench) -> None:
     with requests.Session() as session:
         for _ in range(2):
             session.get(bench.url + "/", timeout=PATIENCE_S)
             with contextlib.suppress(requests.ConnectionError):  # it may still write when the server has closed
-                assert session.post(bench.url + "/", data=b"x" * LARGE, timeout=PATIENCE_S).status_code == 413
+                assert session.post(bench.url + "/", data=b"x" * UPLOAD, timeout=PATIENCE_S).status_code == 413
         session.get(bench.url + "/", timeout=PATIENCE_S)
 
 
@@ -322,7 +351,7 @@ def pool_manager_for_each_call(bench: Bench) -> None:
 
 def urllib3_times_out(bench: Bench) -> None:
     with urllib3.PoolManager(retries=False) as pool:
-        for _ in range(2):
+        for _ in range(3):
             pool.request("GET", bench.url + "/", timeout=PATIENCE_S)
             raises(
                 urllib3.exceptions.ReadTimeoutError,
@@ -362,6 +391,15 @@ def httpx_for_each_call(bench: Bench) -> None:
             client.get(bench.url + "/")
 
 
+def httpx_all_at_once(bench: Bench) -> None:
+    async def get() -> None:
+        async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
+            for _ in range(3):
+                await asyncio.gather(*(client.get(bench.url + "/meet/4") for _ in range(4)))
+
+    asyncio.run(get())
+
+
 def httpx_leaves_unread(bench: Bench) -> None:
     with httpx.Client(timeout=PATIENCE_S) as client:
         for _ in range(3):
@@ -371,7 +409,7 @@ def httpx_leaves_unread(bench: Bench) -> None:
 
 def httpx_times_out(bench: Bench) -> None:
     with httpx.Client(timeout=PATIENCE_S) as client:
-        for _ in range(2):
+        for _ in range(3):
             client.get(bench.url + "/")
             raises(httpx.ReadTimeout, lambda: client.get(bench.url + "/never", timeout=TIMEOUT_S))
         client.get(bench.url + "/")
@@ -417,13 +455,23 @@ def aiohttp_leaves_unread(bench: Bench) -> None:
 def aiohttp_times_out(bench: Bench) -> None:
     async def get() -> None:
         async with aiohttp.ClientSession() as session:
-            for path in ("/", "/never", "/", "/never", "/"):
+            for path in ("/", "/never", "/", "/never", "/", "/never", "/"):
                 limit = aiohttp.ClientTimeout(total=TIMEOUT_S if path == "/never" else PATIENCE_S)
                 try:
                     async with session.get(bench.url + path, timeout=limit) as response:
                         await response.read()
                 except asyncio.TimeoutError:
                     assert path == "/never"
+
+    asyncio.run(get())
+
+
+def aiohttp_forces_a_close(bench: Bench) -> None:
+    async def get() -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+            for _ in range(4):
+                async with session.get(bench.url + "/") as response:
+                    await response.read()
 
     asyncio.run(get())
 
@@ -450,6 +498,10 @@ def curl_for_each_url(bench: Bench) -> None:
         curl(bench.url + "/")
 
 
+def curl_in_parallel(bench: Bench) -> None:
+    curl("--parallel", *[bench.url + "/slow"] * 3)
+
+
 def curl_in_http10(bench: Bench) -> None:
     curl("--http1.0", *[bench.url + "/"] * 4)
 
@@ -463,7 +515,7 @@ def curl_uploads_too_large(bench: Bench) -> None:
 def curl_times_out(bench: Bench) -> None:
     never = ["--max-time", f"{TIMEOUT_S}", "--output", "/dev/null", bench.url + "/never", "--next"]
     plain = ["--silent", "--output", "/dev/null", bench.url + "/", "--next", "--silent"]
-    curl_exactly(*plain, *never, *plain, *never, "--silent", "--output", "/dev/null", bench.url + "/")
+    curl_exactly(*[*plain, *never] * 3, "--silent", "--output", "/dev/null", bench.url + "/")
 
 
 def curl_exactly(*words: str) -> None:

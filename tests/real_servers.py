@@ -1,6 +1,6 @@
 """Real servers on loopback, each a process of its own, ended when the test is over.
 
-    with nginx("keepalive_timeout 1s;")(tmp_path) as url: ...
+    with nginx("keepalive_timeout 1s;").start(tmp_path) as url: ...
 
 Each inherits a socket that listens already, where it can: its port is free for certain, and there is nothing to wait
 for, since the kernel queues what connects before it is up. What a server says goes to server.log in its folder.
@@ -9,7 +9,6 @@ for, since the kernel queues what connects before it is up. What a server says g
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import signal
@@ -33,23 +32,20 @@ Start = Callable[[Path], AbstractContextManager[str]]
 
 
 class Needs(NamedTuple):
-    """What has to be installed, and how."""
+    """A program that has to be here. `lacking` is the reason where it is not; `make test` installs what is "not
+    installed"."""
 
     program: str
-    install: str
-    module: bool = False
+    lacking: str
 
     def reason(self) -> str | None:
         """Why it can't be run here; None where it can."""
-        found = importlib.util.find_spec(self.program) if self.module else shutil.which(self.program)
-        return None if found else f"{self.program} is not installed ({self.install})"
+        return None if shutil.which(self.program) else self.lacking
 
 
-NGINX = Needs("nginx", "apt-get install nginx")
-CURL = Needs("curl", "apt-get install curl")
-NODE = Needs("node", "apt-get install nodejs")
-GUNICORN = Needs("gunicorn", "pip install gunicorn", module=True)
-UVICORN = Needs("uvicorn", "pip install uvicorn", module=True)
+NGINX = Needs("nginx", "nginx is not installed (apt-get install nginx)")
+CURL = Needs("curl", "curl is not installed (apt-get install curl)")
+NODE = Needs("node", "there is no Node here (apt-get install nodejs)")
 
 
 class Server(NamedTuple):
@@ -62,10 +58,13 @@ class Server(NamedTuple):
 
 # -- nginx
 
-# What the others serve, too. `try_files` is none of it: a file is a file.
+SLOW = 60_000
+"""Takes 0.3 s to be sent."""
+# What the others serve, too; and what only nginx does.
 _LOCATIONS = """
     location = /moved { return 302 /; }
     location = /elsewhere { return 302 $arg_to; }
+    location = /slow { limit_rate 200k; }
     location = / { default_type text/plain; return 200 "%s"; }
 """ % ("x" * 100)
 
@@ -75,8 +74,9 @@ def nginx(*directives: str, listen: str = "") -> Server:
 
     @contextmanager
     def start(folder: Path) -> Iterator[str]:
-        (folder / "large").touch()
-        os.truncate(folder / "large", LARGE)
+        for name, size in (("large", LARGE), ("slow", SLOW)):
+            (folder / name).touch()
+            os.truncate(folder / name, size)
         with listening() as listener:
             port = listener.getsockname()[1]
             config = folder / "nginx.conf"
@@ -126,7 +126,7 @@ def gunicorn(*arguments: str) -> Server:
                 listener.close()
                 yield f"http://{LOOPBACK}:{port}"
 
-    return Server("gunicorn", start, (GUNICORN,))
+    return Server("gunicorn", start)
 
 
 def gthread(*arguments: str) -> Server:
@@ -143,7 +143,7 @@ def uvicorn(*arguments: str) -> Server:
                 listener.close()
                 yield f"http://{LOOPBACK}:{port}"
 
-    return Server("uvicorn", start, (UVICORN,))
+    return Server("uvicorn", start)
 
 
 def werkzeug() -> Server:

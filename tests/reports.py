@@ -22,6 +22,7 @@ from verifier.judge.model import (
     Tls,
     Totals,
 )
+from verifier.opinion.model import Count, Difference, Opinion, Rule, What
 from verifier.sources.facts import LiveFacts, Source
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reason, Reuse, Verdict
 
@@ -395,3 +396,14 @@ def encrypted() -> Report:
         pairs=(pair(sums),),
         details=Listed((carrier,)),
     )
+
+
+def second_opinion() -> Report:
+    """A saved capture, and another program that counts a response more, and a connection for which there is no rule."""
+    rule = Rule("interim-responses", "it counts 1xx responses, too", "RFC 9110, 15.2")
+    differences = (
+        Difference(What.RESPONSES, 2, 3, 0, (6,), rule, "10.0.0.1:40000 to 10.0.0.2:80: 2 here, 3 there"),
+        Difference(What.CONNECTIONS, 0, 1, None, (9, 12), None, "10.0.0.1:1 and 10.0.0.2:80: 0 here, 1 there"),
+    )
+    counts = tuple(Count(what, 2, 2) for what in What)
+    return from_file()._replace(opinion=Opinion("tshark", "4.0.17", counts, differences, 0, (), 1))

@@ -396,3 +396,79 @@ def test_threads_behind_one_proxy_are_all_observed(monkeypatch: pytest.MonkeyPat
     assert len(made.connects) == 6
     assert [request.error for request in made.requests] == [None] * 60
     assert all(request.connect is not None for request in made.requests)
+
+
+# -- what it knows of closes
+
+
+def test_who_asked_for_the_close() -> None:
+    with Server([[ok(), ok(b"x", "Connection: close"), CLOSE], ALWAYS]) as server:
+        made = carry_out(Plan(tuple(f"{server.url}/{number}" for number in range(3))))
+    assert [request.said_close for request in made.requests] == [False, True, False]
+    assert [request.asked_close for request in made.requests] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "asked"), [("close", True), ("Close", True), ("keep-alive, close", True), ("keep-alive", False)]
+)
+def test_a_header_of_the_user_that_asks_for_the_close(value: str, asked: bool) -> None:
+    with Server([[ok(), CLOSE]]) as server:
+        made = carry_out(Plan((server.url,), headers=(("Connection", value),)))
+    assert [request.asked_close for request in made.requests] == [asked]
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [("Connection: CLOSE", True), ("connection: keep-alive , close", True), ("Connection: keep-alive", False)],
+)
+def test_a_response_that_announces_the_close(header: str, said: bool) -> None:
+    with Server([[ok(b"x", header), CLOSE]]) as server:
+        made = carry_out(Plan((server.url,)))
+    assert [request.said_close for request in made.requests] == [said]
+
+
+@pytest.mark.parametrize(
+    ("response", "old"),
+    [
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", True),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", False),
+    ],
+    ids=["1.0", "1.0 with keep-alive", "1.1"],
+)
+def test_a_response_of_http_10(response: bytes, old: bool) -> None:
+    with Server([[response, CLOSE]]) as server:
+        made = carry_out(Plan((server.url,)))
+    assert [request.http10 for request in made.requests] == [old]
+
+
+def test_each_hop_says_its_own() -> None:
+    with Server([[redirect("/1", "Connection: close"), CLOSE], ALWAYS]) as server:
+        made = carry_out(Plan((server.url + "/0",)))
+    assert [request.said_close for request in made.requests] == [True, False]
+
+
+def test_a_client_that_gave_up_waiting() -> None:
+    with Server([[ok(), RECEIVE], ALWAYS]) as server:
+        made = carry_out(Plan(tuple(f"{server.url}/{number}" for number in range(3)), timeout=0.3))
+    assert [request.timed_out for request in made.requests] == [False, True, False]
+    assert [request.connect for request in made.requests] == [0, 0, 1]
+
+
+@pytest.mark.xfail(strict=True, reason="requests raises a ConnectionError around urllib3's ReadTimeoutError there")
+def test_a_client_that_gave_up_in_the_middle_of_a_body() -> None:
+    part = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nnot all"
+    with Server([[part]]) as server:
+        made = carry_out(Plan((server.url,), timeout=0.3))
+    (request,) = made.requests
+    assert request.error is not None
+    assert request.timed_out
+
+
+@pytest.mark.parametrize("script", [[RECEIVE, RESET], [RECEIVE, CLOSE]], ids=["reset", "closed"])
+def test_a_server_that_broke_off_is_no_timeout(script: list[Step]) -> None:
+    with Server([script]) as server:
+        made = carry_out(Plan((server.url,), timeout=10))
+    (request,) = made.requests
+    assert request.error is not None
+    assert not request.timed_out

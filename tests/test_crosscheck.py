@@ -117,6 +117,11 @@ def same_isn() -> list[Packet]:
     return packets(first.segments + second.segments)
 
 
+def late_syn() -> list[Packet]:
+    every = closed().packets()
+    return [every[3], *every[:3], *every[4:]]
+
+
 def subflow() -> list[Packet]:
     joining = Conversation(client=("10.0.0.1", 41000))
     joining.syn(options=MPTCP_JOIN)
@@ -197,6 +202,7 @@ def head_pipelined() -> list[Packet]:
 
 RULES = {
     "same-isn": (same_isn, {"connections", "handshakes", "requests", "responses"}),
+    "syn-after-data": (late_syn, {"connections", "responses"}),
     "quoted-headers": (icmp, {"connections"}),
     "mptcp-subflow": (subflow, {"handshakes"}),
     "interim-responses": (interim, {"responses"}),
@@ -307,7 +313,7 @@ def test_in_the_text(tmp_path: Path) -> None:
     text = render(app.cross_checked([str(path)], Selection(), Expectations()), PLAIN, 0)
     assert "Second opinion, tshark " in text
     assert ": every difference has its rule" in text
-    assert "- responses -1, interim-responses (frames 6): tshark counts 1xx responses" in text
+    assert "- responses -1, interim-responses (frame 6): tshark counts 1xx responses" in text
 
 
 def test_the_json_has_no_such_field_otherwise(tmp_path: Path) -> None:

@@ -391,3 +391,92 @@ def test_more_requests_without_answers_than_anyone_pipelines() -> None:
     report = examine(talk.packets())
     assert report.totals.requests == 3000
     assert report.verdict in ("proved", "inconclusive")
+
+
+# -- bytes of the server that belong to no response
+
+HEAD_LIKE = pytest.param(
+    b"more", marks=pytest.mark.xfail(strict=True, reason="held for the beginning of a head, which swallows the next")
+)
+
+
+@pytest.mark.parametrize("way", ["in the same segment", "in one of its own", "byte by byte"])
+@pytest.mark.parametrize("excess", [b"\r\n", b"\n", HEAD_LIKE, b"<html></html>\r\n", b"\x00" * 40])
+def test_bytes_behind_a_response(way: str, excess: bytes) -> None:
+    """The next exchange is read all the same, and the bytes are told."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    if way == "in the same segment":
+        talk.response(ok() + excess)
+    elif way == "in one of its own":
+        talk.response(ok())
+        talk.response(excess)
+    else:
+        talk.response(ok())
+        talk.send("server", excess, 1)
+        talk.ack("client")
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert seen(report) == (("GET", 200), ("GET", 200))
+    (found,) = report.findings
+    assert (found.cause, found.extra) == ("excess-bytes", 0)
+    frame = found.evidence[0].frame
+    assert frame == (6 if way == "in the same segment" else 8)
+
+
+@pytest.mark.parametrize("way", ["together", "apart"])
+def test_empty_lines_of_the_client_are_not_in_excess(way: str) -> None:
+    """Old browsers send one behind the body of a POST, and servers pass over it (RFC 9112 2.2)."""
+    talk = Conversation()
+    talk.handshake()
+    post = request_head("POST", "/", "Content-Length: 4") + b"body"
+    if way == "together":
+        talk.request(post + b"\r\n")
+    else:
+        talk.request(post)
+        talk.request(b"\r\n")
+    talk.response(ok())
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert seen(report) == (("POST", 200), ("GET", 200))
+    assert report.findings == ()
+    assert report.verdict == "proved"
+
+
+def test_an_empty_line_between_responses_to_pipelined_requests() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1") + get("/2"))
+    talk.response(ok() + b"\r\n" + ok())
+    report = examine(talk.packets())
+    assert seen(report) == (("GET", 200), ("GET", 200))
+
+
+def test_the_bytes_of_a_body_are_not_in_excess() -> None:
+    """Neither where it ends with its connection, nor where it is empty by its status, nor in chunks."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    talk.response(response_head("200 OK", "Transfer-Encoding: chunked") + chunked(b"one", trailers=("X: y",)))
+    talk.request(get("/2"))
+    talk.response(response_head("304 Not Modified", "Content-Length: 500"))
+    talk.request(get("/3"))
+    talk.response(response_head("200 OK") + b"to the end\r\n\r\n")
+    talk.response(b"of the connection")
+    talk.close("server")
+    report = examine(talk.packets())
+    assert seen(report) == (("GET", 200), ("GET", 304), ("GET", 200))
+    assert report.findings == ()
+
+
+def test_a_body_behind_the_response_to_head() -> None:
+    """Bytes in excess, which a client may take for the next response."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(request_head("HEAD", "/"))
+    talk.response(response_head("200 OK", "Content-Length: 9") + b"<p>no</p>")
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert seen(report) == (("HEAD", 200), ("GET", 200))
+    assert [found.cause for found in report.findings] == ["excess-bytes"]

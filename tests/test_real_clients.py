@@ -41,6 +41,7 @@ from verifier import app
 from verifier.judge.model import Report
 from verifier.judge.options import Expectations, Selection
 from verifier.sources.live import CaptureOptions, LiveCapture
+from verifier.vocabulary import Reason, Verdict
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="capturing is root's; test_namespace.py captures as an ordinary user"
@@ -48,7 +49,7 @@ pytestmark = pytest.mark.skipif(
 
 AT_ONCE = 6
 """Cases under way at the same time: most of them wait for a server's timeout."""
-BUFFER_BYTES = 8 << 20
+BUFFER_BYTES = 32 << 20
 CLOSING_DEADLINE_S = 0.5
 IDLE_S = 1.0
 """What servers are told to keep idle connections for: the least that most can be told."""
@@ -62,7 +63,8 @@ class Expected(NamedTuple):
     """What a report is to say. Nothing at all where `cause` is None."""
 
     cause: str | None = None
-    confidence: str = "certain"
+    confidence: str | None = "certain"
+    """None where it depends on what the client's kernel had not handed over yet: then it closes with RST."""
     blame: str = "server"
     extra: int | None = None
     measured: tuple[str, float] | None = None
@@ -123,9 +125,8 @@ def play(name: str, folder: Path) -> str:
 
         case.use(Bench(tuple(urls), folders, wait_closed))
         capture.wait_until(lambda: seen.engine.open_connections == 0, CLOSING_DEADLINE_S)
-        _, live = capture.drain()
-    assert live.opened
-    assert live.drained
+        source, live = capture.drain()
+    assert (live.opened, live.drained, source.dropped) == (True, True, 0)
     return str(path)
 
 
@@ -215,19 +216,25 @@ for _client, _get in CLIENTS.items():
         http_server(),
     )
     case(f"{_client} keeps TLS", gets(_get, 4), WELL, nginx_tls())
+    case(
+        f"{_client} exceeds nginx over TLS",
+        gets(_get, 12),
+        Expected("max-requests-announced", "consistent", measured=("max requests", 5)),
+        nginx_tls("keepalive_requests 5;"),
+    )
 
-case("curl keeps h2", gets(clients.by_curl_in_h2, 8), WELL, nginx(listen="http2"))
+case("curl keeps HTTP/2", gets(clients.by_curl, 8), WELL, nginx_tls(listen="ssl http2"))
 case(
-    "curl exceeds h2",
-    gets(clients.by_curl_in_h2, 12),
-    Expected("h2-goaway", extra=2, advice=("`keepalive_requests`",)),
-    nginx("keepalive_requests 5;", listen="http2"),
+    "curl exceeds HTTP/2",
+    gets(clients.by_curl, 12),
+    Expected("h2-goaway", "consistent", advice=("Raise the server's limit of requests",)),
+    nginx_tls("keepalive_requests 5;", versions="TLSv1.2", listen="ssl http2"),
 )
 case(
-    "gunicorn reloads",
+    "nginx reloads",
     clients.threads_meet_a_reload,
-    Expected("server-restart", extra=3, advice=("Reload gunicorn by SIGHUP", "HTTPAdapter(max_retries=Retry(")),
-    gthread("--keep-alive", "60", "--pid", "pid"),
+    Expected("server-restart", extra=3, advice=("Reload nginx", "HTTPAdapter(max_retries=Retry(")),
+    nginx(),
 )
 case(
     "keepalive_timeout 0",
@@ -238,7 +245,7 @@ case(
 case(
     "keepalive_timeout 0, seen twice",
     gets(clients.by_httpx, 2),
-    Expected("response-close-header", extra=1, advice=("`keepalive_timeout 0`",)),
+    Expected("response-close-header", "consistent", extra=1, advice=("`keepalive_timeout 0`",)),
     nginx("keepalive_timeout 0;"),
 )
 case(
@@ -273,13 +280,17 @@ case(
 )
 
 
-def ours(cause: str, extra: int | None, *advice: str, confidence: str = "certain") -> Expected:
+def ours(cause: str, extra: int | None, *advice: str, confidence: str | None = "certain") -> Expected:
     """A cause that is the client's."""
     return Expected(cause, confidence, "client", extra, advice=advice)
 
 
+def unread(extra: int | None, *advice: str) -> Expected:
+    return ours("body-unread", extra, *advice, confidence=None)
+
+
 def gives_up(*advice: str) -> Expected:
-    return ours("client-timeout", 2, *advice)._replace(measured=("client timeout", clients.TIMEOUT_S), within=LATE_S)
+    return ours("client-timeout", 3, *advice)._replace(measured=("client timeout", clients.TIMEOUT_S), within=LATE_S)
 
 
 case("requests.get", clients.without_session, ours("no-session", 3, "Make one requests.Session()"), nginx())
@@ -290,7 +301,7 @@ case(
     "ClientSession for each call",
     clients.aiohttp_session_for_each_call,
     ours("no-session", 3, "Make one aiohttp.ClientSession()"),
-    node(),
+    uvicorn(),
 )
 case("curl for each URL", clients.curl_for_each_url, ours("no-session", 3, "one curl command all URLs"), nginx())
 case(
@@ -301,12 +312,14 @@ case(
 )
 
 case("four threads and room for four", clients.threads_share_a_session, WELL, gthread())
-case("four requests at once by aiohttp", clients.aiohttp_all_at_once, WELL, node())
+case("four requests at once by aiohttp", clients.aiohttp_all_at_once, WELL, uvicorn())
+case("four requests at once by httpx", clients.httpx_all_at_once, WELL, gthread())
+case("three requests at once by curl", clients.curl_in_parallel, WELL, nginx())
 case(
     "four threads and room for two",
     clients.threads_overflow_a_pool,
     ours("pool-full", 4, "HTTPAdapter(pool_maxsize=N)"),
-    node(),
+    uvicorn(),
 )
 case(
     "threads with a Session each",
@@ -314,24 +327,22 @@ case(
     ours("separate-pools", 2, "Share one Session among threads"),
     nginx(),
 )
-case(
-    "unread by requests", clients.streams_closed_unread, ours("body-unread", 2, "stream=True", "drain_conn()"), nginx()
-)
+case("unread by requests", clients.streams_closed_unread, unread(2, "stream=True", "drain_conn()"), nginx())
 case(
     "left open by requests",
     clients.streams_left_open,
-    ours("body-unread", None, "stream=True"),
+    unread(2, "stream=True"),
     nginx(),
 )
-case("unread by urllib3", clients.urllib3_leaves_unread, ours("body-unread", 2, "response.drain_conn()"), nginx())
-case("unread by httpx", clients.httpx_leaves_unread, ours("body-unread", 2, "client.stream(...)"), uvicorn())
-case("unread by aiohttp", clients.aiohttp_leaves_unread, ours("body-unread", 2, "await response.read()"), nginx())
+case("unread by urllib3", clients.urllib3_leaves_unread, unread(2, "response.drain_conn()"), nginx())
+case("unread by httpx", clients.httpx_leaves_unread, unread(2, "client.stream(...)"), uvicorn())
+case("unread by aiohttp", clients.aiohttp_leaves_unread, unread(2, "await response.read()"), nginx())
 
-case("requests gives up", clients.requests_times_out, gives_up("timeout=(connect, read)"), node())
+case("requests gives up", clients.requests_times_out, gives_up("timeout=(connect, read)"), uvicorn())
 case("urllib3 gives up", clients.urllib3_times_out, gives_up("urllib3.Timeout"), uvicorn())
 case("httpx gives up", clients.httpx_times_out, gives_up("httpx.Timeout(read=SECONDS)"), node())
 case("aiohttp gives up", clients.aiohttp_times_out, gives_up("aiohttp.ClientTimeout"), uvicorn())
-case("curl gives up", clients.curl_times_out, gives_up("--max-time"), node())
+case("curl gives up", clients.curl_times_out, gives_up("--max-time"), uvicorn())
 
 case(
     "httpx expires",
@@ -364,6 +375,12 @@ case(
     nginx(),
 )
 case(
+    "forked",
+    clients.requests_is_forked,
+    ours("fork", 0, "Make the requests.Session in each worker", confidence="consistent"),
+    nginx(),
+)
+case(
     "two names",
     clients.requests_names_the_server_twice,
     ours("host-spelling", 1, "Write the server's name in one way"),
@@ -382,6 +399,12 @@ case(
     ours("request-close-header", 3, "headers={'Connection': 'close'}"),
     nginx(),
 )
+case(
+    "force_close of aiohttp",
+    clients.aiohttp_forces_a_close,
+    ours("request-close-header", 3, "TCPConnector(force_close=True)"),
+    uvicorn(),
+)
 case("HTTP/1.0 of curl", clients.curl_in_http10, Expected("http10", blame="client", extra=3), nginx())
 
 for _versions in ("TLSv1.2", "TLSv1.3"):
@@ -399,12 +422,6 @@ for _versions in ("TLSv1.2", "TLSv1.3"):
             nginx_tls("keepalive_timeout 1s;", versions=_versions),
         )
 case(
-    "requests exceeds nginx over TLS",
-    gets(clients.by_requests, 12),
-    Expected("max-requests-announced", "consistent", extra=2, measured=("max requests", 5)),
-    nginx_tls("keepalive_requests 5;"),
-)
-case(
     "verify differs",
     clients.requests_trusts_differently,
     ours("tls-settings-differ", None, confidence="consistent"),
@@ -419,6 +436,8 @@ def unplayable(name: str) -> str | None:
     """What is missing here for a case."""
     needs = [need for server in CASES[name].servers for need in server.needs]
     needs += [CURL] if "curl" in name else []
+    if name.startswith("curl outlives") and not clients.curl_can_pause():
+        return "this curl has no --rate: 7.84 is the first that has"
     return next((reason for reason in map(Needs.reason, needs) if reason), None)
 
 
@@ -453,7 +472,8 @@ def captures(
 def test_case(name: str, captures: dict[str, Future[str]]) -> None:
     if lacking := unplayable(name):
         pytest.skip(lacking)
-    report = app.analyze([captures[name].result(3 * PATIENCE_S)], Selection(), Expectations())
+    path = captures[name].result(3 * PATIENCE_S)
+    report = app.analyze([path], Selection(), Expectations())
     expected = CASES[name].expected
     if expected.cause is None:
         assert_nothing_found(report)
@@ -464,13 +484,17 @@ def test_case(name: str, captures: dict[str, Future[str]]) -> None:
 def assert_nothing_found(report: Report) -> None:
     assert report.findings == ()
     assert {cause for pair in report.pairs for cause in pair.causes} <= {"concurrency"}
-    assert report.totals.extra_handshakes == 0
+    assert (report.totals.extra_handshakes, report.totals.handshakes > 0) == (0, True)
+    # Inside TLS the requests can't be counted.
+    unread = {missing.code for missing in report.inconclusive_because} == {Reason.REQUESTS_UNREADABLE}
+    assert report.verdict is (Verdict.INCONCLUSIVE if unread else Verdict.PROVED)
 
 
 def assert_found(expected: Expected, report: Report) -> None:
     (finding, *others) = report.findings
     assert {other.cause for other in others} <= {expected.cause}, others
-    assert (finding.cause, finding.confidence, finding.blame) == (expected.cause, expected.confidence, expected.blame)
+    assert (finding.cause, finding.blame) == (expected.cause, expected.blame)
+    assert finding.confidence == (expected.confidence or finding.confidence)
     if expected.extra is not None:
         assert sum(each.extra for each in report.findings) == report.totals.extra_handshakes == expected.extra
     assert [word for word in expected.advice if word not in finding.advice] == []

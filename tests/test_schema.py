@@ -16,6 +16,7 @@ from reports import (
     many_pairs,
     proved,
     refuted,
+    second_opinion,
     two_pairs,
     with_findings,
 )
@@ -30,7 +31,9 @@ from verifier.report.json import dump
 SCHEMA = json.loads(schema.text())
 VALIDATOR = Draft202012Validator(SCHEMA)
 CAPTURES = Path(__file__).parent.parent / "captures"
-EVERY = [proved, refuted, inconclusive, from_file, two_pairs, long_run, with_findings, many_causes, encrypted]
+EVERY = [
+    proved, refuted, inconclusive, from_file, two_pairs, long_run, with_findings, many_causes, encrypted, second_opinion
+]  # fmt: skip
 
 
 def loaded(report: Report) -> Any:
@@ -96,6 +99,7 @@ def test_every_fixed_name_is_demanded(path: tuple[str, ...]) -> None:
     report["skipped"] = [{"path": "notes.txt", "why": "the file is empty"}]
     report["inconclusive_because"] = loaded(inconclusive())["inconclusive_because"]
     report["connections"] = loaded(encrypted())["connections"]
+    report["cross_check"] = loaded(second_opinion())["cross_check"]
     VALIDATOR.validate(report)
     at = report
     for name in path[:-1]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -205,8 +206,26 @@ def test_a_small_pool_discards_connections(pool_maxsize: int | None, discarded: 
             # all, until it has arrived.
             met = some_closed if discarded else lambda server: len(server.requests) == 4
             with once(met, server, closed.set):
-                carry_out(Plan((server.url,), per_url=4, concurrency=3, pool_maxsize=pool_maxsize))
+                made = carry_out(Plan((server.url,), per_url=4, concurrency=3, pool_maxsize=pool_maxsize))
         assert len(server.connections) == 3
+    # One is taken back, of those that come back at about the same time.
+    assert sum(connect.discarded for connect in made.connects) == (2 if discarded else 0)
+
+
+def test_nobody_else_hears_of_what_is_discarded(caplog: pytest.LogCaptureFixture) -> None:
+    """Who listens to urllib3 hears it as before; the runner's own ear is gone after the run."""
+    ears = list(logging.getLogger("urllib3.connectionpool").handlers)
+    test_a_small_pool_discards_connections(1, discarded=True)
+    assert logging.getLogger("urllib3.connectionpool").handlers == ears
+    assert "discarding connection" in caplog.text
+
+
+@pytest.mark.parametrize("session", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+def test_how_it_was_run_is_in_the_account(session: bool, stream: bool) -> None:
+    with Server([ALWAYS]) as server:
+        made = carry_out(Plan((server.url,), per_url=2, session=session, stream=stream))
+    assert (made.session, made.unread) == (session, stream)
 
 
 def test_more_threads_than_requests() -> None:

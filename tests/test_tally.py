@@ -456,6 +456,47 @@ def verdict_by_hand(extra: int, requests: int) -> str:
     return "refuted" if extra else "proved"
 
 
+@settings(max_examples=100, deadline=None)
+@given(traffic())
+def test_which_connections_are_extra(lines: list[Line]) -> None:
+    """As many as there are too many; never the first of the pair; and they cost what they took to open."""
+    report = examine(packets_of(*lines))
+    connections = list(report.details.connections())
+    extra = [connection for connection in connections if connection.extra]
+    assert len(extra) == report.totals.extra_handshakes
+    assert not connections or not connections[0].extra
+    assert report.totals.cost_ns == sum(connection.handshake_ns or 0 for connection in extra)
+    assert all(connection.cause for connection in extra)
+
+
+@pytest.mark.parametrize(
+    ("lines", "extra"),
+    [
+        ([[(0, 10)]], "."),
+        ([[(0, 10)], [(20, 30)], [(40, 50)]], ".xx"),
+        ([[(0, 10)], [(5, 15)]], ".."),
+        ([[(0, 10)], [(5, 15)], [(20, 30)]], "..x"),
+        ([[(0, 10)], [(20, 30)], [(40, 50)], [(45, 55)]], ".xx."),
+        ([[(0, 10)], [(20, 30), (60, 70)], [(40, 50)], [(45, 55)], [(47, 57)]], ".xx.."),
+        ([[(0, 10), (50, 60)], [(20, 30), (55, 65)]], ".."),
+        ([[(0, 10)], [(20, 30)], [(40, 60), (70, 90)], [(75, 80)]], ".xx."),
+    ],
+    ids=str,
+)
+def test_what_brought_the_pair_to_its_peak_is_not_extra(lines: list[list[Span]], extra: str) -> None:
+    """The first of the pair is not, nor those that more requests at once than ever before had need of; where these are
+    fewer than the bound, the earliest others are let off."""
+    report = examine(packets_of(*(Line(spans) for spans in lines)))
+    assert "".join("x" if connection.extra else "." for connection in report.details.connections()) == extra
+
+
+def test_each_pair_has_extra_ones_of_its_own() -> None:
+    lines = [Line([(start, start + 5)], server=(f"10.0.0.{2 + start // 10 % 2}", 80)) for start in range(0, 60, 10)]
+    report = examine(packets_of(*lines))
+    assert [connection.extra for connection in report.details.connections()] == [False, False, True, True, True, True]
+    assert [pair.extra_handshakes for pair in report.pairs] == [2, 2]
+
+
 def in_order(report: Report) -> bool:
     times = [exchange.request_ns for exchange in report.details.exchanges()]
     return times == sorted(times)

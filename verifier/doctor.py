@@ -143,7 +143,7 @@ def _package(name: str) -> Row:
 def _tshark() -> Row:
     found = shutil.which("tshark")
     if found is None:
-        need = "not installed; only the tests, and a second opinion by hand, need it"
+        need = "not installed; `verify analyze --cross-check` needs it"
         return Row("tshark", False, need, installing("tshark"), False)
     try:
         said = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=_TOOL_S, check=False).stdout

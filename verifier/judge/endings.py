@@ -547,7 +547,7 @@ class Endings:
     def _ages(self, rows: Rows) -> cython.int:
         """Whether the server closed connections of the same age, where nothing else repeats."""
         others = [row for row in rows if not self.bits[row] & (COUNT_REPEATS | ALWAYS_ONE | GAP_REPEATS | SAID_CLOSE)]
-        ages = [self.table.closed[row] - self.table.opened[row] for row in others]
+        ages = [max(0, self.table.closed[row] - self.table.opened[row]) for row in others]
         group = [others[place] for place in alike(ages)]
         opened = [self.table.opened[row] for row in group]
         # Opened together and closed together, they are of the same age whatever closed them.

@@ -114,7 +114,7 @@ def _sentence(kind: _Kind, several: bool, style: Style) -> str:
     shown = ", ".join(str(frame) for frame in frames[:_MOST_FRAMES])
     place = f"{file_of(first.source)}, " if several else ""
     more = ", ..." if len(frames) > _MOST_FRAMES or any(each.source != first.source for each in kind.members) else ""
-    at = f" ({place}frames {shown}{more})" if shown else ""
+    at = f" ({place}frame{'' if len(frames) == 1 else 's'} {shown}{more})" if shown else ""
     if kind.rule is None:
         return f"{kind.what}, nothing explains it{at}: {safe(first.text, style)}" + (
             f", and {len(kind.members) - 1} more such" if len(kind.members) > 1 else ""
