@@ -31,6 +31,7 @@ CORE = {
     "test_decide",
     "test_diagnose",
     "test_endings",
+    "test_facts",
     "test_formats",
     "test_framing",
     "test_fuzz",
@@ -42,6 +43,7 @@ CORE = {
     "test_tally",
     "test_tls",
     "test_words",
+    "test_usual",
 }
 """Modules that hand bytes to the engine and look at the report: each of their tests is marked `core`."""
 

@@ -250,14 +250,22 @@ def requests_is_forked(bench: Bench) -> None:
     """Parent and child have a request under way on the same socket; either may read either response."""
     with requests.Session() as session:
         session.get(bench.url + "/", timeout=PATIENCE_S)
+        ready, tell = os.pipe()
         child = os.fork()
         try:
+            # Both at the same time: the parent waits until the child runs.
+            if child:
+                os.read(ready, 1)
+            else:
+                os.write(tell, b"!")
             with contextlib.suppress(requests.RequestException):
                 session.get(bench.url + "/slow", timeout=1)
         finally:
             if not child:
                 os._exit(0)
         os.waitpid(child, 0)
+        os.close(ready)
+        os.close(tell)
 
 
 def requests_names_the_server_twice(bench: Bench) -> None:

@@ -58,8 +58,8 @@ class Server(NamedTuple):
 
 # -- nginx
 
-SLOW = 60_000
-"""Takes 0.3 s to be sent."""
+SLOW = 100_000
+"""Takes half a second to be sent."""
 # What the others serve, too; and what only nginx does.
 _LOCATIONS = """
     location = /moved { return 302 /; }

@@ -80,6 +80,35 @@ def in_secret(talk: Conversation) -> None:
     talk.response(sealed(400))
 
 
+class Remote(Conversation):
+    """One whose ends are far apart: each answer of the other end takes a round trip to come, as a capture at the near
+    end sees it."""
+
+    def __init__(self, number: int, now: int, near: Side, round_trip_ns: int) -> None:
+        isns = (1_000 + number * 100_000, 700_000 + number * 100_000)
+        super().__init__(("10.0.0.1", 40000 + number), SERVER, isns, now)
+        self.near = near
+        self.round_trip_ns = round_trip_ns
+
+    def say(
+        self, side: Side, flags: str, payload: bytes = b"", options: bytes = b"", ack: int | None = None
+    ) -> Segment:
+        if side != self.near and self.segments and self.segments[-1].sender == self.ends[self.near].address:
+            self.now += self.round_trip_ns
+        return super().say(side, flags, payload, options, ack)
+
+
+def remote(near: Side, round_trip: float) -> Begin:
+    """Begins connections between ends that are so many seconds apart."""
+
+    def begin(number: int, now: int) -> Conversation:
+        talk = Remote(number, now, near, round(round_trip * S))
+        talk.handshake()
+        return talk
+
+    return begin
+
+
 def after(talk: Conversation, seconds: float) -> int:
     """So long after the last that was said."""
     return talk.now + round(seconds * S)

@@ -27,6 +27,7 @@ from talks import (
     HANDSHAKE_NS,
     SERVER,
     Account,
+    Script,
     Talks,
     after,
     answered,
@@ -44,6 +45,7 @@ from talks import (
     moved,
     of_segments,
     opened,
+    remote,
     secured,
     told,
 )
@@ -53,6 +55,23 @@ from verifier.judge.model import Measured, Report
 from verifier.judge.options import Expectations, Selection
 
 OTHER = ("10.0.0.3", 80)
+
+
+def counted(requests: int) -> Script:
+    """So many exchanges, the last of which says close."""
+
+    def script(talk: Conversation) -> None:
+        exchanges(requests - 1, 0.2)(talk)
+        talk.request(get())
+        talk.response(ok(b"ok", "Connection: close"))
+
+    return script
+
+
+def idle_reset(talk: Conversation) -> None:
+    exchanges(2, 1)(talk)
+    talk.pause(30)
+    talk.reset("server")
 
 
 def measured(report: Report, cause: str) -> Measured:
@@ -350,6 +369,34 @@ def test_the_live_client_settles_what_packets_leave_open() -> None:
     assert sure.confidence == "certain"
     assert sure.also == ()
     assert "can't prove" not in sure.text
+
+
+# -- from near and far
+
+NEEDLESS: dict[str, Script] = {
+    "no-session": closing("client"),
+    "server-never-keeps-alive": closing("server"),
+    "server-idle-timeout": closing("server", 5, exchanges(3, 1)),
+    "server-reset-idle": idle_reset,
+    "client-idle-expiry": closing("client", 15, exchanges(3, 1)),
+    "max-requests-silent": closing("server", before=exchanges(7, 0.3)),
+    "max-requests-announced": closing("server", before=counted(5)),
+    "request-close-header": closing("server", before=answered(ok(), get("/", "Connection: close"))),
+    "http10": closing("server", before=answered(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")),
+    "no-length": closing("server", before=answered(response_head("200 OK") + b"all there is")),
+    "client-timeout": closing("client", 3, lambda talk: talk.request(get("/slow"))),
+    "short-body": closing("server", before=answered(ok(b"x" * 900)[:-100])),
+}
+
+
+@pytest.mark.parametrize("round_trip", [0.0, 0.004, 0.03, 0.25])
+@pytest.mark.parametrize("near", ["client", "server"])
+@pytest.mark.parametrize("cause", NEEDLESS)
+def test_a_cause_is_the_same_from_near_and_far(cause: str, near: Side, round_trip: float) -> None:
+    """At the client, at the server, on one machine and across an ocean."""
+    report = diagnosed(in_turn(5, NEEDLESS[cause], pause=0.5, begin=remote(near, round_trip)))
+    assert causes(report) == [None, *[cause] * 4]
+    assert report.totals.extra_handshakes == 4
 
 
 # -- clients that do well

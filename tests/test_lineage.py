@@ -122,6 +122,7 @@ def test_the_one_that_the_client_closes_in_the_same_breath_comes_first() -> None
     first, second = busy(0, 1, 2), busy(1, 1.5, 2.5)
     moved(second, at(7.5)).fin("server")
     second.ack("client")
+    moved(first, at(6)).exchange()
     third_at = at(9)
     moved(second, third_at - 200_000).fin("client")
     third = opened(2, third_at)

@@ -31,9 +31,8 @@ KINDS = {name: str(kind) for name, kind in Group.__annotations__.items()}
 
 def group(**fields: Any) -> Group:
     """One connection, whose predecessor carried one request, in the clear; and what is given."""
-    plain: dict[str, Any] = {
-        name: SAID.get(name, [""])[0] if kind == "str" else kind == "int" for name, kind in KINDS.items()
-    }
+    words = {name: SAID.get(name, [""])[0] for name, kind in KINDS.items() if kind == "str"}
+    plain: dict[str, Any] = {**dict.fromkeys(KINDS, False), **words, "most": 2}
     return Group(**{**plain, "new": 1, "one": True, **fields})
 
 
@@ -97,14 +96,17 @@ def test_each_cause_of_the_table_has_its_own_sentence(cause: str) -> None:
         assert sentence(cause, PLAIN) != sentence("no-session", PLAIN) or cause == "no-session"
 
 
-groups = st.fixed_dictionaries(
-    {
-        name: st.sampled_from([1, 2, 3, 1200])
-        if kind == "int"
-        else st.sampled_from(SAID.get(name, [""]) if kind == "str" else [True, False])
-        for name, kind in KINDS.items()
-    }
-).map(lambda fields: group(**{**fields, "one": fields["counts"] == "1"}))
+def any_field(name: str, kind: str) -> st.SearchStrategy[object]:
+    if kind == "str":
+        return st.sampled_from(SAID.get(name, [""]))
+    if kind == "bool":
+        return st.booleans()
+    return st.sampled_from([1, 2, 3, 1200] if name == "new" else [2, 30])
+
+
+groups = st.fixed_dictionaries({name: any_field(name, kind) for name, kind in KINDS.items()}).map(
+    lambda fields: group(**{**fields, "one": fields["counts"] == "1"})
+)
 
 
 @given(st.sampled_from(sorted(CAUSES)), groups)

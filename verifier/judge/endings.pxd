@@ -1,7 +1,7 @@
 from verifier.judge.tally cimport Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
-cpdef set distinct(int[:] values)
+cpdef set distinct(int[::1] values)
 
 cdef int keep(object rows, Py_ssize_t row) except -1
 
@@ -17,13 +17,13 @@ cdef class Endings:
     cdef public object limits, longest
     cdef dict by_server
     cdef public object members
-    cdef public unsigned long long[:] bits
-    cdef public long long[:] gap
-    cdef public long long[:] pause
-    cdef public unsigned int[:] count
-    cdef public int[:] first
-    cdef public int[:] last
-    cdef public int[:] next
+    cdef public unsigned long long[::1] bits
+    cdef public long long[::1] gap
+    cdef public long long[::1] pause
+    cdef public unsigned int[::1] count
+    cdef public int[::1] first
+    cdef public int[::1] last
+    cdef public int[::1] next
     cdef public list ignored_closes, overlapping, excess, short
     cdef int _thread(self) except -1
     cdef int _follows(self, Py_ssize_t before, Py_ssize_t row) except -1

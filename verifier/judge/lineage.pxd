@@ -3,7 +3,7 @@ from verifier.judge.tally cimport Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 
 cdef class Order:
-    cdef long long[:] times
+    cdef long long[::1] times
     cdef Py_ssize_t rows
     cdef list order
     cdef Py_ssize_t row(self, Py_ssize_t place) except -1
@@ -27,11 +27,11 @@ cdef class Lineage:
     cdef Endings endings
     cdef ExchangeTable exchanges
     cdef Words words
-    cdef public int[:] before
-    cdef public int[:] source
-    cdef public unsigned long long[:] bits
-    cdef public int[:] decided
-    cdef int[:] reached
+    cdef public int[::1] before
+    cdef public int[::1] source
+    cdef public unsigned long long[::1] bits
+    cdef public int[::1] decided
+    cdef int[::1] reached
     cdef public list later, in_use
     cdef Order by_opening, by_request
     cdef list open, lost, buried

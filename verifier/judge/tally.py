@@ -516,17 +516,32 @@ class Ends:
         """Puts an end in the place of the soonest, and it and later ones in order."""
         place: cython.Py_ssize_t = 0
         below: cython.Py_ssize_t = 1
-        while below < self.size:
-            if below + 1 < self.size and self._before(below + 1, self.heap[below], self.frames[below]):
-                below += 1
-            if not self._before(below, end, frame):
+        other: cython.Py_ssize_t
+        size: cython.Py_ssize_t = self.size
+        if cython.compiled:
+            # One bounds check for all places: each is below `size`, or 0.
+            heap = cython.address(self.heap[0])
+            frames = cython.address(self.frames[0])
+            if size:
+                self.heap[size - 1]
+                self.frames[size - 1]
+        else:
+            heap = self.heap
+            frames = self.frames
+        while below < size:
+            other = below + 1
+            if other < size and (
+                heap[other] < heap[below] or (heap[other] == heap[below] and frames[other] < frames[below])
+            ):
+                below = other
+            if heap[below] > end or (heap[below] == end and frames[below] >= frame):
                 break
-            self.heap[place] = self.heap[below]
-            self.frames[place] = self.frames[below]
+            heap[place] = heap[below]
+            frames[place] = frames[below]
             place = below
             below = place * 2 + 1
-        self.heap[place] = end
-        self.frames[place] = frame
+        heap[place] = end
+        frames[place] = frame
         return 0
 
     def _grow(self) -> cython.int:

@@ -7,8 +7,6 @@ from verifier.wire.tables cimport Ledger
 
 # They hold each other in no circle, so that the collector need not know them.
 @cython.final
-@cython.no_gc
-@cython.freelist(1024)
 cdef class Connection:
     cdef Ledger ledger
     cdef Py_ssize_t row

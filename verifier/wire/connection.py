@@ -45,6 +45,10 @@ COMPLETE = cython.declare(cython.int, tables.COMPLETE)
 # Who closed first: a side, or one of these.
 NO_SIDE = cython.declare(cython.int, -1)
 BOTH_SIDES = cython.declare(cython.int, 2)
+NOBODY = cython.declare(cython.int, tables.NOBODY)
+CLIENT = cython.declare(cython.int, tables.CLIENT)
+SERVER = cython.declare(cython.int, tables.SERVER)
+BOTH = cython.declare(cython.int, tables.BOTH)
 WITH_FIN = cython.declare(cython.int, tables.FIN)
 WITH_RST = cython.declare(cython.int, tables.RST)
 
@@ -92,6 +96,9 @@ HISTORY_AGAIN = cython.declare(cython.int, 7)
 HISTORY_WINDOW = cython.declare(cython.int, 8)
 
 
+@cython.no_gc
+@cython.freelist(1024)
+@cython.cclass
 class Connection:
     def begin(self, ledger: Ledger, row: cython.Py_ssize_t, packet: Packet) -> cython.int:
         """The first packet shows it. In place of `__init__`: see `Speech.begin`."""
@@ -407,13 +414,14 @@ class Connection:
             half.bytes += fresh
             if self.speech is None:
                 self._listen(packet)
-            if packet.have > 0 and self.speech is not None:
+            have: cython.Py_ssize_t = packet.have  # of which the speech may hand a part to another
+            if have > 0 and self.speech is not None:
                 self.speech.data(packet, side)
                 if self.setup_bytes == 0 and self.speech.ready_ns >= 0:
                     self.setup_packets = self.half0.packets + self.half1.packets
                     self.setup_bytes = self.half0.bytes + self.half1.bytes
-            if packet.have < fresh:
-                self._cut(packet, side, fresh - (packet.have if packet.have > 0 else 0))
+            if have < fresh:
+                self._cut(packet, side, fresh - (have if have > 0 else 0))
         if fin and not half.ended:
             half.ended = True
             half.next = plus(half.next, 1)
@@ -624,11 +632,11 @@ class Connection:
         table.state[row] = self.state
         table.closed_with[row] = self.closed_with
         if self.closer == NO_SIDE:
-            table.closer[row] = tables.NOBODY
+            table.closer[row] = NOBODY
         elif self.closer == BOTH_SIDES:
-            table.closer[row] = tables.BOTH
+            table.closer[row] = BOTH
         else:
-            table.closer[row] = tables.CLIENT if self.closer == self.client else tables.SERVER
+            table.closer[row] = CLIENT if self.closer == self.client else SERVER
         table.setup_packets[row] = self.setup_packets
         table.setup_bytes[row] = self.setup_bytes
         table.answered[row] = self.answered

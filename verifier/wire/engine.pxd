@@ -14,12 +14,12 @@ cdef class Engine:
     cdef Flows flows
     cdef Packet one
     cdef list live
-    cdef int[:] closed
+    cdef int[::1] closed
     cdef Py_ssize_t closings
-    cdef Py_ssize_t last_row
     cdef public Py_ssize_t open_connections
     cdef public long long packets, tcp_packets, bytes, first_ns, last_ns
     cpdef read(self, Reader reader)
+    cdef bint _usual(self, Packet packet) except -1
     cdef int _take(self, Packet packet) except -1
     cdef int _segment(self, Packet packet) except -1
     cdef bint _begins(self, Packet packet, Connection connection) except -1

@@ -12,8 +12,6 @@ cdef class Piece:
 
 # They hold each other in no circle, so that the collector need not know them.
 @cython.final
-@cython.no_gc
-@cython.freelist(1024)
 cdef class Half:
     cdef bint known, isn_known, acks, fin_known, ended, closed_window
     cdef unsigned int next, isn, acked, fin_seq, packets, largest

@@ -39,6 +39,9 @@ class Piece:
         self.frame = packet.frame
 
 
+@cython.no_gc
+@cython.freelist(1024)
+@cython.cclass
 class Half:
     def begin(self) -> cython.int:
         self.known = False

@@ -11,17 +11,20 @@ import cython
 from verifier.wire.octets import Octets, zeros
 
 if cython.compiled:
+    from cython.cimports.libc.string import memchr, memcmp
     from cython.cimports.verifier.wire.octets import Text, transfer
+    from cython.cimports.verifier.wire.packet import Packet
 else:
     from verifier.wire.octets import Text, transfer
+    from verifier.wire.packet import Packet
 
 CR = cython.declare(cython.int, 13)
 LF = cython.declare(cython.int, 10)
 SP = cython.declare(cython.int, 32)
 HTAB = cython.declare(cython.int, 9)
 
-NO_TOKEN = b'"(),/:;<=>?@[\\]{}'
-"""Visible characters that a token, and so a method, can't have (RFC 9110, section 5.6.2)."""
+TOKEN = cython.declare(bytes, bytes(32 < letter < 127 and letter not in b'"(),/:;<=>?@[\\]{}' for letter in range(256)))
+"""For each byte, whether a token, and so a method, can have it (RFC 9110, section 5.6.2)."""
 LONGEST_METHOD = 32
 """Bytes. The longest registered method, UPDATEREDIRECTREF, has 17 (IANA HTTP Method Registry)."""
 
@@ -38,6 +41,7 @@ _INVALID = cython.declare(cython.Py_ssize_t, INVALID)
 
 NO_LENGTH = cython.declare(cython.longlong, -1)
 BAD_LENGTH = cython.declare(cython.longlong, -2)
+UNKNOWN_WORD = cython.declare(cython.int, -2)
 LONGEST_REMEMBERED = cython.declare(cython.Py_ssize_t, 1024)
 """Bytes. A longer head is read each time."""
 MOST_DIGITS = cython.declare(cython.Py_ssize_t, 18)
@@ -48,8 +52,8 @@ class Head:
     """`status` is 0 in a request. Places are (from, to) in `text`, `product` that of User-Agent or Server; an end of 0
     is that of a field that is not there. `keep_timeout` (seconds) and `keep_max` are those of Keep-Alive, plus one.
 
-    Heads repeat, byte for byte: a server's within the same second, a client's for the same target. The last one is
-    remembered, and not read again.
+    Heads repeat, byte for byte: a server's within the same second, a client's for the same target, or but for the
+    target. The last one is remembered, and what is the same is not read again.
     """
 
     def __init__(self) -> None:
@@ -57,6 +61,12 @@ class Head:
         self.start = 0
         self.last = memoryview(zeros("B", LONGEST_REMEMBERED))
         self.last_size = 0
+        self.last_line = 0
+        """Bytes of `last` before its fields."""
+        self.last_target_end = 0
+        self.method_word = UNKNOWN_WORD
+        self.host_word = UNKNOWN_WORD
+        """Numbers of these words, where the head that was read last had them already."""
         self.proxy_line = 0
         """Where `parse` found no start line: the place behind the line of a proxy that it found instead, or 0."""
 
@@ -70,7 +80,7 @@ class Head:
                 return i > at
             if letter == 47 and i == at + 4:  # the slash of HTTP/1.1
                 return self.text.is_word(at, i, b"http")
-            if letter <= 32 or letter >= 127 or letter in NO_TOKEN:
+            if not TOKEN[letter]:
                 return False
             if i - at >= _LONGEST_METHOD:
                 return False
@@ -79,9 +89,7 @@ class Head:
     def version_at(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
         """10 for HTTP/1.0, 11 for HTTP/1.1 and so on where a version begins at `at`, else -1."""
         text: Text = self.text
-        if at + 8 > end or text.view[at] != 72 or text.view[at + 1] != 84 or text.view[at + 2] != 84:
-            return -1
-        if text.view[at + 3] != 80 or text.view[at + 4] != 47 or text.view[at + 6] != 46:
+        if at + 8 > end or text.view[at] != 72 or not text.matches(at, b"HTTP/") or text.view[at + 6] != 46:
             return -1
         major: cython.int = text.view[at + 5] - 48
         minor: cython.int = text.view[at + 7] - 48
@@ -93,13 +101,11 @@ class Head:
         """Reads the head that begins at `at`: the place behind it, INCOMPLETE, or INVALID where this is no head."""
         text: Text = self.text
         text.look(view)
-        size: cython.Py_ssize_t = self.last_size
-        if size and at + size <= end and text.equals(at, at + size, self.last, 0):
-            self._move(at)
-            return at + size
         self.start = at
         self.last_size = 0
         self.proxy_line = 0
+        self.method_word = UNKNOWN_WORD
+        self.host_word = UNKNOWN_WORD
         stop: cython.Py_ssize_t
         line_end: cython.Py_ssize_t = text.find(LF, at, end)
         if line_end < 0:
@@ -108,6 +114,7 @@ class Head:
             if line_end - at <= LONGEST_PROXY_LINE and self._starts(at, line_end, b"proxy"):
                 self.proxy_line = line_end + 1
             return _INVALID
+        first_end: cython.Py_ssize_t = line_end
         while True:
             at = line_end + 1
             line_end = text.find(LF, at, end)
@@ -117,17 +124,71 @@ class Head:
             if stop > at and text.view[stop - 1] == CR:
                 stop -= 1
             if stop == at:
-                self._remember(line_end + 1)
+                self._remember(first_end, line_end + 1)
                 return line_end + 1
             self.field(at, stop)
 
-    def _remember(self, end: cython.Py_ssize_t) -> cython.int:
-        """The head that was read ends at `end`."""
+    def _remember(self, line_end: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+        """The head that was read has the end of its first line at `line_end`, and ends at `end`."""
         size: cython.Py_ssize_t = end - self.start
         if size <= LONGEST_REMEMBERED:
             transfer(self.text.view, self.start, self.last, 0, size)
             self.last_size = size
+            self.last_line = line_end + 1 - self.start
+            self.last_target_end = self.target_end - self.start
         return 0
+
+    def again(self, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The place behind the head that begins at `at` of the packet, where it is the one that was read last, or a
+        request that differs from that in its target alone; else INCOMPLETE, which says nothing."""
+        if cython.compiled and self.last_size:
+            packet.view[end - 1]  # the bounds check, with that of the next line, of all that is looked at
+            first: cython.p_const_uchar = cython.address(packet.view[at])
+            size: cython.Py_ssize_t = end - at
+            if self.status == 0:
+                size = self._same_but_target(first, size, at)
+                if size < 0:
+                    return _INCOMPLETE
+            else:
+                if self.last_size > size or memcmp(first, cython.address(self.last[0]), self.last_size) != 0:
+                    return _INCOMPLETE
+                size = self.last_size
+                self._move(at)
+            text: Text = self.text
+            if len(text.view) != len(packet.view) or cython.address(text.view[0]) != cython.address(packet.view[0]):
+                text.look(packet.view)
+            return at + size
+        return _INCOMPLETE
+
+    def _same_but_target(
+        self, first: cython.p_const_uchar, size: cython.Py_ssize_t, at: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """The size of the head that begins at `first`, in a buffer's place `at`, where method and space are those of
+        the last one, then a target comes, then all that stood behind the last one's; else INCOMPLETE. `size` bytes are
+        there."""
+        if cython.compiled:
+            last: cython.p_const_uchar = cython.address(self.last[0])
+            target: cython.Py_ssize_t = self.target - self.start
+            behind: cython.Py_ssize_t = self.last_target_end
+            if target >= size or memcmp(first, last, target) != 0:
+                return _INCOMPLETE
+            hit: cython.p_const_uchar = cython.cast(cython.p_const_uchar, memchr(first + target, LF, size - target))
+            if hit == cython.NULL:
+                return _INCOMPLETE
+            target_end: cython.Py_ssize_t = (hit - first) + 1 - (self.last_line - behind)
+            if target_end <= target or first[target] == SP or first[target_end - 1] == SP:
+                return _INCOMPLETE
+            if self.last_size - behind > size - target_end:
+                return _INCOMPLETE
+            if memcmp(first + target_end, last + behind, self.last_size - behind) != 0:
+                return _INCOMPLETE
+            self._move(self.start + at + target_end - self.target_end)
+            self.start = at
+            self.method_end = at + self.method_end - self.method
+            self.method = at
+            self.target = at + target
+            return target_end + self.last_size - behind
+        return _INCOMPLETE
 
     def _move(self, at: cython.Py_ssize_t) -> cython.int:
         """The same head stands at `at`: so do its parts."""
@@ -208,8 +269,9 @@ class Head:
         if not self.plausible(at, stop):
             return False
         i: cython.Py_ssize_t = at
-        while i < stop and text.view[i] != SP:
-            i += 1
+        i = text.find(SP, at, stop)
+        if i < 0:
+            i = stop
         self.method_end = i
         while i < stop and text.view[i] == SP:
             i += 1

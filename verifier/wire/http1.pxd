@@ -7,8 +7,6 @@ from verifier.wire.tables cimport ExchangeTable, Ledger
 
 # They hold each other in no circle, so that the collector need not know them.
 @cython.final
-@cython.no_gc
-@cython.freelist(1024)
 cdef class Lane:
     cdef int state
     cdef bint fresh, strayed
@@ -25,7 +23,6 @@ cdef class Http1(Speech):
     cdef Py_ssize_t front
     cdef object waiting
     cdef bint pipelined
-    cdef int method, host
     cdef Speech inner
     cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
     cdef int data(self, Packet packet, int side) except -1
@@ -37,6 +34,7 @@ cdef class Http1(Speech):
     cdef int _to_h2(self, int side, int left) except -1
     cdef int _in_excess(self, Lane lane, unsigned int frame) except -1
     cdef int _keep_last_byte(self, Lane lane) except -1
+    cdef int _unfinished(self, Lane lane, int side) except -1
     cdef int _ends(self, Lane lane) except -1
     cdef Py_ssize_t _head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _held_head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1

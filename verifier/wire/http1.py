@@ -95,6 +95,9 @@ LONGEST_METHOD = cython.declare(cython.Py_ssize_t, heads.LONGEST_METHOD)
 INVALID = cython.declare(cython.Py_ssize_t, heads.INVALID)
 
 
+@cython.no_gc
+@cython.freelist(1024)
+@cython.cclass
 class Lane:
     """One direction: where in a message its next byte stands."""
 
@@ -124,6 +127,8 @@ class Lane:
         return 0
 
 
+@cython.no_gc
+@cython.cclass
 class Http1(Speech):
     def begin(self, ledger: Ledger, row: cython.Py_ssize_t) -> cython.int:
         Speech.begin(self, ledger, row)
@@ -139,9 +144,6 @@ class Http1(Speech):
         self.pipelined = False
         self.inner: Speech | None = None
         """What speaks from here on: TLS inside a tunnel, HTTP/2 behind its preface."""
-        self.method = -1
-        self.host = -1
-        """Words of the request before: the next one's are the same, mostly."""
         return 0
 
     def data(self, packet: Packet, side: cython.int) -> cython.int:
@@ -265,13 +267,18 @@ class Http1(Speech):
             self.active_ns = max(self.active_ns, self.inner.active_ns)
         self._keep_last_byte(self.lane0)
         self._keep_last_byte(self.lane1)
-        for lane in (self.lane0, self.lane1):
-            if lane.held is not None and lane.state == HEAD and self.protocol == HTTP1:
-                self.ledger.notes.add(note.HTTP_HEAD_UNFINISHED, lane.first_frame)
-                if self.asker == (0 if lane is self.lane0 else 1):
-                    self.flags |= REQUESTS_MISSED
-                elif self.front < 0:
-                    self._in_excess(lane, lane.first_frame)
+        self._unfinished(self.lane0, 0)
+        self._unfinished(self.lane1, 1)
+        return 0
+
+    def _unfinished(self, lane: Lane, side: cython.int) -> cython.int:
+        """Notes a head whose end never came."""
+        if lane.held is not None and lane.state == HEAD and self.protocol == HTTP1:
+            self.ledger.notes.add(note.HTTP_HEAD_UNFINISHED, lane.first_frame)
+            if self.asker == side:
+                self.flags |= REQUESTS_MISSED
+            elif self.front < 0:
+                self._in_excess(lane, lane.first_frame)
         return 0
 
     def _keep_last_byte(self, lane: Lane) -> cython.int:
@@ -308,10 +315,20 @@ class Http1(Speech):
             lane.first_ns = packet.ts
             lane.first_frame = packet.frame
             lane.fresh = False
-        self.head = self.ledger.response_head if self.asker == 1 - side else self.ledger.request_head
+        if self.asker != 1 - side:
+            if self.head is not self.ledger.request_head:
+                self.head = self.ledger.request_head
+        elif self.head is not self.ledger.response_head:
+            self.head = self.ledger.response_head
         behind: cython.Py_ssize_t
         if lane.held is None:
-            behind = self.head.parse(packet.view, at, end)
+            behind = self.head.again(packet, at, end)
+            if behind < 0 and self.asker == 1 - side:
+                # Two kinds of responses take turns: a connection's last one says that it closes.
+                self.head = self.ledger.response_heads_swapped()
+                behind = self.head.again(packet, at, end)
+            if behind < 0:
+                behind = self.head.parse(packet.view, at, end)
             if behind >= 0:
                 self._message(lane, side, packet)
                 return behind
@@ -439,13 +456,13 @@ class Http1(Speech):
         row: cython.Py_ssize_t = exchanges.add()
         exchanges.connection[row] = self.row
         exchanges.depth[row] = self.requests
-        if not self.ledger.words.holds(self.method, head.text, head.method, head.method_end):
-            self.method = self._word(head.method, head.method_end, packet)
-        exchanges.method[row] = self.method
+        if head.method_word < 0:
+            head.method_word = self._word(head.method, head.method_end, packet)
+        exchanges.method[row] = head.method_word
         exchanges.target[row] = self._word(head.target, head.target_end, packet)
-        if not self.ledger.words.holds(self.host, head.text, head.host, head.host_end):
-            self.host = self._word(head.host, head.host_end, packet) if head.host_end else -1
-        exchanges.host[row] = self.host
+        if head.host_word < 0:
+            head.host_word = self._word(head.host, head.host_end, packet) if head.host_end else -1
+        exchanges.host[row] = head.host_word
         if self.flags & REQUESTS_MISSED:
             flags |= DEPTH_UNSURE
         exchanges.flags[row] = flags

@@ -48,9 +48,6 @@ PPP = cython.declare(cython.int, 0x30003)
 def decode(packet: Packet, link_type: cython.int) -> cython.int:
     """Follows the layers of the frame at `packet.at`: TCP and its fields filled, or OTHER, HELD or BAD."""
     layer: cython.int = LINK + link_type
-    if layer == ETHERNET and packet.at + 34 <= packet.end and packet.u16(packet.at + 12) == 0x0800:
-        packet.at += 14
-        layer = IPV4
     for _ in range(MOST_LAYERS):
         if layer == IPV4:
             layer = packet.ipv4()

@@ -9,7 +9,7 @@ cdef class Lane:
     cdef public long long source, packets, bytes, first_ns, last_ns, due_ns
     cdef public bint waiting
     cdef long long ts, clock_ns
-    cdef const unsigned char[:] view
+    cdef const unsigned char[::1] view
     cdef Py_ssize_t at, end, wire_end
     cdef int link_type
     cdef list behind

@@ -14,21 +14,41 @@ Octets = memoryview
 """A buffer of bytes. The `.pxd` files type such arguments `const unsigned char[:]`."""
 
 
-PAGED = 1 << 20
+LOW_BITS = cython.declare(cython.uint, 0xFFFFFFFF)
+PAGED = 1 << 18
 """Bytes from which on zeros are taken from the system page by page."""
+
+
+def sparse() -> bool:
+    """Whether large zeros take memory only as they are written to."""
+    import mmap
+
+    return hasattr(mmap, "MAP_PRIVATE")
 
 
 def zeros(code: str, size: int) -> array.array[int] | memoryview:
     """`size` zeros of this type code. Of many, memory is taken only as they are written to, where the system can."""
     octets = array.array(code).itemsize * size
-    if octets < PAGED:
-        return array.array(code, [0]) * size
+    if octets < PAGED or not sparse():
+        return array.array(code, bytes(octets))
     import mmap
 
-    if not hasattr(mmap, "MAP_PRIVATE"):
-        return array.array(code, [0]) * size
     region = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     return memoryview(region).cast(code)  # type: ignore[call-overload, no-any-return]
+
+
+def in_large_pages(zeros: array.array[int] | memoryview) -> array.array[int] | memoryview:
+    """The same zeros. Where they are taken only as they are written to, Linux is asked to give them 2 MiB at a time: it
+    takes a fifth of the time that as much in pages of 4 KiB takes."""
+    advise = getattr(zeros.obj, "madvise", None) if isinstance(zeros, memoryview) else None
+    if advise is not None:
+        import mmap
+
+        try:
+            advise(mmap.MADV_HUGEPAGE)
+        except (AttributeError, OSError):  # a system without such pages
+            return zeros
+    return zeros
 
 
 def copy(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
@@ -101,6 +121,20 @@ class Text:
             if letter != word[i]:
                 return False
         return True
+
+    def matches(self, at: cython.Py_ssize_t, word: bytes) -> cython.bint:
+        """Whether `word` stands at `at`, byte for byte; so many bytes are there."""
+        if not cython.compiled:
+            return bytes(self.view[at : at + len(word)]) == word
+        self.view[at + len(word) - 1]
+        return memcmp(cython.address(self.view[at]), cython.cast(cython.p_char, word), len(word)) == 0
+
+    def hashed(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t, start: cython.uint) -> cython.uint:
+        """A number made of `start` and of the bytes between `at` and `end`."""
+        i: cython.Py_ssize_t
+        for i in range(at, end):
+            start = (start * 31 + self.view[i]) & LOW_BITS
+        return start
 
     def equals(
         self, at: cython.Py_ssize_t, end: cython.Py_ssize_t, other: Octets, other_at: cython.Py_ssize_t

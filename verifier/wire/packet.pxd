@@ -5,7 +5,7 @@ from verifier.wire.notes cimport Notes
 
 @cython.final
 cdef class Packet:
-    cdef const unsigned char[:] view
+    cdef const unsigned char[::1] view
     cdef Notes notes
     cdef Fragments fragments
     cdef bint swapped
@@ -20,6 +20,7 @@ cdef class Packet:
     cdef unsigned int u16(self, Py_ssize_t at) except? 0xFFFFFFFF
     cdef unsigned int u32(self, Py_ssize_t at) except? 0xFFFFFFFF
     cdef unsigned long long u64(self, Py_ssize_t at) except? 0xFFFFFFFF
+    cdef bint plain(self) except -1
     cdef int bad(self) except -100
     cdef int swap(self, bytes data) except -1
     cdef int ipv4(self) except -100

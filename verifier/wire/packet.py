@@ -19,6 +19,7 @@ from verifier.wire import notes as note
 if cython.compiled:
     from cython.cimports.verifier.wire.fragments import Fragments
     from cython.cimports.verifier.wire.notes import Notes
+    from cython.cimports.verifier.wire.octets import number16, number32
 else:
     from verifier.wire.fragments import Fragments
     from verifier.wire.notes import Notes
@@ -52,6 +53,9 @@ FRAGMENT = cython.declare(cython.int, 44)
 AUTHENTICATION = cython.declare(cython.int, 51)
 DESTINATION = cython.declare(cython.int, 60)
 MOBILITY = cython.declare(cython.int, 135)
+
+# The headers of Ethernet, IPv4 and TCP without options.
+SHORTEST_PLAIN = cython.declare(cython.Py_ssize_t, 54)
 
 # What a TCP header needs for us: ports, numbers, data offset and flags.
 SHORTEST_TCP = cython.declare(cython.int, 14)
@@ -211,6 +215,47 @@ class Packet:
         self.length = self.wire_end - self.at
         self.have = self.end - self.at if self.end > self.at else 0
         return _TCP
+
+    def plain(self) -> cython.bint:
+        """Whether the frame at `at` is what nearly all are: TCP in IPv4 in Ethernet, in whole headers, not a fragment.
+        Then its fields are filled as `ipv4` and `tcp` would; else nothing was touched."""
+        if cython.compiled:
+            begin: cython.Py_ssize_t = self.at
+            size: cython.Py_ssize_t = self.end - begin
+            if size < SHORTEST_PLAIN:
+                return False
+            self.view[self.end - 1]  # the bounds check, with that of the next line, of all `size` bytes
+            first: cython.p_uchar = cython.cast(cython.p_uchar, cython.address(self.view[begin]))
+            if first[12] != 8 or first[13] != 0 or first[14] != 0x45 or first[23] != 6:
+                return False
+            if first[20] & 0x3F or first[21]:
+                return False
+            whole: cython.Py_ssize_t = 14 + number16(first + 16)
+            header: cython.Py_ssize_t = 34 + (first[46] >> 4) * 4
+            if header < SHORTEST_PLAIN or header > size or header > whole:
+                return False
+            if begin + whole < self.wire_end:
+                self.wire_end = begin + whole
+                if self.wire_end < self.end:
+                    self.end = self.wire_end
+            self.hops = first[22]
+            self.src_hi = 0
+            self.dst_hi = 0
+            self.src_lo = number32(first + 26)
+            self.dst_lo = number32(first + 30)
+            self.version = 4
+            self.src_port = number16(first + 34)
+            self.dst_port = number16(first + 36)
+            self.seq = number32(first + 38)
+            self.ack = number32(first + 42)
+            self.flags = first[47]
+            self.window = number16(first + 48)
+            self.options = begin + 54
+            self.at = begin + header
+            self.length = self.wire_end - self.at
+            self.have = self.end - self.at
+            return True
+        return False
 
     def joins(self) -> cython.bint:
         """Whether the options of a SYN add it to an MPTCP connection: MP_JOIN (RFC 8684, section 3.2)."""

@@ -1,6 +1,9 @@
+cimport cython
+
 from verifier.wire.packet cimport Packet
 from verifier.wire.tables cimport Ledger
 
+@cython.no_gc
 cdef class Speech:
     cdef Ledger ledger
     cdef Py_ssize_t row

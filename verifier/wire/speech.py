@@ -21,6 +21,8 @@ else:
 OTHER = cython.declare(cython.int, tables.OTHER)
 
 
+@cython.no_gc
+@cython.cclass
 class Speech:
     def begin(self, ledger: Ledger, row: cython.Py_ssize_t) -> cython.int:
         """In place of `__init__`, which compiled code would call with a tuple of arguments: a tenth of a connection's

@@ -9,10 +9,10 @@ cdef class Words:
     cdef public Py_ssize_t count
     cdef Py_ssize_t filled
     cdef object buffer_array, starts_array
-    cdef unsigned char[:] buffer
-    cdef unsigned int[:] starts
-    cdef int[:] recent
-    cdef unsigned int[:] hashes
+    cdef unsigned char[::1] buffer
+    cdef unsigned int[::1] starts
+    cdef int[::1] recent
+    cdef unsigned int[::1] hashes
     cdef Text single
     cdef int add(self, Text text, Py_ssize_t at, Py_ssize_t end) except -2
     cdef bint holds(self, Py_ssize_t number, Text text, Py_ssize_t at, Py_ssize_t end) except -1
@@ -24,56 +24,56 @@ cdef class Words:
 cdef class ConnectionTable:
     cdef public Py_ssize_t rows, capacity
     cdef public dict arrays
-    cdef unsigned long long[:] hi0
-    cdef unsigned long long[:] lo0
-    cdef unsigned long long[:] hi1
-    cdef unsigned long long[:] lo1
-    cdef unsigned short[:] port0
-    cdef unsigned short[:] port1
-    cdef unsigned char[:] version
-    cdef long long[:] opened
-    cdef long long[:] closed
-    cdef long long[:] last
-    cdef long long[:] handshake_ns
-    cdef long long[:] tls_ns
-    cdef unsigned int[:] first_frame
-    cdef unsigned int[:] syn_frame
-    cdef unsigned int[:] synack_frame
-    cdef unsigned int[:] ack_frame
-    cdef unsigned int[:] close_frame
-    cdef unsigned int[:] request_frame
-    cdef unsigned int[:] requests
-    cdef unsigned int[:] responses
-    cdef unsigned int[:] flags
-    cdef unsigned long long[:] history_early
-    cdef unsigned long long[:] history_late
-    cdef unsigned int[:] packets0
-    cdef unsigned int[:] packets1
-    cdef unsigned int[:] largest0
-    cdef unsigned int[:] largest1
-    cdef unsigned long long[:] bytes0
-    cdef unsigned long long[:] bytes1
-    cdef unsigned long long[:] missing
-    cdef unsigned char[:] client
-    cdef unsigned char[:] state
-    cdef unsigned char[:] closer
-    cdef unsigned char[:] closed_with
-    cdef unsigned char[:] protocol
-    cdef unsigned char[:] answered_with
-    cdef long long[:] answered
-    cdef unsigned int[:] answer_frame
-    cdef long long[:] active
-    cdef unsigned int[:] turns
-    cdef unsigned int[:] again_frame
-    cdef unsigned int[:] odd_frame
-    cdef unsigned short[:] odd_status
-    cdef unsigned int[:] setup_packets
-    cdef unsigned long long[:] setup_bytes
-    cdef int[:] agent
-    cdef int[:] software
-    cdef unsigned int[:] keep_timeout
-    cdef unsigned int[:] keep_max
-    cdef long long[:] body_left
+    cdef unsigned long long[::1] hi0
+    cdef unsigned long long[::1] lo0
+    cdef unsigned long long[::1] hi1
+    cdef unsigned long long[::1] lo1
+    cdef unsigned short[::1] port0
+    cdef unsigned short[::1] port1
+    cdef unsigned char[::1] version
+    cdef long long[::1] opened
+    cdef long long[::1] closed
+    cdef long long[::1] last
+    cdef long long[::1] handshake_ns
+    cdef long long[::1] tls_ns
+    cdef unsigned int[::1] first_frame
+    cdef unsigned int[::1] syn_frame
+    cdef unsigned int[::1] synack_frame
+    cdef unsigned int[::1] ack_frame
+    cdef unsigned int[::1] close_frame
+    cdef unsigned int[::1] request_frame
+    cdef unsigned int[::1] requests
+    cdef unsigned int[::1] responses
+    cdef unsigned int[::1] flags
+    cdef unsigned long long[::1] history_early
+    cdef unsigned long long[::1] history_late
+    cdef unsigned int[::1] packets0
+    cdef unsigned int[::1] packets1
+    cdef unsigned int[::1] largest0
+    cdef unsigned int[::1] largest1
+    cdef unsigned long long[::1] bytes0
+    cdef unsigned long long[::1] bytes1
+    cdef unsigned long long[::1] missing
+    cdef unsigned char[::1] client
+    cdef unsigned char[::1] state
+    cdef unsigned char[::1] closer
+    cdef unsigned char[::1] closed_with
+    cdef unsigned char[::1] protocol
+    cdef unsigned char[::1] answered_with
+    cdef long long[::1] answered
+    cdef unsigned int[::1] answer_frame
+    cdef long long[::1] active
+    cdef unsigned int[::1] turns
+    cdef unsigned int[::1] again_frame
+    cdef unsigned int[::1] odd_frame
+    cdef unsigned short[::1] odd_status
+    cdef unsigned int[::1] setup_packets
+    cdef unsigned long long[::1] setup_bytes
+    cdef int[::1] agent
+    cdef int[::1] software
+    cdef unsigned int[::1] keep_timeout
+    cdef unsigned int[::1] keep_max
+    cdef long long[::1] body_left
     cdef Py_ssize_t add(self) except -1
     cdef int _grow(self) except -1
     cdef public dict tls
@@ -83,20 +83,20 @@ cdef class ConnectionTable:
 cdef class ExchangeTable:
     cdef public Py_ssize_t rows, capacity
     cdef public dict arrays
-    cdef unsigned int[:] connection
-    cdef unsigned int[:] depth
-    cdef int[:] method
-    cdef int[:] target
-    cdef int[:] host
-    cdef unsigned short[:] status
-    cdef unsigned int[:] flags
-    cdef long long[:] request_ns
-    cdef long long[:] response_ns
-    cdef long long[:] end_ns
-    cdef unsigned int[:] request_frame
-    cdef unsigned int[:] response_frame
-    cdef unsigned int[:] end_frame
-    cdef int[:] location
+    cdef unsigned int[::1] connection
+    cdef unsigned int[::1] depth
+    cdef int[::1] method
+    cdef int[::1] target
+    cdef int[::1] host
+    cdef unsigned short[::1] status
+    cdef unsigned int[::1] flags
+    cdef long long[::1] request_ns
+    cdef long long[::1] response_ns
+    cdef long long[::1] end_ns
+    cdef unsigned int[::1] request_frame
+    cdef unsigned int[::1] response_frame
+    cdef unsigned int[::1] end_frame
+    cdef int[::1] location
     cdef Py_ssize_t add(self) except -1
     cdef int _grow(self) except -1
     cdef int add_from(self, ExchangeTable other, Py_ssize_t row) except -1
@@ -108,4 +108,5 @@ cdef class Ledger:
     cdef public ConnectionTable connections
     cdef public ExchangeTable exchanges, turns
     cdef public Words words
-    cdef Head request_head, response_head
+    cdef Head request_head, response_head, other_response_head
+    cdef Head response_heads_swapped(self)

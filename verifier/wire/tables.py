@@ -11,9 +11,10 @@ import array
 
 import cython
 
-from verifier.wire.octets import zeros
+from verifier.wire.octets import in_large_pages, sparse, zeros
 
 if cython.compiled:
+    from cython.cimports.libc.string import memcpy
     from cython.cimports.verifier.wire.head import Head
     from cython.cimports.verifier.wire.notes import Notes
     from cython.cimports.verifier.wire.octets import Text, transfer
@@ -23,13 +24,19 @@ else:
     from verifier.wire.octets import Text, transfer
 
 FIRST_CAPACITY = 64
+MANY = 1 << 15
+VERY_MANY = 1 << 21
+"""Rows, or bytes of words. 600,000 exchanges are copied once on the way, when they are 32,768; by doubling it were a
+million rows in all."""
 WORDS_LIMIT = cython.declare(cython.Py_ssize_t, 64 << 20)
 """Bytes of hosts, targets and other words together: 600,000 different targets of 100 bytes."""
 RECENT_SLOTS = cython.declare(cython.Py_ssize_t, 4096)
 """A word seen again after about as many others may be kept twice."""
 HASHED = cython.declare(cython.Py_ssize_t, 12)
 """Bytes at a word's end that its slot depends on: where targets differ."""
-LOW_BITS = cython.declare(cython.uint, 0xFFFFFFFF)
+SPREAD_1 = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
+SPREAD_2 = cython.declare(cython.ulonglong, 0xC2B2AE3D27D4EB4F)
+"""Multipliers of xxHash64."""
 
 # Numbers in the column `state` of a connection: how far its handshake got.
 NOT_SEEN = 0
@@ -128,17 +135,30 @@ class Words:
     def add(self, text: Text, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
         """The number of the word that stands between `at` and `end`."""
         size: cython.Py_ssize_t = end - at
-        hashed: cython.uint = size
-        i: cython.Py_ssize_t
-        for i in range(end - HASHED if size > HASHED else at, end):
-            hashed = (hashed * 31 + text.view[i]) & LOW_BITS
+        hashed: cython.uint
+        if cython.compiled and size >= 8:
+            text.view[end - 1]  # the bounds check, with that of the next line
+            first: cython.p_const_uchar = cython.address(text.view[end - HASHED if size > HASHED else at])
+            front = cython.declare(cython.ulonglong)
+            back = cython.declare(cython.ulonglong)
+            memcpy(cython.address(front), first, 8)
+            memcpy(cython.address(back), cython.address(text.view[end - 8]), 8)
+            hashed = cython.cast(cython.uint, (front * SPREAD_1 + back * SPREAD_2 + size) >> 32)
+        else:
+            hashed = text.hashed(end - HASHED if size > HASHED else at, end, size)
         slot: cython.Py_ssize_t = (hashed ^ (hashed >> 12)) & (RECENT_SLOTS - 1)
         if self.hashes[slot] == hashed and self.holds(self.recent[slot], text, at, end):
             return self.recent[slot]
         if self.filled + size > WORDS_LIMIT:
             return -1
-        self._room(size)
-        transfer(text.view, at, self.buffer, self.filled, size)
+        if self.filled + size > len(self.buffer) or self.count + 2 > len(self.starts):
+            self._room(size)
+        if not cython.compiled:
+            transfer(text.view, at, self.buffer, self.filled, size)
+        elif size > 0:
+            text.view[end - 1]  # the bounds checks, with those of the next line, of both ranges
+            self.buffer[self.filled + size - 1]
+            memcpy(cython.address(self.buffer[self.filled]), cython.address(text.view[at]), size)
         self.filled += size
         number: cython.Py_ssize_t = self.count
         self.count += 1
@@ -168,23 +188,35 @@ class Words:
 
     def _room(self, size: cython.Py_ssize_t) -> cython.int:
         """Makes sure that one more word of `size` bytes fits."""
-        if self.filled + size > len(self.buffer_array):
-            self.buffer_array = widened(self.buffer_array, larger(self.filled + size))
+        if self.filled + size > len(self.buffer):
+            self.buffer_array = widened_in_large_pages(self.buffer_array, larger(self.filled + size))
             self.buffer = memoryview(self.buffer_array)
-        if self.count + 2 > len(self.starts_array):
+        if self.count + 2 > len(self.starts):
             self.starts_array = widened(self.starts_array, larger(self.count + 2))
             self.starts = memoryview(self.starts_array)
         return 0
 
 
 def larger(least: int) -> int:
-    """A capacity with room to grow: the double."""
+    """A capacity with room to grow: the double; far more where memory is taken only as it is written to, because each
+    time what there is has to be copied."""
+    if least >= MANY and sparse():
+        return max(VERY_MANY, least * 4)
     return max(FIRST_CAPACITY, least * 2)
 
 
 def widened(old: array.array[int] | memoryview, capacity: int) -> array.array[int] | memoryview:
     """A zeroed array of `capacity` items that begins with those of `old`."""
-    new = zeros(memoryview(old).format, capacity)
+    return refilled(zeros(memoryview(old).format, capacity), old)
+
+
+def widened_in_large_pages(old: array.array[int] | memoryview, capacity: int) -> array.array[int] | memoryview:
+    """As `widened`: for what will be filled to megabytes where it is large at all."""
+    return refilled(in_large_pages(zeros(memoryview(old).format, capacity)), old)
+
+
+def refilled(new: array.array[int] | memoryview, old: array.array[int] | memoryview) -> array.array[int] | memoryview:
+    """`new`, which begins with the items of `old` now."""
     memoryview(new)[: len(old)] = memoryview(old)
     return new
 
@@ -333,7 +365,7 @@ class ExchangeTable:
 
     def _wider(self, name: str) -> memoryview:
         """The column with room for `capacity` rows. One after the other: the old one goes before the next is made."""
-        self.arrays[name] = widened(self.arrays[name], self.capacity)
+        self.arrays[name] = widened_in_large_pages(self.arrays[name], self.capacity)
         return memoryview(self.arrays[name])
 
     def _grow(self) -> cython.int:
@@ -396,4 +428,10 @@ class Ledger:
         self.words = Words()
         self.request_head = Head()
         self.response_head = Head()
+        self.other_response_head = Head()
         """Where heads are read: for all connections, as each is done with before the next."""
+
+    def response_heads_swapped(self) -> Head:
+        """The head of the response before last, where the next one is read."""
+        self.response_head, self.other_response_head = self.other_response_head, self.response_head
+        return self.response_head

@@ -2,7 +2,7 @@ from verifier.wire.packet cimport Packet
 from verifier.wire.speech cimport Speech
 from verifier.wire.tables cimport ExchangeTable, Ledger
 
-cdef bint looks_like_tls(const unsigned char[:] view, Py_ssize_t at, Py_ssize_t end) except -1
+cdef bint looks_like_tls(const unsigned char[::1] view, Py_ssize_t at, Py_ssize_t end) except -1
 
 cdef class Direction:
     cdef bytes header

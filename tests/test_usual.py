@@ -1,0 +1,166 @@
+"""The short ways of the compiled engine against the long ones: what `read` takes behind one check, packet by packet
+through `packet`, which knows no short way; a head that is compared with the last one, and one that is read."""
+
+from __future__ import annotations
+
+import os
+
+from craft import START_NS, Conversation, Packet, PcapStyle, Segment, cut, get, noise, ok, packets, pcap, retimed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from verifier.wire.engine import Engine
+from verifier.wire.pcap import HEADER, PcapReader
+from verifier.wire.tables import Ledger
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "captures")
+
+settings.register_profile("usual", deadline=None, derandomize=True)
+settings.load_profile("usual")
+
+Written = tuple[dict[str, list[int]], dict[str, list[int]], list[tuple[str, int, int]], tuple[int, ...]]
+
+
+def written(engine: Engine) -> Written:
+    """All that the engine wrote down, words by their text."""
+    ledger: Ledger = engine.finish()
+    columns = [
+        {name: list(column) for name, column in table.columns().items()}
+        for table in (ledger.connections, ledger.exchanges)
+    ]
+    for name in ("method", "target", "host"):
+        columns[1][name] = [ledger.words.text(number) for number in columns[1][name]]  # type: ignore[misc]
+    counts = (engine.packets, engine.tcp_packets, engine.bytes, engine.first_ns, engine.last_ns)
+    return columns[0], columns[1], ledger.notes.seen(), counts
+
+
+def by_file(captured: list[Packet]) -> Written:
+    content = pcap(captured, PcapStyle(nanoseconds=True))
+    engine = Engine()
+    reader = PcapReader(content[:HEADER])
+    reader.load(memoryview(content)[HEADER:], len(content) - HEADER)
+    engine.read(reader)
+    return written(engine)
+
+
+def one_by_one(captured: list[Packet]) -> Written:
+    engine = Engine()
+    for packet in captured:
+        engine.packet(packet.data, packet.ts_ns, packet.wire_length, packet.link_type)
+    return written(engine)
+
+
+def talks(scripts: list[list[tuple[int, int]]], closers: list[str]) -> list[Segment]:
+    """Connections at once, some on the 4-tuple of one before them; bodies in pieces of some size."""
+    segments: list[Segment] = []
+    for number, script in enumerate(scripts):
+        begin = START_NS + number % 3 * 700_000 + number // 3 * 60_000_000
+        talk = Conversation(("10.0.0.1", 40000 + number % 3), isns=(1_000 + number * 7_000_000, 700_000), now=begin)
+        talk.handshake()
+        for turn, (body, size) in enumerate(script):
+            talk.request(get(f"/{number}/{turn}"))
+            if body % 5 == 0:
+                talk.ack("server")
+            data = ok(noise(body))
+            for at in range(0, len(data), size):
+                talk.say("server", "PA" if at + size >= len(data) else "A", data[at : at + size])
+            talk.ack("client")
+        closer = closers[number % len(closers)]
+        if closer:
+            talk.close("client" if closer == "client" else "server")
+        segments += talk.segments
+    return sorted(segments, key=lambda segment: segment.ts_ns)
+
+
+scripts = st.lists(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(40, 400)), min_size=1, max_size=4), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=300)
+@given(
+    scripts,
+    st.lists(st.sampled_from(["client", "server", ""]), min_size=1, max_size=3),
+    st.lists(st.integers(0, 3), min_size=1, max_size=9),
+    st.lists(st.integers(0, 300), max_size=3),
+    st.sampled_from([65535, 65535, 65535, 120, 66]),
+)
+def test_short_and_long_way(
+    script: list[list[tuple[int, int]]], closers: list[str], delays: list[int], lost: list[int], snaplen: int
+) -> None:
+    """Whole, in disorder, with segments lost or there twice, and cut."""
+    segments = talks(script, closers)
+    gone = {place % len(segments) for place in lost}
+    late = sorted(
+        (place + delays[place % len(delays)] * (len(lost) > 1), place)
+        for place in range(len(segments))
+        if place not in gone
+    )
+    order = [place for _, place in late for _ in range(2 if place in lost[:1] else 1)]
+    captured = cut(packets(retimed(segments[place] for place in order)), snaplen)
+    assert by_file(captured) == one_by_one(captured)
+
+
+def test_the_samples() -> None:
+    """Time that goes back, options, VLAN tags, IPv6: with what the sample captures have."""
+    for name in sorted(os.listdir(FOLDER)):
+        with open(os.path.join(FOLDER, name), "rb") as file:
+            content = file.read()
+        if content[:4] != b"\xd4\xc3\xb2\xa1":
+            continue
+        link_type = int.from_bytes(content[20:24], "little")
+        captured: list[Packet] = []
+        at = HEADER
+        while at + 16 <= len(content):
+            seconds, fraction, size, length = (
+                int.from_bytes(content[at + i : at + i + 4], "little") for i in (0, 4, 8, 12)
+            )
+            if at + 16 + size > len(content):
+                break
+            time = seconds * 1_000_000_000 + fraction * 1000
+            captured.append(Packet(content[at + 16 : at + 16 + size], time, max(length, size), link_type))
+            at += 16 + size
+        assert by_file(captured) == one_by_one(captured), name
+
+
+# Heads
+
+targets = st.sampled_from(["/", "/a", "/a?b=c", "/with space", "/ ", " /", "*", "/" + "x" * 40, "http://h/"])
+methods = st.sampled_from(["GET", "POST", "HEAD", "GETS"])
+fields = st.sampled_from(
+    ["Host: a\r\n", "Host: b\r\nConnection: close\r\n", "", "X: y\r\nHost:  a \r\n", "Host: aa\r\n"]
+)
+ends = st.sampled_from([" HTTP/1.1\r\n", " HTTP/1.0\r\n", "  HTTP/1.1\r\n", " HTTP/1.1\n"])
+heads = st.builds(lambda *parts: "{} {}{}{}\r\n".format(*parts).encode(), methods, targets, ends, fields)
+answers = st.builds(
+    lambda status, field: f"HTTP/1.1 {status}\r\nContent-Length: 2\r\n{field}\r\nok".encode(),
+    st.sampled_from(["200 OK", "404 Not Found", "200"]),
+    st.sampled_from(["", "Connection: close\r\n", "Connection: keep-alive\r\n", "Server: x\r\n"]),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(heads, answers), min_size=1, max_size=6))
+def test_heads_compared_and_read(pairs: list[tuple[bytes, bytes]]) -> None:
+    """Each exchange on a connection of its own: the same in one engine, which remembers heads, as in one for each."""
+    captures: list[list[Packet]] = []
+    for number, (head, answer) in enumerate(pairs):
+        talk = Conversation(("10.0.0.1", 40000 + number), now=START_NS + number * 60_000_000)
+        talk.handshake()
+        talk.request(head)
+        talk.response(answer)
+        captures.append(talk.packets())
+    told = ("method", "target", "host", "status", "flags", "depth")
+    together = by_file([packet for capture in captures for packet in capture])[1]
+    apart = [by_file(capture)[1] for capture in captures]
+    assert [together[name] for name in told] == [[row for each in apart for row in each[name]] for name in told]
+
+
+def test_what_is_handed_on_is_not_cut() -> None:
+    """HTTP/2 with its preface and its first frame in one segment: all of it is there, whichever way it is taken."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+    talk.response(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+    assert by_file(talk.packets()) == one_by_one(talk.packets())
+    assert by_file(talk.packets())[2] == []
