@@ -81,20 +81,29 @@ def in_secret(talk: Conversation) -> None:
 
 
 class Remote(Conversation):
-    """One whose ends are far apart: each answer of the other end takes a round trip to come, as a capture at the near
-    end sees it."""
+    """One whose ends are far apart, as a capture at the near end sees it: what the far end says to something comes a
+    round trip later. Nobody waits for acknowledgements."""
 
     def __init__(self, number: int, now: int, near: Side, round_trip_ns: int) -> None:
         isns = (1_000 + number * 100_000, 700_000 + number * 100_000)
         super().__init__(("10.0.0.1", 40000 + number), SERVER, isns, now)
         self.near = near
         self.round_trip_ns = round_trip_ns
+        self.far_has_heard = True
 
     def say(
         self, side: Side, flags: str, payload: bytes = b"", options: bytes = b"", ack: int | None = None
     ) -> Segment:
-        if side != self.near and self.segments and self.segments[-1].sender == self.ends[self.near].address:
+        is_ack = flags == "A" and not payload
+        if side == self.near:
+            self.far_has_heard = self.far_has_heard and is_ack
+        elif not self.far_has_heard:
+            began = self.now
             self.now += self.round_trip_ns
+            segment = super().say(side, flags, payload, options, ack)
+            self.now = began if is_ack else self.now
+            self.far_has_heard = not is_ack
+            return segment
         return super().say(side, flags, payload, options, ack)
 
 

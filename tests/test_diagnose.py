@@ -22,11 +22,13 @@ from craft import (
     pcap,
     request_head,
     response_head,
+    sealed,
 )
 from talks import (
     HANDSHAKE_NS,
     SERVER,
     Account,
+    S,
     Script,
     Talks,
     after,
@@ -397,6 +399,144 @@ def test_a_cause_is_the_same_from_near_and_far(cause: str, near: Side, round_tri
     report = diagnosed(in_turn(5, NEEDLESS[cause], pause=0.5, begin=remote(near, round_trip)))
     assert causes(report) == [None, *[cause] * 4]
     assert report.totals.extra_handshakes == 4
+
+
+# -- many connections, at once and one after the other
+
+
+def burst(talks: Talks, begin: int, seconds: float = 0.05) -> int:
+    """One request on each of these, all under way at once; returns the time of the last response."""
+    for place, talk in enumerate(talks):
+        moved(talk, max(talk.now, begin + place * 100_000)).request(get("/burst"))
+    end = max(talk.now for talk in talks) + round(seconds * S)
+    for place, talk in enumerate(talks):
+        moved(talk, end + place * 100_000).response(ok())
+    return max(talk.now for talk in talks)
+
+
+EARLIER = pytest.mark.xfail(
+    strict=True, reason="what is taken in the same moment counts as idle, and hides the discards"
+)
+
+
+@pytest.mark.parametrize(
+    "lead_ms", [pytest.param(4, id="SYNs first", marks=EARLIER), pytest.param(-1, id="requests first")]
+)
+def test_a_pool_too_small_for_its_threads(lead_ms: int) -> None:
+    """Five at once, and room for two: three are opened anew, and thrown away, each time. Whose packet is first, that of
+    the thread that has a connection or that of one that opens another, is chance."""
+    kept = [opened(0), opened(1)]
+    thrown: Talks = []
+    end = kept[1].now
+    for turn in range(4):
+        begin = end + S // 2
+        asked = begin + lead_ms * STEP_NS
+        for talk in kept:
+            moved(talk, asked).request(get("/burst"))
+        new = [opened(10 + turn * 3 + place, begin + place * 50_000) for place in range(3)]
+        end = burst(new, new[-1].now)
+        for talk in new:
+            talk.close("client")
+        for talk in kept:
+            moved(talk, end).response(ok())
+        thrown += new
+        end = max(talk.now for talk in [*kept, *new])
+    report = diagnosed([*kept, *thrown])
+    assert report.totals.extra_handshakes == 3 * 3
+    assert [(found.cause, found.extra) for found in report.findings if found.extra] == [("pool-full", 9)]
+    assert finding(report, "pool-full").blame == "client"
+
+
+def test_threads_without_a_session() -> None:
+    """All connections carry one request, and are closed by the client; some overlap."""
+    talks: Talks = []
+    end = START_NS
+    for turn in range(4):
+        new = [opened(turn * 3 + place, end + S // 2 + place * 50_000) for place in range(3)]
+        burst(new, new[-1].now)
+        for talk in new:
+            talk.close("client")
+        talks += new
+        end = max(talk.now for talk in new)
+    report = diagnosed(talks)
+    assert report.totals.extra_handshakes == 9
+    assert [(found.cause, found.extra) for found in report.findings] == [("no-session", 9)]
+
+
+def test_threads_with_a_session_each() -> None:
+    """Each keeps its connection; only sometimes do they ask at once."""
+    talks = [opened(number, START_NS + number * S // 3) for number in range(4)]
+    for talk in talks:
+        talk.exchange()
+    end = max(talk.now for talk in talks)
+    for turn in range(6):
+        end = burst([talks[turn % 4], talks[(turn + 1) % 4]], end + S // 5)
+        moved(talks[(turn + 2) % 4], end + S // 5).exchange()
+        end = max(talk.now for talk in talks)
+    report = diagnosed(talks)
+    assert report.totals.extra_handshakes == 2
+    assert [(found.cause, found.extra) for found in report.findings] == [("separate-pools", 2)]
+
+
+def test_a_pool_that_the_server_empties_between_bursts() -> None:
+    talks: Talks = []
+    begin = START_NS
+    for turn in range(3):
+        new = [opened(turn * 4 + place, begin + place * 50_000) for place in range(4)]
+        burst(new, new[-1].now)
+        for talk in new:
+            talk.pause(5)
+            talk.close("server")
+        talks += new
+        begin = max(talk.now for talk in new) + 2 * S
+    report = diagnosed(talks)
+    assert [(found.cause, found.extra) for found in report.findings] == [("server-idle-timeout", 8)]
+    assert report.pairs[0].causes == {"concurrency": 3, "server-idle-timeout": 8}
+    assert measured(report, "server-idle-timeout") == Measured("server idle timeout", 5.0, "s", 12, 12)
+
+
+def test_each_cause_of_a_pair_is_told_by_itself() -> None:
+    scripts: list[Script] = [
+        closing("server", 5, exchanges(2)),
+        closing("server", before=answered(ok(b"ok", "Connection: close"))),
+        closing("server", 5, exchanges(3)),
+        closing("server", before=answered(response_head("200 OK") + b"all")),
+    ]
+    report = diagnosed(followed(*each(*scripts)))
+    assert report.pairs[0].causes == {"server-idle-timeout": 2, "response-close-header": 1, "no-length": 1}
+    assert causes(report)[1:] == ["server-idle-timeout", "response-close-header", "server-idle-timeout", "no-length"]
+    assert [found.extra for found in report.findings] == [2, 1, 1]
+
+
+def test_tunnels_at_once_are_no_waste() -> None:
+    talks = [opened(number, START_NS + number * 100_000) for number in range(3)]
+    for talk in talks:
+        talk.request(request_head("CONNECT", "b.example:443"))
+        talk.response(response_head("200 Connection established"))
+    for talk in talks:
+        talk.pause(0.2)
+        talk.request(sealed(200))
+        talk.response(sealed(300))
+    report = diagnosed(talks)
+    assert [found for found in report.findings if found.extra] == []
+    assert set(causes(report)) <= {None, "concurrency"}
+
+
+def test_a_client_that_gives_up_and_asks_again() -> None:
+    """Each time-out costs a connection, and nothing else does."""
+
+    def script(talk: Conversation) -> None:
+        exchanges(3, 0.3)(talk)
+        talk.request(get("/slow"))
+        talk.pause(3)
+        talk.fin("client")
+        talk.ack("server")
+        talk.pause(1)
+        talk.say("server", "PA", ok())
+        talk.say("client", "R")
+
+    report = diagnosed(followed(*in_turn(3, script, pause=-0.99)))
+    assert causes(report)[1:] == ["client-timeout"] * 3
 
 
 # -- clients that do well

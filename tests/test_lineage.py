@@ -365,6 +365,9 @@ def check(report: Report) -> None:
             assert connection.cause is None
             assert one == -1
             continue
+        if connection.handshake != "complete":
+            assert connection.cause is None
+            continue
         assert connection.cause is not None
         if connection.extra:
             assert connection.id in {row for finding in report.findings for row in finding.connections}

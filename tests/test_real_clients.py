@@ -74,7 +74,7 @@ class Expected(NamedTuple):
     advice: tuple[str, ...] = ()
     """Words that it has to have."""
     instead: tuple[str, ...] = ()
-    """Causes that may be named in its place, as `consistent`: who closes first is chance, and what was said encrypted."""
+    """Causes that may be named in its place, as `consistent`: who closes first is chance, and what was said hidden."""
 
 
 WELL = Expected()

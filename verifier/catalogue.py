@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 ANY = "any"
 """Among the kinds of clients: all others, where the client is to blame."""
+OTHER = "other"
+"""Among the kinds of clients: all others, where the server is to blame."""
+OR_IN_CLIENT = "Or in the client: "
+"""Begins the second line of a remedy: what a client can do about its server's ways."""
 _NOTHING: Mapping[str, str] = {}
+_NAMED = 4
+"""Software that is named where the one in use is not known."""
+_LONGEST = 60
+"""Characters shown of what an unknown client or server calls itself."""
 
 
 class Cause(NamedTuple):
@@ -37,9 +45,10 @@ class Cause(NamedTuple):
     settle: str
     """What off the wire would settle it; empty where packets decide."""
     advice: str
+    """What to change on the side that is to blame, in general terms."""
     clients: Mapping[str, str] = _NOTHING
-    """What to do in a client, by its kind (`client_kind`): instead of `advice`, or beside it where the server is at
-    fault."""
+    """What to do in a client, by its kind (`client_kind`): instead of `advice`, or beside it where the server is to
+    blame."""
     servers: Mapping[str, str] = _NOTHING
     """What to do in a server, by its kind (`server_kind`)."""
     reading: tuple[str, ...] = ()
@@ -90,22 +99,24 @@ def client_kind(user_agent: str | None) -> str | None:
     An application may put its own name before that of its library (RFC 9110, 10.1.5), and several libraries may be
     named: the first that is known is the one that makes the requests.
     """
-    return _kind(user_agent, _CLIENTS)
+    return _product(user_agent, _CLIENTS)[0]
 
 
 def server_kind(server: str | None) -> str | None:
     """Which server a Server header names: `nginx`, `uvicorn`, `gunicorn`, `apache`, `werkzeug`, `http.server`,
     `wsgiref`, `iis`, `jetty`, `elb`, `aiohttp`, `cheroot`, `node`; else None."""
-    return _kind(server, _SERVERS)
+    return _product(server, _SERVERS)[0]
 
 
-def _kind(products: str | None, known: dict[str, str]) -> str | None:
-    """Of `name/version (comment) name/version`, what the first known name stands for."""
-    for word in (products or "").lower().split():
-        kind = known.get(word.partition("/")[0].partition("(")[0])
+def _product(products: str | None, known: dict[str, str]) -> tuple[str | None, str]:
+    """Of `name/version (comment) name/version`, the first word whose name is known, and what it stands for; else None
+    and the first word."""
+    words = (products or "").split()
+    for word in words:
+        kind = known.get(word.lower().partition("/")[0].partition("(")[0])
         if kind is not None:
-            return kind
-    return None
+            return kind, word
+    return None, words[0] if words else ""
 
 
 # -- what to do
@@ -114,33 +125,57 @@ def _kind(products: str | None, known: dict[str, str]) -> str | None:
 def advice(code: str, kind: str | None) -> str:
     """What a user of the client `kind` should do about a cause; in general terms where the client is not known."""
     cause = CAUSES.get(code, UNKNOWN)
-    return cause.clients.get(kind or "", cause.advice)
+    return cause.clients.get(kind or "") or cause.clients.get(OTHER) or cause.advice
 
 
 def remedy(code: str, blame: str, client_agent: str | None, server_name: str | None) -> str:
-    """What to change: on the side that is to blame, in the words of the software that runs there.
+    """What to change on the side that is to blame: in the words of the software that runs there, and how that is known.
 
-    `client_agent` is a User-Agent, `server_name` a Server header. Where the server is to blame the client's part
-    follows, for those who can't change the server.
+    `client_agent` is a User-Agent, `server_name` a Server header. Where the server is to blame a second line may
+    follow, which begins with `OR_IN_CLIENT`: for those who can't change the server.
     """
     cause = CAUSES.get(code, UNKNOWN)
-    here = cause.clients.get(client_kind(client_agent) or "") or cause.clients.get(ANY if blame == "client" else "")
-    there = cause.servers.get(server_kind(server_name) or "")
+    client, server = _product(client_agent, _CLIENTS), _product(server_name, _SERVERS)
+    here, there = _named("client", client, cause.clients), _named("server", server, cause.servers)
     if blame == "server":
-        known = there or cause.advice
-        return f"{known} If the server is not yours: {_lowered(here)}" if here else known
-    if here or not there or blame == "client":
-        return here or cause.advice
-    return f"{cause.advice} {there}"
+        known = there or f"{cause.advice}{_elsewhere('server', code, server, cause.servers)}"
+        here = here or cause.clients.get(OTHER, "")
+        return f"{known}\n{OR_IN_CLIENT}{here}" if here else known
+    general = cause.clients.get(ANY, cause.advice) if blame == "client" else cause.advice
+    if here:
+        return here
+    if there and blame != "client":
+        return f"{general} {there}"
+    return f"{general}{_elsewhere('client', code, client, cause.clients)}"
 
 
-def _lowered(text: str) -> str:
-    """For the middle of a sentence; names like `HTTPAdapter` stay as they are."""
-    first, rest = text[:1], text[1:]
-    return first.lower() + rest if rest[:1].islower() or rest[:1] == " " else text
+def _named(side: str, product: tuple[str | None, str], texts: Mapping[str, str]) -> str:
+    """What to do there, after how it is known what runs there; empty where that, or what to do, is not known."""
+    kind, word = product
+    text = texts.get(kind or "")
+    return f"The {side} calls itself {word}. {text}" if text else ""
+
+
+def _elsewhere(side: str, code: str, product: tuple[str | None, str], texts: Mapping[str, str]) -> str:
+    """Where to read what to do in which software, after a sentence; empty where nothing is written of any."""
+    kinds = [kind for kind in texts if kind not in (ANY, OTHER)]
+    if not kinds:
+        return ""
+    if len(kinds) > _NAMED + 1:
+        kinds[_NAMED:] = ["others"]
+    names = f"{', '.join(kinds[:-1])} and {kinds[-1]}" if len(kinds) > 1 else kinds[0]
+    word = product[1]
+    who = f"The {side} calls itself {word[:_LONGEST]}" if word else f"The packets don't say which {side} this is"
+    return f" {who}: `verify causes {code}` has the words for {names}."
 
 
 # -- the table
+
+_RETRY = (
+    "session.mount('https://', HTTPAdapter(max_retries=Retry(total=3))) (and 'http://'; from requests.adapters import "
+    "HTTPAdapter, from urllib3.util import Retry). POST is not repeated that way, unless Retry(total=3, "
+    "allowed_methods=None) says that it may be."
+)
 
 _SESSION = Cause(
     code="no-session",
@@ -153,7 +188,7 @@ _SESSION = Cause(
         "each call. Every request then pays for a new TCP handshake, and for TLS."
     ),
     evidence=(
-        "The client's FIN comes at once after each response; neither side asked to close; requests follow one another."
+        "The client's FIN comes right after each response; neither side asked to close; requests follow one another."
     ),
     apart=(
         "With pool-full requests overlap, and some connections are kept. With client-idle-expiry a pause goes before."
@@ -185,8 +220,8 @@ _SESSION = Cause(
             "set DisableKeepAlives."
         ),
         "node": (
-            "Pass one agent to all requests: new http.Agent({keepAlive: true}), once. Before Node 19 the global agent "
-            "does not keep connections."
+            "In Node, make one `new http.Agent({keepAlive: true})` and pass it to all requests as `agent`. Before Node "
+            "19 the default one (http.globalAgent) does not keep connections."
         ),
     },
     reading=(
@@ -208,7 +243,7 @@ _TABLE = (
             "next request needs a new connection. Servers do that by configuration, under load, or because of a proxy "
             "between."
         ),
-        evidence="`Connection: close` in the response, then the server's FIN at once.",
+        evidence="`Connection: close` in the response, and right after it the server's FIN.",
         apart=(
             "server-never-keeps-alive: each response has it. max-requests-announced: always the Nth. error-closes: "
             "only errors. request-close-header: the client asked for it."
@@ -229,8 +264,8 @@ _TABLE = (
         blame="server",
         explanation=(
             "A server keeps an unused connection open for a limited time only, and then closes it. The client was "
-            "silent for longer than that between two requests, so the second one needed a new connection. Nothing is "
-            "broken: the server's limit is just shorter than the client's pauses."
+            "silent for longer than that between two requests, so the second one needed a new connection. That is no "
+            "error: the server's limit is just shorter than the client's pauses."
         ),
         evidence=(
             "A response, then silence, then the server's FIN, after the same time each time; the client opens a new "
@@ -238,38 +273,44 @@ _TABLE = (
         ),
         apart=(
             "max-requests-silent: no silence before the FIN. client-idle-expiry: the client's FIN is first. "
-            "server-restart: many connections close at one moment."
+            "server-restart: many connections close at the same time."
         ),
         settle="",
-        advice=(
-            "Raise the server's idle timeout above the client's pauses, or send the next request sooner. (A shorter "
-            "expiry in the client avoids failed requests, not handshakes.)"
-        ),
+        advice="Raise the server's idle timeout above the client's pauses.",
         clients={
             "requests": (
-                "Send sooner than the server's timeout: requests has no expiry of its own. Against requests that fail "
-                "on a connection just closed: HTTPAdapter(max_retries=1)."
+                "Send the next request before the server's timeout: requests has no expiry of its own to change. "
+                f"Against requests that fail on a connection just closed: {_RETRY}"
             ),
             "httpx": (
-                "Send sooner than the server's timeout. Against requests that fail on a connection just closed: "
-                "httpx.Limits(keepalive_expiry=...) below it (default 5 s)."
+                "Send the next request before the server's timeout. Against requests that fail on a connection just "
+                "closed: httpx.Limits(keepalive_expiry=...) below that timeout (default 5 s)."
             ),
             "aiohttp": (
-                "Send sooner than the server's timeout. Against requests that fail on a connection just closed: "
-                "TCPConnector(keepalive_timeout=...) below it (default 15 s)."
+                "Send the next request before the server's timeout. Against requests that fail on a connection just "
+                "closed: TCPConnector(keepalive_timeout=...) below that timeout (default 15 s)."
             ),
             "urllib3": (
-                "Send sooner than the server's timeout: urllib3 has no expiry of its own; its retries cover a "
-                "connection just closed."
+                "Send the next request before the server's timeout: urllib3 has no expiry of its own. By default it "
+                "repeats requests that fail on a connection just closed, but no POST."
             ),
             "curl": (
-                "Send sooner than the server's timeout. In libcurl, CURLOPT_MAXAGE_CONN (118 s) below it avoids trying "
-                "closed connections; curl's --keepalive-time is about TCP probes, and changes nothing here."
+                "Send the next request before the server's timeout. In libcurl, CURLOPT_MAXAGE_CONN (118 s) below it "
+                "avoids trying closed connections; curl's --keepalive-time is about TCP probes, and changes nothing "
+                "here."
             ),
-            "go": "Send sooner than the server's timeout, and set Transport.IdleConnTimeout below it (default 90 s).",
+            "go": (
+                "Send the next request before the server's timeout. Against requests that fail on a connection just "
+                "closed: Transport.IdleConnTimeout below that timeout (default 90 s)."
+            ),
             "node": (
-                "Send sooner than the server's timeout, and have the agent expire below it: http.Agent's `timeout`, or "
-                "keepAliveTimeout of undici (default 4 s)."
+                "Send the next request before the server's timeout. Against requests that fail on a connection just "
+                "closed: in Node, `timeout` of http.Agent below that timeout, or for fetch keepAliveTimeout of "
+                "undici's Agent (default 4 s)."
+            ),
+            OTHER: (
+                "Send the next request before the server's timeout. An idle limit in the client that is shorter than "
+                "the server's saves no handshake, but prevents requests that fail on a connection just closed."
             ),
         },
         servers={
@@ -397,16 +438,17 @@ _TABLE = (
         apart="server-idle-timeout: silence goes before the FIN. max-requests-announced: the response says so.",
         settle="",
         advice=(
-            "Raise the server's limit, and have it send `Connection: close` with the last response. Retry requests "
-            "that may be repeated."
+            "Raise the server's limit of requests per connection, and have it send `Connection: close` with the last "
+            "response."
         ),
         clients={
-            "requests": "Retry what may be repeated: HTTPAdapter(max_retries=urllib3.Retry(total=3)).",
+            "requests": f"Retry what may be repeated: {_RETRY}",
             "httpx": (
                 "Retry GETs on httpx.RemoteProtocolError yourself: HTTPTransport(retries=) covers connecting alone."
             ),
             "go": "Nothing for GETs: net/http repeats them; give others GetBody and the header Idempotency-Key.",
-            "node": "Repeat what may be repeated if `req.reusedSocket` and the error's code is ECONNRESET.",
+            "node": "In Node, repeat what may be repeated if `req.reusedSocket` and the error's code is ECONNRESET.",
+            OTHER: "Repeat requests that failed, where they may be repeated.",
         },
         servers={
             "nginx": "In nginx, raise `keepalive_requests` (default 1000).",
@@ -428,7 +470,8 @@ _TABLE = (
         evidence="An RST from the server's side while no request is open; the client sends nothing back.",
         apart="server-idle-timeout: a FIN. path-dropped: nothing at all until the client's next request.",
         settle="",
-        advice="Raise the idle timeout of the server or load balancer that resets, or send sooner than it.",
+        advice="Raise the idle timeout of the server, or of a load balancer before it, above the client's pauses.",
+        clients={OTHER: "Send the next request before that timeout."},
         servers={
             "iis": "In IIS, raise `connectionTimeout` in the site's <limits> (default 2 minutes).",
             "elb": "Raise the load balancer's attribute `idle_timeout.timeout_seconds` (default 60).",
@@ -442,29 +485,42 @@ _TABLE = (
         blame="server",
         explanation=(
             "The client sent a request on a kept connection just as the server's idle timeout closed it. The two "
-            "crossed on the way: the request was answered by a reset, and had to be sent again, or failed. HTTP allows "
-            "that to happen at any time."
+            "crossed on the way: the request got no response, and had to be sent again, or failed. HTTP allows that to "
+            "happen at any time."
         ),
-        evidence="A request on a connection idle for about the server's timeout, no response, then the server's RST.",
+        evidence=(
+            "A request on a connection idle for about the server's timeout, no response, and the server's FIN or RST."
+        ),
         apart="path-dropped: idle far longer than the server's timeout, and retransmissions without an answer.",
         settle="",
-        advice="Have the client drop idle connections sooner than the server, and retry requests that may be repeated.",
+        advice="Raise the server's idle timeout well above the client's pauses.",
         clients={
-            "requests": (
-                "Retry what may be repeated: session.mount('https://', HTTPAdapter(max_retries=Retry(total=3)))."
-            ),
+            "requests": f"Retry what may be repeated: {_RETRY}",
             "httpx": (
-                "Set httpx.Limits(keepalive_expiry=...) below the server's timeout, and retry RemoteProtocolError."
+                "Set httpx.Limits(keepalive_expiry=...) below the server's timeout, and repeat requests that raise "
+                "httpx.RemoteProtocolError, where they may be repeated."
             ),
-            "aiohttp": "Set TCPConnector(keepalive_timeout=...) below the server's timeout; GETs are repeated for you.",
+            "aiohttp": (
+                "Set TCPConnector(keepalive_timeout=...) below the server's timeout; GETs are repeated for you, POSTs "
+                "are not."
+            ),
             "urllib3": (
-                "Keep retries on (the default repeats what may be), or give Retry(total=3) to PoolManager(retries=)."
+                "Keep retries on: by default GETs are repeated, POSTs are not, unless Retry(total=3, "
+                "allowed_methods=None) is given to PoolManager(retries=)."
             ),
             "curl": "Nothing in most cases: curl tries again by itself. In libcurl, set CURLOPT_MAXAGE_CONN lower.",
-            "go": "Set Transport.IdleConnTimeout below the server's timeout; GETs are repeated for you.",
+            "go": (
+                "Set Transport.IdleConnTimeout below the server's timeout; GETs are repeated for you, POSTs are not "
+                "(unless they have the header Idempotency-Key)."
+            ),
             "node": (
-                "Have the agent's `timeout` (undici: keepAliveTimeout) expire below the server's, and repeat if "
-                "`req.reusedSocket` and the error's code is ECONNRESET."
+                "In Node, have idle connections expire before the server's timeout (`timeout` of http.Agent, or for "
+                "fetch keepAliveTimeout of undici's Agent), and repeat what may be repeated if `req.reusedSocket` and "
+                "the error's code is ECONNRESET."
+            ),
+            OTHER: (
+                "Have the client drop idle connections sooner than the server, and repeat requests that failed, where "
+                "they may be repeated: a GET always, a POST only if doing it twice does no harm."
             ),
         },
         servers={
@@ -550,7 +606,10 @@ _TABLE = (
                 "Set Transport.IdleConnTimeout, or net.Dialer.KeepAlive (DefaultTransport: 30 s), below the gateway's "
                 "limit."
             ),
-            "node": "Have the agent's `timeout` (undici: keepAliveTimeout) expire below the gateway's limit.",
+            "node": (
+                "In Node, have idle connections expire before the gateway's limit: `timeout` of http.Agent, or for "
+                "fetch keepAliveTimeout of undici's Agent."
+            ),
         },
         reading=(
             "https://github.com/urllib3/urllib3/issues/3184",
@@ -574,41 +633,48 @@ _TABLE = (
             "passed by."
         ),
         settle="",
-        advice="Nothing to mend. Fewer requests at once, or HTTP/2, need fewer connections.",
+        advice="Nothing to mend. Fewer requests at the same time, or HTTP/2, need fewer connections.",
         reading=("https://github.com/golang/go/issues/13801",),
     ),
     Cause(
         code="pool-full",
-        title="a pool too small for the requests at once",
+        title="a pool too small for parallel requests",
         brief="the client's pool was too small, and threw connections away",
         blame="client",
         explanation=(
-            "The client makes more requests at once than its pool keeps connections. Those beyond the pool's size are "
-            "opened all the same, used once, and thrown away, so that the next burst opens them again."
+            "The client keeps its open connections in a pool, and makes more requests at the same time than that pool "
+            "has room for. Those beyond its size are opened anyway, used once, and thrown away, so that the next burst "
+            "opens them again."
         ),
         evidence="Requests overlap on more than k connections; the client closes all but k right after their response.",
         apart="no-session: requests don't overlap. concurrency: connections are kept and used again.",
         settle="The client's log: urllib3 warns 'Connection pool is full, discarding connection'.",
-        advice="Make the pool at least as large as the number of requests at once.",
+        advice="Make the pool at least as large as the number of requests that run at the same time.",
         clients={
             "requests": (
                 "session.mount('https://', HTTPAdapter(pool_maxsize=N)) (and 'http://') with N at least the number of "
                 "threads (default 10); pool_block=True makes threads wait instead of opening more."
             ),
             "httpx": (
-                "httpx.Client(limits=httpx.Limits(max_keepalive_connections=N)), N the requests at once (default 20)."
+                "httpx.Client(limits=httpx.Limits(max_keepalive_connections=N)) with N at least the number of requests "
+                "at the same time (default 20)."
             ),
             "aiohttp": (
-                "TCPConnector(limit=N, limit_per_host=N) bounds the requests at once (default 100 and no bound)."
+                "TCPConnector(limit=N, limit_per_host=N) bounds the requests at the same time (default 100, and no "
+                "bound per host)."
             ),
             "urllib3": (
                 "PoolManager(maxsize=N) with N at least the number of threads (default 1); block=True makes them wait."
             ),
-            "curl": "In libcurl, raise CURLMOPT_MAXCONNECTS of the multi handle to the requests at once.",
+            "curl": "In libcurl, raise CURLMOPT_MAXCONNECTS of the multi handle to the most requests at the same time.",
             "go": (
-                "Raise Transport.MaxIdleConnsPerHost (default 2) to the number of requests at once, and MaxIdleConns."
+                "Raise Transport.MaxIdleConnsPerHost (default 2) to the most requests at the same time, and "
+                "MaxIdleConns (default 100) to at least that."
             ),
-            "node": "Raise maxFreeSockets of http.Agent (default 256) to the requests at once, or bound maxSockets.",
+            "node": (
+                "In Node, raise maxFreeSockets of http.Agent (default 256) to the most requests at the same time, or "
+                "bound them by maxSockets."
+            ),
         },
         reading=(
             "https://github.com/boto/botocore/issues/766",
@@ -725,7 +791,7 @@ _TABLE = (
         evidence="A 3xx response with a Location, then a SYN to the place that it names.",
         apart="host-spelling: no redirect before.",
         settle="",
-        advice="Ask for the final URL at once (https://, the full name, the slash at its end).",
+        advice="Ask for the final URL directly (https://, the full name, the slash at its end).",
         reading=("https://github.com/cherokee/webserver/issues/107",),
     ),
     Cause(
@@ -744,24 +810,36 @@ _TABLE = (
         ),
         apart="server-idle-timeout: the server's FIN is first. no-session: no pause before the FIN.",
         settle="",
-        advice="Raise the client's idle limit above its pauses, but below the server's timeout.",
+        advice="Raise the client's idle limit above its pauses, but below the server's idle timeout.",
         clients={
             "requests": (
                 "requests has no idle limit: look for a Session that is closed or lost between the requests "
-                "(session.close(), `with`, a cache that drops it)."
+                "(session.close(), `with`, a cache that drops it), and keep it for longer than the pauses. The server's "
+                "timeout is the limit then."
             ),
             "urllib3": (
-                "urllib3 has no idle limit: look for a PoolManager that is cleared or lost between the requests."
+                "urllib3 has no idle limit: look for a PoolManager that is cleared or lost between the requests, and "
+                "keep it for longer than the pauses. The server's timeout is the limit then."
             ),
-            "httpx": "httpx.Client(limits=httpx.Limits(keepalive_expiry=SECONDS)) above the pauses (default 5 s).",
+            "httpx": (
+                "Raise keepalive_expiry (default 5 s) above the pauses, but below the server's timeout: "
+                "httpx.Client(limits=httpx.Limits(keepalive_expiry=SECONDS)), the same for AsyncClient."
+            ),
             "aiohttp": (
-                "ClientSession(connector=TCPConnector(keepalive_timeout=SECONDS)) above the pauses (default 15 s)."
+                "Raise keepalive_timeout (default 15 s) above the pauses, but below the server's timeout: "
+                "ClientSession(connector=TCPConnector(keepalive_timeout=SECONDS))."
             ),
-            "curl": "In libcurl, raise CURLOPT_MAXAGE_CONN (default 118 s) above the pauses.",
-            "go": "Raise Transport.IdleConnTimeout (default 90 s; 0 for none) above the pauses.",
+            "curl": (
+                "In libcurl, raise CURLOPT_MAXAGE_CONN (default 118 s) above the pauses, but below the server's "
+                "timeout."
+            ),
+            "go": (
+                "Raise Transport.IdleConnTimeout (default 90 s; 0 for none) above the pauses, but below the server's "
+                "timeout."
+            ),
             "node": (
-                "Raise `timeout` of http.Agent (global agent: 5000 ms), or keepAliveTimeout of undici's Agent (4000 "
-                "ms; setGlobalDispatcher for fetch), above the pauses."
+                "In Node, raise `timeout` of http.Agent (http.globalAgent: 5000 ms), or for fetch keepAliveTimeout of "
+                "undici's Agent (4000 ms; setGlobalDispatcher), above the pauses, but below the server's timeout."
             ),
         },
         reading=(
@@ -790,7 +868,10 @@ _TABLE = (
             "urllib3": "Raise urllib3.Timeout(connect=..., read=...).",
             "curl": "Raise --max-time, or --speed-time with --speed-limit.",
             "go": "Raise http.Client.Timeout, Transport.ResponseHeaderTimeout or the context's deadline.",
-            "node": "Raise AbortSignal.timeout(ms), or headersTimeout and bodyTimeout of undici (300 s).",
+            "node": (
+                "In Node, raise AbortSignal.timeout(ms), or for fetch headersTimeout and bodyTimeout of undici's Agent "
+                "(300 s)."
+            ),
         },
         reading=("https://github.com/encode/httpx/issues/2139",),
     ),
@@ -830,14 +911,19 @@ _TABLE = (
             "The server ended, crashed or was restarted, by a deployment for instance, and all its connections with "
             "it. Each client has to connect again."
         ),
-        evidence="Several connections closed at one moment, in whatever state; attempts may be refused for a while.",
+        evidence="Several connections closed at the same time, in whatever state; attempts may be refused for a while.",
         apart="server-idle-timeout: each connection closes by its own clock.",
         settle="The server's log and the history of deployments.",
-        advice="Let the server finish open requests before it ends (graceful shutdown), and have clients retry.",
+        advice="Let the server finish open requests before it ends (graceful shutdown).",
         clients={
-            "requests": "Retry what may be repeated: HTTPAdapter(max_retries=Retry(total=3, backoff_factor=0.5)).",
+            "requests": (
+                "Retry what may be repeated: HTTPAdapter(max_retries=Retry(total=3, backoff_factor=0.5)) (from "
+                "urllib3.util import Retry), mounted on the Session. POST is not repeated that way, unless "
+                "allowed_methods=None says that it may be."
+            ),
             "httpx": "HTTPTransport(retries=3) repeats failed attempts to connect.",
             "curl": "curl --retry 3 --retry-connrefused.",
+            OTHER: "Repeat requests that failed, where they may be repeated.",
         },
         servers={
             "nginx": "Reload nginx (`nginx -s reload`) instead of restarting it: open requests are finished.",
@@ -928,14 +1014,12 @@ _TABLE = (
         evidence="A 408 with no request open, with `Connection: close`, and the server's FIN.",
         apart="server-idle-timeout: a FIN without bytes before.",
         settle="",
-        advice=(
-            "Raise the server's idle timeout above the client's pauses, or have the client drop idle connections "
-            "sooner."
-        ),
+        advice="Raise the server's idle timeout above the client's pauses.",
         clients={
             "httpx": "Set httpx.Limits(keepalive_expiry=...) below the server's timeout.",
             "aiohttp": "Set TCPConnector(keepalive_timeout=...) below the server's timeout.",
             "go": "Set Transport.IdleConnTimeout below the server's timeout.",
+            OTHER: "Have the client drop idle connections sooner than the server, or send the next request sooner.",
         },
         servers={"jetty": "In Jetty, raise the connector's idleTimeout (`jetty.http.idleTimeout`, default 30000 ms)."},
         reading=("https://github.com/jetty/jetty.project/issues/5152",),
@@ -952,14 +1036,13 @@ _TABLE = (
         evidence="A final status (413, 401, 417) before the upload's last byte, then the server's FIN or RST.",
         apart="error-closes: the request was complete.",
         settle="",
-        advice=(
-            "Send less or sign in first; have large uploads ask with `Expect: 100-continue`; raise the server's limit."
-        ),
+        advice="Raise the server's limit, if the request was too large for it.",
         clients={
             "curl": "curl asks with Expect: 100-continue for large bodies by itself: don't turn it off (-H 'Expect:').",
             "go": "Set the request header Expect: 100-continue and Transport.ExpectContinueTimeout.",
             "requests": "Check size and rights with a small request first: requests can't wait for 100-continue.",
             "aiohttp": "Pass expect100=True to the request.",
+            OTHER: "Send less, or sign in first; have large uploads ask with `Expect: 100-continue`.",
         },
         servers={
             "nginx": "In nginx, raise `client_max_body_size` (default 1m).",
@@ -1085,7 +1168,7 @@ _TABLE = (
         evidence="GOAWAY where it can be read; in TLS only the server's close, after a constant time or number.",
         apart="max-requests-announced: the same for HTTP/1.",
         settle="In TLS: a key log (SSLKEYLOGFILE), or the client's log.",
-        advice="Raise the server's limit of requests and age of a connection.",
+        advice="Raise the server's limit of requests and of the age of a connection.",
         servers={
             "nginx": "In nginx, raise `keepalive_requests` (default 1000) and `keepalive_time` (default 1h).",
         },
@@ -1100,11 +1183,12 @@ _TABLE = (
         brief="the client opened connections that HTTP/2 made needless",
         blame="client",
         explanation=(
-            "Several requests began at once, and the client opened a connection for each, as HTTP/1.1 would need. Then "
-            "the server agreed on HTTP/2, where one carries them all: the others were opened in vain."
+            "Several requests began at the same time, and the client opened a connection for each, as HTTP/1.1 would "
+            "need. Then the server agreed on HTTP/2, where one carries them all: the others were opened in vain."
         ),
         evidence=(
-            "Several TLS handshakes at once that offer h2 (ALPN); requests go over one of them, the rest stay unused."
+            "Several TLS handshakes at the same time that offer h2 (ALPN); requests go over one of them, the rest stay "
+            "unused."
         ),
         apart="concurrency: each connection carries requests.",
         settle="",
@@ -1194,7 +1278,8 @@ _TABLE = (
         ),
         apart="server-idle-timeout and max-requests-silent say which limit it was, where time or number repeat.",
         settle="A key log (SSLKEYLOGFILE), or the server's log.",
-        advice="As for the server's idle timeout: raise it above the client's pauses, or send sooner.",
+        advice="As for the server's idle timeout: raise it above the client's pauses.",
+        clients={OTHER: "Send the next request before that timeout."},
         servers={
             "nginx": "In nginx, raise `keepalive_timeout` (default 75s) and `keepalive_requests` (default 1000).",
         },

@@ -1,9 +1,6 @@
 """The other build of the engine, in a process of its own: it may crash, hang or take memory without harm to the fuzzer.
 
-    python tests/fuzz/partner.py ENGINE FOLDER
-
-Reads jobs on standard input, answers on standard output, both pickled. ENGINE is a checkout whose engine is to be run,
-FOLDER an empty one to work in.
+It reads jobs on standard input, and answers on standard output, both pickled.
 """
 
 from __future__ import annotations
@@ -17,7 +14,6 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
 from typing import IO, NamedTuple
 
 LIMIT_S = 5.0
@@ -66,7 +62,8 @@ class Partner:
     def ask(self, job: Job) -> Answer:
         process = self.process
         if process is None:
-            command = [sys.executable, os.path.abspath(__file__), self.engine, self.folder.name]
+            start = "import sys; sys.path[:0] = sys.argv[1:3]; import partner; partner.serve(sys.argv[3])"
+            command = [sys.executable, "-c", start, self.engine, HERE, self.folder.name]
             process = self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=self.environment
             )
@@ -97,34 +94,22 @@ class Partner:
             self.process = None
 
 
-def serve() -> None:
+def serve(folder: str) -> None:
+    """Does jobs in this folder until there are no more."""
     import oracle
 
+    os.environ["PATH"] = ""  # no other program is asked what a file is
     out = os.fdopen(os.dup(1), "wb")
     while isinstance(job := receive(sys.stdin.buffer), Job):
         began = time.process_time()
         try:
-            paths = oracle.saved(job.contents, ".")
+            paths = oracle.saved(job.contents, folder)
             outcome = oracle.run(paths, job.kind)
             seconds = time.process_time() - began
             replayed = None
             if job.frames is not None and not outcome.complaint:
-                replayed = oracle.replay(job.frames, oracle.reading_of(paths[0]), job.kind)
-            answer = Answer(tuple(outcome), replayed and tuple(replayed), "", seconds, oracle.memory_mb())
+                replayed = tuple(oracle.replay(job.frames, oracle.reading_of(paths[0]), job.kind))
+            answer = Answer(tuple(outcome), replayed, "", seconds, oracle.memory_mb())
         except Exception:  # noqa: BLE001 - that there is none is what is tested
             answer = Answer(broken=traceback.format_exc())
         send(out, answer)
-
-
-def main(words: Sequence[str]) -> None:
-    engine, folder = words
-    sys.path[:0] = [engine, HERE]
-    os.chdir(folder)
-    os.environ["PATH"] = ""  # no other program is asked what a file is
-    sys.path[:] = [os.path.abspath(path) for path in sys.path]
-    sys.modules["partner"] = sys.modules["__main__"]
-    serve()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

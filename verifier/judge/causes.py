@@ -212,7 +212,13 @@ _ANNOUNCED = (
     Rule("error-closes", ended=f.SAID_CLOSE | f.ERROR | f.ONLY_ERRORS | f.OTHERS_SAID_NOTHING, either=DONE),
     Rule("max-requests-announced", ended=f.SAID_CLOSE | f.SEVERAL | f.COUNT_REPEATS, either=DONE),
     Rule("max-requests-announced", ended=f.SAID_CLOSE | f.COUNT_ANNOUNCED, either=DONE),
-    Rule("server-never-keeps-alive", ended=f.SAID_CLOSE | f.NEVER_KEEPS, either=DONE, unless=f.SEVERAL),
+    Rule(
+        "server-never-keeps-alive",
+        ended=f.SAID_CLOSE | f.NEVER_KEEPS,
+        either=DONE,
+        unless=f.SEVERAL,
+        not_stands=f.PAIR_REUSES,
+    ),
     Rule(
         "server-never-keeps-alive",
         ended=f.SAID_CLOSE | f.ALWAYS_SAID | f.NO_LENGTH,

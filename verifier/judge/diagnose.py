@@ -66,9 +66,8 @@ class Diagnosis:
         ledger, tally = matter.ledger, matter.tally
         self.peers = peers_of(ledger)
         self.exchanges = speech(matter.exchanges, ledger.turns, ledger.connections.rows)
-        every = b"\x01" * tally.pairs
         self.account = matter.account
-        self.endings = Endings(tally, self.exchanges, every, self.peers, self.account.facts if self.account else {})
+        self.endings = Endings(tally, self.exchanges, self.peers, self.account.facts if self.account else {})
         self.lineage = Lineage(tally, self.endings, ledger.words)
         self.columns = matter.details.columns
         self.column = {name: self.exchanges.column(name) for name in ("end_ns", "request_ns", "status", "host")}
@@ -311,10 +310,11 @@ class Diagnosis:
             if usual > 1 and seen > 1:
                 yield Measured(COUNT_LIMITS[cause], float(usual), "requests", seen, closed)
         elif cause in WAIT_LIMITS:
-            yield from limit(WAIT_LIMITS[cause], [self._wait(self.lineage.before[row]) for row in rows[:MOST_WAITS]])
+            waits = [self._wait(self.lineage.before[row]) for row in rows[:MOST_WAITS]]
+            yield from limit(WAIT_LIMITS[cause], [wait for wait in waits if wait >= 0])
 
     def _wait(self, row: int) -> int:
-        """From a connection's last request to its close."""
+        """From a connection's last request to its close; negative where that request came behind it."""
         last = self.endings.last[row]
         return int(self.columns["closed"][row] - self.column["request_ns"][last]) if last >= 0 else 0
 

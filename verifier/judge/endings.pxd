@@ -11,7 +11,6 @@ cdef class Endings:
     cdef Tally tally
     cdef ConnectionTable table
     cdef ExchangeTable exchanges
-    cdef bytes asked
     cdef dict expiries, told
     cdef frozenset closers, patient
     cdef public object limits, longest
@@ -24,7 +23,7 @@ cdef class Endings:
     cdef public int[::1] first
     cdef public int[::1] last
     cdef public int[::1] next
-    cdef public list ignored_closes, overlapping, excess, short
+    cdef public list ignored_closes, overlapping, excess, short, discarded
     cdef int _thread(self) except -1
     cdef int _follows(self, Py_ssize_t before, Py_ssize_t row) except -1
     cdef long long soon(self, Py_ssize_t row) except -1
@@ -42,6 +41,7 @@ cdef class Endings:
     cdef bint _is_limited(self, unsigned long long bits) except -1
     cdef tuple _server(self, Py_ssize_t row)
     cdef list _same(self, object rows, object times, unsigned long long fact)
+    cdef list _apart(self, object rows)
     cdef int _short_timers(self, object members) except -1
     cdef int _counts(self, object rows) except -1
     cdef int _ages(self, object rows) except -1

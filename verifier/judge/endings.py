@@ -2,8 +2,8 @@
 """How each connection ended, as a set of plain facts: who closed first, at what moment of its last exchange, what the
 messages had said about it, and whether the same limit shows on other connections of its pair.
 
-Facts only: which of them makes which cause is the table of `verifier.judge.causes`. Looked at are the pairs that have
-extra handshakes or that are asked for; of others nothing is said. Moments are told by the clock of the capture:
+Facts only: which of them makes which cause is the table of `verifier.judge.causes`. Connections are compared
+within pairs that have several. Moments are told by the clock of the capture:
 `AT_ONCE` is within `SOON_NS` and two handshakes of the response's last byte, for a server on a busy machine answers its
 own close late, and idle timeouts shorter than that are not met.
 """
@@ -156,16 +156,13 @@ class Endings:
     none.
 
     `told` has facts that a live client knows of its connections. `exchanges` are those of the packets, and turns for
-    connections that have none: see `speech`. `asked` has a byte for each pair.
+    connections that have none: see `speech`.
     """
 
-    def __init__(
-        self, tally: Tally, exchanges: ExchangeTable, asked: bytes, peers: Peers, told: dict[int, int]
-    ) -> None:
+    def __init__(self, tally: Tally, exchanges: ExchangeTable, peers: Peers, told: dict[int, int]) -> None:
         self.tally = tally
         self.table = tally.table
         self.exchanges = exchanges
-        self.asked = asked
         self.expiries = peers.expiries
         self.closers = peers.closers
         self.patient = peers.patient
@@ -187,25 +184,27 @@ class Endings:
         """Exchanges with bytes behind their response, whose connection went on."""
         self.short: list[int] = []
         """Connections whose server closed in the middle of a response."""
-        self.members: list[list[int]] = [[] for _ in range(tally.pairs)]
-        """Handshakes of each pair that is looked at, in the order of their first packets."""
+        self.members: dict[int, list[int]] = {}
+        """Handshakes of each pair that has several connections, in the order of their first packets."""
+        self.discarded: list[int] = []
+        """Connections of these that the client closed at once while it went on with others."""
         self._thread()
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         for row in range(rows):
             pair = tally.pair_of[row]
-            if pair >= 0 and asked[pair] and (tally._is_handshake(row) or self.table.state[row] == NOT_SEEN):
+            if pair >= 0 and (tally._is_handshake(row) or self.table.state[row] == NOT_SEEN):
                 self._end(row)
-                self.members[pair].append(row)
+                if tally.connections[pair] > 1:
+                    self.members.setdefault(pair, []).append(row)
         self.limits: dict[int, int] = {}
         """Pair to the idle time after which its server closes, where that shows."""
         self.longest: dict[int, int] = {}
         """Pair to the longest time that one of its connections was idle and then used again."""
         self.by_server: dict[tuple[int, int, int], list[int]] = {}
         """What each server closed by itself, whoever its client was."""
-        for pair in range(tally.pairs):
-            if asked[pair]:
-                self._compare(pair, self.members[pair])
+        for pair, members in self.members.items():
+            self._compare(pair, members)
         for closed in self.by_server.values():
             self._instants(closed)
 
@@ -448,7 +447,8 @@ class Endings:
                 at_once.append(row)
             if bits & SERVER_FIRST and not bits & SAID_CLOSE:
                 self.by_server.setdefault(self._server(row), []).append(row)
-        same_gap = self._same(server_idle, [self.gap[row] for row in server_idle], GAP_REPEATS)
+        apart = self._apart(server_idle)
+        same_gap = self._same(apart, [self.gap[row] for row in apart], GAP_REPEATS)
         if same_gap:
             self.limits[pair] = self.gap[same_gap[len(same_gap) // 2]]
         self._same(client_idle, [self.gap[row] for row in client_idle], GAP_REPEATS)
@@ -471,7 +471,7 @@ class Endings:
         """How long the pair's connections were idle, that one of these sides closed then."""
         row: cython.Py_ssize_t
         gaps: list[int] = []
-        for row in self.members[pair]:
+        for row in self.members.get(pair, ()):
             if self.bits[row] & IDLE and self.bits[row] & closers:
                 gaps.append(self.gap[row])
         return gaps
@@ -481,7 +481,7 @@ class Endings:
         row: cython.Py_ssize_t
         seen: cython.Py_ssize_t = 0
         closed: cython.Py_ssize_t = 0
-        for row in self.members[pair]:
+        for row in self.members.get(pair, ()):
             if self.bits[row] & AT_ONCE and self._is_limited(self.bits[row]):
                 closed += 1
                 seen += self.count[row] == count
@@ -505,6 +505,11 @@ class Endings:
         for row in group:
             self.bits[row] |= fact
         return group
+
+    def _apart(self, rows: Rows) -> list[int]:
+        """Nothing where all were closed in one instant: what was idle equally long by then shows no timer."""
+        closed = [self.table.closed[row] for row in rows]
+        return list(rows) if closed and max(closed) - min(closed) > INSTANT_NS else []
 
     def _short_timers(self, members: Rows) -> cython.int:
         """Takes closes for those of an idle timer that follow the response soon, but always after the same time."""
@@ -692,6 +697,7 @@ class Endings:
                     continue
                 if self.exchanges.request_ns[self.last[other]] > closed and self._alive(other, closed):
                     self.bits[row] |= OTHERS_KEPT
+                    keep(self.discarded, row)
                     break
         return 0
 

@@ -2,6 +2,14 @@ from verifier.judge.endings cimport Endings
 from verifier.judge.tally cimport Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 
+cdef class Line:
+    cdef Py_ssize_t newest
+    cdef int[::1] older, newer
+    cdef int begin(self) except -1
+    cdef bint holds(self, Py_ssize_t row) except -1
+    cdef int add(self, Py_ssize_t row) except -1
+    cdef int remove(self, Py_ssize_t row) except -1
+
 cdef class Order:
     cdef long long[::1] times
     cdef Py_ssize_t rows
@@ -34,19 +42,23 @@ cdef class Lineage:
     cdef int[::1] reached
     cdef public list later, in_use
     cdef Order by_opening, by_request
-    cdef list open, lost, buried
+    cdef Line open, lost
+    cdef unsigned char[::1] buried
     cdef dict failed
     cdef int redirects
     cdef dict _failures(self)
     cdef int _walk(self, Py_ssize_t pair, object members) except -1
     cdef bint _is_later(self, Py_ssize_t row) except -1
-    cdef int _retire(self, long long moment) except -1
+    cdef list _closings(self, object members)
+    cdef int _retire(self, Py_ssize_t row) except -1
     cdef int _meet(self, Py_ssize_t pair, Py_ssize_t row) except -1
     cdef long long _left(self, Py_ssize_t row) except -2
     cdef Py_ssize_t _dead_one(self, Py_ssize_t row) except -2
+    cdef bint _is_of_no_use(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _unheard(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _is_spare_tunnel(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _given_up(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cdef Py_ssize_t _let_go(self, long long moment) except -2
     cdef Py_ssize_t _going_one(self, Py_ssize_t row, long long moment) except -2
     cdef bint _breath(self, Py_ssize_t row, long long moment) except -1
     cdef Py_ssize_t _idle_one(self, Py_ssize_t row, long long moment) except -2

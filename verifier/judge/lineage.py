@@ -39,16 +39,15 @@ if TYPE_CHECKING:
     Times = memoryview
     Decide = Callable[[int, int], int]
 
+AWAY = -2
 UNDECIDED = -1
 IN_USE = -2
 
-MOST_OPEN = 256
-"""Open connections of a pair that are looked at, the newest: bounded work where a client leaks them."""
+MOST_OPEN = cython.declare(cython.int, 64)
+"""Connections of a pair, open or given up, that are looked at for each new one, the newest: bounded work where a client
+leaks them."""
 REST_NS = cython.declare(cython.longlong, 10_000_000)
 """A connection idle for less may have been in use when the client decided to open another one."""
-SWAP_NS = cython.declare(cython.longlong, 5_000_000)
-"""How much later than the SYN of the new one a client closes the old one, where it takes them in that order. Measured
-with aiohttp: 0.2 ms."""
 SAME_NS = cython.declare(cython.longlong, 2_000_000)
 """The SYN of the new one may be captured this much before the close of the old one."""
 BREATH_NS = cython.declare(cython.longlong, 50_000_000)
@@ -57,6 +56,8 @@ resolved in between."""
 STOPPED_NS = cython.declare(cython.longlong, 500_000_000)
 """A response that goes on pauses for less, mostly: two retransmissions."""
 REDIRECT_NS = cython.declare(cython.longlong, 5_000_000_000)
+MOST_OTHERS = 256
+"""Exchanges of others that are looked at for one of the same client."""
 MOST_LOST = 2
 """Unanswered requests that a summary names."""
 MOST_BACK = 16
@@ -129,14 +130,14 @@ class Lineage:
         self.by_request = Order(self.exchanges.request_ns, self.exchanges.rows)
         self.redirects = -1
         self.in_use = [0] * tally.pairs
-        self.open: list[int] = []
-        self.lost: list[int] = []
-        self.buried: list[int] = []
+        self.open = Line(rows)
+        self.lost = Line(rows)
+        self.buried = memoryview(zeros("B", rows))
+        """Connections that are open, and whose place another one has taken."""
         self.failed = self._failures()
         pair: cython.Py_ssize_t
-        for pair in range(tally.pairs):
-            if endings.members[pair]:
-                self._walk(pair, endings.members[pair])
+        for pair, members in endings.members.items():
+            self._walk(pair, members)
         self.later.sort()
 
     def _failures(self) -> dict[int, list[int]]:
@@ -152,23 +153,56 @@ class Lineage:
 
     def _walk(self, pair: cython.Py_ssize_t, members: Rows) -> cython.int:
         """Goes through a pair's connections in order, keeping those that are open and those that nothing replaced."""
+        table: ConnectionTable = self.table
         row: cython.Py_ssize_t
-        self.open = []
-        self.lost = []
-        self.buried = []
+        gone: cython.Py_ssize_t
+        place: cython.Py_ssize_t = 0
+        closings = self._closings(members)
+        closed: cython.Py_ssize_t = len(closings)
         first: cython.bint = True
+        self.open.begin()
+        self.lost.begin()
         for row in members:
-            self._retire(self.table.opened[row])
+            while place < closed:
+                gone = closings[place]
+                if table.closed[gone] > table.opened[row]:
+                    break
+                self._retire(gone)
+                place += 1
             if not first and self._is_later(row):
                 self._meet(pair, row)
                 self.later.append(row)
-            elif not first and self.table.state[row] != NOT_SEEN:
+            elif not first and table.state[row] != NOT_SEEN:
                 self.decided[row] = IN_USE
                 self.in_use[pair] += 1
             first = False
-            self.open.append(row)
-            if len(self.open) > MOST_OPEN:
-                self.open.pop(0)
+            self.open.add(row)
+        return 0
+
+    def _closings(self, members: Rows) -> list[int]:
+        """Those that were closed, in the order of their closes."""
+        row: cython.Py_ssize_t
+        closed: list[int] = []
+        times: list[int] = []
+        sorted_already: cython.bint = True
+        latest: cython.longlong = -1
+        for row in members:
+            if self.table.closed[row] >= 0:
+                closed.append(row)
+                times.append(self.table.closed[row])
+                if self.table.closed[row] < latest:
+                    sorted_already = False
+                latest = self.table.closed[row]
+        if sorted_already:
+            return closed
+        return [closed[place] for place in sorted(range(len(closed)), key=times.__getitem__)]
+
+    def _retire(self, row: cython.Py_ssize_t) -> cython.int:
+        """A connection is closed: nothing has taken its place, unless that was known before."""
+        if self.open.holds(row):
+            self.open.remove(row)
+            if not self.buried[row]:
+                self.lost.add(row)
         return 0
 
     def _is_later(self, row: cython.Py_ssize_t) -> cython.bint:
@@ -180,13 +214,17 @@ class Lineage:
     def _dead_one(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """An open connection that is in use by its looks, and of no use in truth: its request had been sent again when
         this one was opened, and was never acknowledged, or its response never went on. -1 for none."""
-        other: cython.Py_ssize_t
-        for other in self.open:
-            if other in self.buried:
-                continue
-            if self._unheard(row, other) or self._given_up(row, other) or self._is_spare_tunnel(row, other):
+        other: cython.Py_ssize_t = self.open.newest
+        steps: cython.int = 0
+        while other >= 0 and steps < MOST_OPEN:
+            if not self.buried[other] and self._is_of_no_use(row, other):
                 return other
+            other = self.open.older[other]
+            steps += 1
         return -1
+
+    def _is_of_no_use(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        return self._unheard(row, other) or self._given_up(row, other) or self._is_spare_tunnel(row, other)
 
     def _is_spare_tunnel(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether an open connection is a tunnel to the same place as the new one, with nothing under way inside."""
@@ -211,77 +249,68 @@ class Lineage:
         end: cython.longlong = self.exchanges.end_ns[self.endings.last[other]]
         return end >= 0 and self.table.opened[row] - end > STOPPED_NS
 
-    def _retire(self, moment: cython.longlong) -> cython.int:
-        """Moves what was closed by then from the open to the lost, in the order of closing."""
-        row: cython.Py_ssize_t
-        gone: list[tuple[int, int]] = []
-        for row in self.open:
-            if 0 <= self.table.closed[row] <= moment:
-                gone.append((self.table.closed[row], row))
-        if gone:
-            gone.sort()
-            for _, closed in gone:
-                self.open.remove(closed)
-                if closed in self.buried:
-                    self.buried.remove(closed)  # its place is taken already
-                else:
-                    self.lost.append(closed)
-        return 0
-
     def _meet(self, pair: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
         """Finds the connection that went before."""
         moment: cython.longlong = self.table.opened[row]
-        place: cython.Py_ssize_t
-        chosen: cython.Py_ssize_t = -1
+        chosen: cython.Py_ssize_t = self._let_go(moment)
         relation: cython.ulonglong = CLOSED
-        for place in range(len(self.lost) - 1, max(-1, len(self.lost) - 1 - MOST_OPEN), -1):
-            if self._breath(self.lost[place], moment):
-                chosen = self.lost[place]
-                break
         if chosen < 0:
             chosen = self._going_one(row, moment)
         if chosen < 0:
             chosen = self._dead_one(row)
             relation = OPEN_BUSY
             if chosen >= 0:
-                self.buried.append(chosen)
+                self.buried[chosen] = 1
         if chosen < 0:
             chosen = self._idle_one(row, moment)
             relation = OPEN_IDLE
-        if chosen < 0 and self.lost:
-            chosen = self.lost[len(self.lost) - 1]
+        if chosen < 0:
+            chosen = self.lost.newest
             relation = CLOSED
-        if chosen < 0 and self.open:
-            chosen = self.open[len(self.open) - 1]
+        if chosen < 0:
+            chosen = self.open.newest
             relation = OPEN_BUSY
         if chosen < 0:
             return 0
-        if relation == CLOSED and chosen in self.lost:
-            self.lost.remove(chosen)
-        elif relation == CLOSED:
-            self.buried.append(chosen)
+        if relation == CLOSED:
+            if self.lost.holds(chosen):
+                self.lost.remove(chosen)
+            else:
+                self.buried[chosen] = 1
         self.before[row] = chosen
         self.bits[row] = relation | self._compare(pair, row, chosen)
         return 0
 
+    def _let_go(self, moment: cython.longlong) -> cython.Py_ssize_t:
+        """A closed connection whose end the client closed right around this moment, -1 for none."""
+        other: cython.Py_ssize_t = self.lost.newest
+        steps: cython.int = 0
+        while other >= 0 and steps < MOST_OPEN:
+            if self._breath(other, moment):
+                return other
+            other = self.lost.older[other]
+            steps += 1
+        return -1
+
     def _going_one(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
         """An open connection that is over all the same: its last exchange said so, or the client lets go of it before
         it asks anything on the new one. -1 for none."""
-        other: cython.Py_ssize_t
-        left: cython.longlong
+        exchanges: ExchangeTable = self.exchanges
         first: cython.Py_ssize_t = self.endings.first[row]
-        asked: cython.longlong = moment if first < 0 else min(moment + SWAP_NS, self.exchanges.request_ns[first])
-        for other in self.open:
-            if other in self.buried:
-                continue
-            if (
-                self.endings.bits[other] & SPENT
-                and self.tally._end(self.exchanges, self.endings.last[other], other) <= moment
-            ):
-                return other
-            left = self._left(other)
-            if moment < left <= asked:
-                return other
+        asked: cython.longlong = moment if first < 0 else exchanges.request_ns[first]
+        left: cython.longlong
+        other: cython.Py_ssize_t = self.open.newest
+        steps: cython.int = 0
+        while other >= 0 and steps < MOST_OPEN:
+            if not self.buried[other]:
+                spent: cython.bint = self.endings.bits[other] & SPENT != 0
+                if spent and self.tally._end(exchanges, self.endings.last[other], other) <= moment:
+                    return other
+                left = self._left(other)
+                if moment < left <= asked:
+                    return other
+            other = self.open.older[other]
+            steps += 1
         return -1
 
     def _breath(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.bint:
@@ -297,19 +326,23 @@ class Lineage:
 
     def _idle_one(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
         """An open connection that was not in use: the one used last, but rather one that could have been shared."""
-        other: cython.Py_ssize_t
         chosen: cython.Py_ssize_t = -1
         latest: cython.longlong = -1
         end: cython.longlong
-        for other in self.open:
-            if self._busy(other, moment):
-                continue
-            end = self._rests_since(other, moment)
-            if self._same_name(row, other):
-                end += 1 << 62  # before all others
-            if end > latest:
-                chosen = other
-                latest = end
+        alike: cython.bint
+        shared: cython.bint = False
+        other: cython.Py_ssize_t = self.open.newest
+        steps: cython.int = 0
+        while other >= 0 and steps < MOST_OPEN:
+            if not self._busy(other, moment):
+                end = self._rests_since(other, moment)
+                alike = self._same_name(row, other)
+                if (alike and not shared) or (alike == shared and end > latest):
+                    chosen = other
+                    latest = end
+                    shared = alike
+            other = self.open.older[other]
+            steps += 1
         return chosen
 
     def _current(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
@@ -556,7 +589,7 @@ class Lineage:
         since: cython.longlong = self.exchanges.end_ns[self.endings.last[row]]
         exchanges: ExchangeTable = self.exchanges
         place: cython.Py_ssize_t = self.by_request.lower(since)
-        last: cython.Py_ssize_t = min(exchanges.rows, place + MOST_OPEN)
+        last: cython.Py_ssize_t = min(exchanges.rows, place + MOST_OTHERS)
         at: cython.Py_ssize_t
         owner: cython.Py_ssize_t
         while place < last:
@@ -618,6 +651,42 @@ class Lineage:
             return bool(location == target)
         authority, slash, path = rest.partition("/")
         return bool(authority.lower() == host and (slash + path or "/") == target)
+
+
+class Line:
+    """Rows in a line, the newest in front: any can be taken out at once. A row is held by `older` not being -2."""
+
+    def __init__(self, rows: int) -> None:
+        self.newest = -1
+        self.older = memoryview(array.array("i", [AWAY]) * rows)
+        self.newer = memoryview(zeros("i", rows))
+
+    def begin(self) -> cython.int:
+        """Anew, for rows that were never in it."""
+        self.newest = -1
+        return 0
+
+    def holds(self, row: cython.Py_ssize_t) -> cython.bint:
+        return self.older[row] != AWAY
+
+    def add(self, row: cython.Py_ssize_t) -> cython.int:
+        """Puts a row in front."""
+        self.older[row] = self.newest
+        self.newer[row] = -1
+        if self.newest >= 0:
+            self.newer[self.newest] = row
+        self.newest = row
+        return 0
+
+    def remove(self, row: cython.Py_ssize_t) -> cython.int:
+        if self.newer[row] >= 0:
+            self.older[self.newer[row]] = self.older[row]
+        else:
+            self.newest = self.older[row]
+        if self.older[row] >= 0:
+            self.newer[self.older[row]] = self.newer[row]
+        self.older[row] = AWAY
+        return 0
 
 
 class Order:

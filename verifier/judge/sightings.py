@@ -217,22 +217,25 @@ class _Eyes:
 
     def _used(self, pair: int) -> Iterable[int]:
         """Connections of a pair that carried requests."""
-        members = self.endings.members[pair] or [self.first_rows[pair]]
+        members = self.endings.members.get(pair) or [self.first_rows[pair]]
         return (row for row in members[:16] if self.endings.first[row] >= 0 or self.columns["tls_ns"][row] >= 0)
 
     def discards(self) -> Iterable[Seen]:
         """Connections that a full pool did not take back, where no request had to wait for another one yet."""
-        for pair, members in enumerate(self.endings.members):
-            if (pair, "pool-full") in self.found or self.tally.field("peak")[pair] < 2:
+        found: dict[int, list[int]] = {}
+        for row in self.endings.discarded:
+            if self._is_discarded(row):
+                found.setdefault(self.tally.pair(row), []).append(row)
+        peaks = self.tally.field("peak")
+        for pair, rows in found.items():
+            if (pair, "pool-full") in self.found or peaks[pair] < 2:
                 continue
-            rows = [row for row in members if self._is_discarded(row)]
-            if rows:
-                text = (
-                    f"the client closed {number(len(rows), 'connection')} right after the response while it went on"
-                    " using others: its pool had no room"
-                )
-                cited = [(self.columns["close_frame"][row], f"the client's FIN of #{row}") for row in rows[:SHOWN]]
-                yield Seen("pool-full", pair, tuple(rows[:MOST]), text, self._cite(*cited))
+            text = (
+                f"the client closed {number(len(rows), 'connection')} right after the response while it went on using"
+                " others: its pool had no room"
+            )
+            cited = [(self.columns["close_frame"][row], f"the client's FIN of #{row}") for row in rows[:SHOWN]]
+            yield Seen("pool-full", pair, tuple(rows), text, self._cite(*cited))
 
     def _is_discarded(self, row: int) -> bool:
         bits = self.endings.bits[row]
@@ -304,8 +307,10 @@ class _Eyes:
 
     def unused_tls(self) -> Iterable[Seen]:
         """TLS connections opened beside others that carried the requests, and never used."""
-        for pair, members in enumerate(self.endings.members):
-            if (pair, "alpn-fanout") in self.found or len(members) < 2:
+        if not self.diagnosis.matter.ledger.connections.tls:
+            return
+        for pair, members in self.endings.members.items():
+            if (pair, "alpn-fanout") in self.found:
                 continue
             tls = [row for row in members if self.columns["tls_ns"][row] >= 0]
             unused = [row for row in tls if self.endings.bits[row] & f.UNUSED]

@@ -52,8 +52,8 @@ def _proved(totals: Totals) -> str:
 def _refuted(report: Report) -> str:
     totals = report.totals
     if totals.extra_handshakes == 0:
-        broken = [expectation for expectation in report.expectations if expectation.met is False]
-        return " and ".join(_breach(expectation) for expectation in broken)
+        missed = [expectation for expectation in report.expectations if expectation.met is False]
+        return " and ".join(_breach(expectation) for expectation in missed)
     if totals.reused_requests == 0 and totals.unknown_requests == 0 and totals.requests == totals.handshakes:
         return f"no re-use, where {count(totals.lower_bound, 'connection')} would do{_because(report)}"
     return f"{totals.extra_handshakes:,} more than needed{_because(report)}"
@@ -93,4 +93,4 @@ def _breach(expectation: Expectation) -> str:
         return (
             f"{ratio(expectation.measured)} of the requests re-used a connection, {ratio(expectation.limit)} expected"
         )
-    return f"{expectation.name} is broken"
+    return f"{expectation.name} is not met"

@@ -39,6 +39,7 @@ class Glyphs(NamedTuple):
 
 _PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./"
 """What a shell leaves alone; only other words are worth the 7 ms of importing shlex."""
+_UNITS = frozenset(("ns", "ms", "s", "min", "h", "B", "kB", "MB", "GB", "TB", "%"))
 _UNICODE = Glyphs(arrow="→", ellipsis="…", good="✓ ", bad="✗ ", unsure="? ")
 _ASCII = Glyphs(arrow="->", ellipsis="...", good="", bad="", unsure="")
 
@@ -105,14 +106,26 @@ def _prefix(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` columns, broken at spaces; a longer word keeps a line of its own."""
+    """`text` in lines of at most `width` columns, broken at spaces, but not between a number and its unit; a longer
+    word keeps a line of its own."""
     lines = [""]
-    for word in text.split():
+    for word in _words(text):
         if lines[-1] and columns(lines[-1]) + 1 + columns(word) > width:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
     return lines
+
+
+def _words(text: str) -> list[str]:
+    """What stays on one line: `5.0 s` is one word."""
+    words: list[str] = []
+    for word in text.split():
+        if words and words[-1][-1:].isdigit() and word.rstrip(".,:;)") in _UNITS:
+            words[-1] = f"{words[-1]} {word}"
+        else:
+            words.append(word)
+    return words
 
 
 def shell_word(text: str, style: Style) -> str:
