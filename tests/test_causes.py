@@ -407,8 +407,8 @@ def a_body_still_comes_as_the_next_is_opened_and_then_is_given_up() -> Talks:
     first.response(response_head("200 OK", "Content-Length: 100000") + b"x" * 1000)
     second = opened(1, after(first, 0.01))
     moved(first, after(second, 0.01)).response(b"x" * 1000)
-    first.reset("client")
     moved(second, after(first, 0.01)).exchange()
+    moved(first, after(second, 0.01)).reset("client")
     return [first, second]
 
 
@@ -854,6 +854,24 @@ def secrets(count: int, last: bytes = b"", gap: float = 0.0) -> Script:
 @story("max-requests-announced", MAYBE, BY_SERVER, 2, ["max-requests-silent", "response-close-header", "h2-goaway"])
 def the_same_count_inside_of_tls() -> Talks:
     return followed(*in_turn(2, secrets(3), begin=secured))
+
+
+def shorter_by_five(talk: Conversation) -> None:
+    """Two exchanges inside of TLS; the second response has `close` where the first has `keep-alive`."""
+    for size in (400, 395):
+        talk.request(sealed(200))
+        talk.response(sealed(size))
+    talk.close("client")
+
+
+@story("max-requests-announced", MAYBE, BY_SERVER, extra=2, also=["no-session"])
+def the_last_response_inside_of_tls_is_shorter_each_time() -> Talks:
+    return followed(*in_turn(2, shorter_by_five, begin=secured))
+
+
+@story("response-close-header", MAYBE, BY_SERVER, also=["max-requests-announced", "no-session"])
+def the_last_response_inside_of_tls_is_shorter() -> Talks:
+    return followed(ended(shorter_by_five, secured()))
 
 
 @story("tls-close-notify", SURE, BY_SERVER, also=["server-idle-timeout"])

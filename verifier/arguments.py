@@ -281,6 +281,8 @@ def _near(code: str, known: Mapping[str, object], lister: str) -> str:
     import difflib
 
     word = code.lower().replace("_", "-")
+    if word == "cause":
+        return f"{lister} lists those that there are"
     near = [name for name in known if word and word in name] or difflib.get_close_matches(word, known)
     return f"did you mean {' or '.join(near[:3])}?" if near else f"{lister} lists them all"
 

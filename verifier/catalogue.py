@@ -814,12 +814,12 @@ _TABLE = (
         clients={
             "requests": (
                 "requests has no idle limit: look for a Session that is closed or lost between the requests "
-                "(session.close(), `with`, a cache that drops it), and keep it for longer than the pauses. The server's "
-                "timeout is the limit then."
+                "(session.close(), `with`, a cache that drops it), and keep it for longer than the pauses. Then the "
+                "server's timeout is the limit."
             ),
             "urllib3": (
                 "urllib3 has no idle limit: look for a PoolManager that is cleared or lost between the requests, and "
-                "keep it for longer than the pauses. The server's timeout is the limit then."
+                "keep it for longer than the pauses. Then the server's timeout is the limit."
             ),
             "httpx": (
                 "Raise keepalive_expiry (default 5 s) above the pauses, but below the server's timeout: "

@@ -10,7 +10,7 @@ import gc
 import io
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -142,7 +142,7 @@ def _pairs(report: Record) -> Iterable[str]:
         if pair["extra_handshakes"] != extra:
             yield f"{pair['extra_handshakes']} extra in a pair, {extra} by its bound: {pair}"
         charged = sum(number for cause, number in pair["causes"].items() if cause != "concurrency")
-        if charged != extra:
+        if not extra <= charged <= pair["connections"]:
             yield f"{charged} causes for {extra} extra handshakes: {pair}"
         if pair["lower_bound"] < min(1, pair["requests"]) or pair["lower_bound"] < pair["peak_concurrency"]:
             yield f"a bound that is too low: {pair}"
@@ -155,6 +155,8 @@ def _details(report: Record) -> Iterable[str]:
     most = max(frames_in, default=0)
     requests: Counter[int] = Counter()
     responses: Counter[int] = Counter()
+    causes: defaultdict[int, Counter[str | None]] = defaultdict(Counter)
+    extra: Counter[int] = Counter()
     for exchange in report["exchanges"]:
         if not 0 <= exchange["connection"] < len(report["connections"]):
             yield f"an exchange on no connection: {exchange}"
@@ -168,7 +170,12 @@ def _details(report: Record) -> Iterable[str]:
     for place, connection in enumerate(report["connections"]):
         if connection["id"] != place:
             yield f"connection {place} has the id {connection['id']}"
-        if connection["requests"] != requests[place] or connection["responses"] != responses[place]:
+        causes[connection["pair"]][connection["cause"]] += 1
+        extra[connection["pair"]] += connection["extra"]
+        if connection["extra"] and connection["cause"] in (None, "concurrency"):
+            yield f"an extra connection without a cause: {connection}"
+        # A response to nothing is one, too.
+        if connection["requests"] != requests[place] or connection["responses"] < responses[place]:
             yield f"exchanges of connection {place} don't add up: {connection}"
         if any(frame is not None and not 1 <= frame <= most for frame in connection["frames"].values()):
             yield f"a frame that is not there: {connection}"
@@ -178,6 +185,10 @@ def _details(report: Record) -> Iterable[str]:
             yield f"a time below 0: {connection}"
         if (connection["first_closer"] == "none") != (connection["closed_with"] == "none"):
             yield f"closed by nobody: {connection}"
+    for place, pair in enumerate(report["pairs"]):
+        del causes[place][None]
+        if causes[place] != pair["causes"] or extra[place] != pair["extra_handshakes"]:
+            yield f"causes of connections and of their pair differ: {causes[place]}, {extra[place]}, {pair}"
     for note in report["notes"]:
         if note["count"] < 1 or not 0 <= note["first_frame"] <= max(most, 1):
             yield f"a note that can't be: {note}"
@@ -195,14 +206,16 @@ def _findings(report: Record) -> Iterable[str]:
         if not 0 <= finding["pair"] < len(report["pairs"]):
             yield f"a finding on no pair: {finding}"
             continue
-        pair = report["pairs"][finding["pair"]]
+        if len(set(finding["connections"])) != len(finding["connections"]):
+            yield f"a connection twice in a finding: {finding}"
         extra[finding["pair"]] += finding.get("extra", 0)
         for number in finding["connections"]:
             if not 0 <= number < len(report["connections"]):
                 yield f"a finding on a connection that is not there: {finding}"
                 continue
             connection = report["connections"][number]
-            if (connection["client"]["ip"], connection["server"]) != (pair["client"], _server(pair)):
+            elsewhere = finding["cause"] == "address-fallback"  # led from one pair to another
+            if connection["pair"] != finding["pair"] and not elsewhere:
                 yield f"a finding on a connection of another pair: {finding}, {connection}"
         if any(not 1 <= evidence["frame"] <= most for evidence in finding["evidence"]):
             yield f"evidence that is not there: {finding}"
@@ -214,10 +227,6 @@ def _findings(report: Record) -> Iterable[str]:
     for place, pair in enumerate(report["pairs"]):
         if extra[place] > pair["extra_handshakes"]:
             yield f"findings for {extra[place]} extra handshakes: {pair}"
-
-
-def _server(pair: Record) -> Any:
-    return pair["server"]
 
 
 def _verdict(report: Record) -> Iterable[str]:

@@ -253,6 +253,24 @@ _ANNOUNCED = (
     Rule("no-length", ended=f.NO_LENGTH, either=DONE),
 )
 
+_BY_SIZE = (
+    # nginx says either word in each response: its lengths tell them apart even where they can't be read.
+    Rule(
+        "max-requests-announced",
+        ended=f.AT_ONCE | f.ENCRYPTED | f.CLOSE_FITS | f.COUNT_REPEATS,
+        unless=f.TOLD | f.IS_H2,
+        sure=False,
+        also=("no-session",),
+    ),
+    Rule(
+        "response-close-header",
+        ended=f.AT_ONCE | f.ENCRYPTED | f.CLOSE_FITS,
+        unless=f.TOLD | f.IS_H2,
+        sure=False,
+        also=("max-requests-announced", "no-session"),
+    ),
+)
+
 _SERVER_CLOSED = (
     Rule("server-restart", either=SERVER, stands=f.REFUSED_BETWEEN),
     Rule("server-restart", ended=f.SAME_INSTANT, either=SERVER),
@@ -425,7 +443,7 @@ RULES = (
     *(rule._replace(stands=rule.stands | f.OPEN_BUSY) for rule in _BUSY),
     *(
         rule._replace(stands=rule.stands | f.CLOSED)
-        for rule in (*_MESSAGES, *_UNANSWERED, *_ANNOUNCED, *_SERVER_CLOSED, *_CLIENT_CLOSED)
+        for rule in (*_MESSAGES, *_UNANSWERED, *_ANNOUNCED, *_BY_SIZE, *_SERVER_CLOSED, *_CLIENT_CLOSED)
     ),
     Rule(UNKNOWN),
 )

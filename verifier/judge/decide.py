@@ -16,7 +16,7 @@ from verifier.judge.model import (
 )
 from verifier.judge.tally import Tally, reuse
 from verifier.values import NamedTuple
-from verifier.vocabulary import Reason, Reuse
+from verifier.vocabulary import Reason, Reuse, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -365,6 +365,13 @@ class _Bench:
             return f"none of the {totals.packets} packets belongs to a TCP connection that was asked for"
         return "no HTTP request is in the packets"
 
+    def _unsure(self) -> str:
+        """Nothing is missing but what would tell on which side of a limit the count is."""
+        number = sum(self.fields["unsure"])
+        what = "a connection" if number == 1 else f"{number} connections"
+        whose = "its handshake is" if number == 1 else "their handshakes are"
+        return f"{what} may have been opened while the capture ran: {whose} not whole in it"
+
     def _measured(self) -> verdict.Measured:
         totals = self.totals
         return verdict.Measured(
@@ -381,6 +388,8 @@ class _Bench:
 
     def report(self, missing: list[Missing], expectations: Expectations) -> Report:
         result, results = verdict.weigh(expectations, self._measured(), missing)
+        if result is Verdict.INCONCLUSIVE and not missing:
+            missing.append(Missing(Reason.HANDSHAKE_NOT_SEEN, self._unsure()))
         diagnosis = Diagnosis(Matter(self.case.ledger, self.exchanges, self.tally, self.details, self.account))
         self.details.diagnosis = diagnosis
         return Report(

@@ -12,6 +12,7 @@ cdef class Endings:
     cdef ConnectionTable table
     cdef ExchangeTable exchanges
     cdef dict expiries, told
+    cdef Py_ssize_t prior
     cdef frozenset closers, patient
     cdef public object limits, longest
     cdef dict by_server

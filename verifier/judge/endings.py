@@ -43,6 +43,7 @@ INSTANT_NS = cython.declare(cython.longlong, 100_000_000)
 """Closes within it are one event, where the connections had been idle for different times."""
 MOST_SHOWN = 1000
 """Exchanges kept of each kind of oddity."""
+CLOSE_IS_SHORTER = cython.declare(cython.uint, len("keep-alive") - len("close"))
 MANY_AT_ONCE = 4
 """Connections closed in one instant, of which less has to differ."""
 NEIGHBOURS = cython.declare(cython.Py_ssize_t, 64)
@@ -104,6 +105,7 @@ EARLY = cython.declare(cython.ulonglong, facts.EARLY)
 ERROR = cython.declare(cython.ulonglong, facts.ERROR)
 BODILESS = cython.declare(cython.ulonglong, facts.BODILESS)
 OUTLIVED = cython.declare(cython.ulonglong, facts.OUTLIVED)
+CLOSE_FITS = cython.declare(cython.ulonglong, facts.CLOSE_FITS)
 COUNT_BY_SERVER = cython.declare(cython.ulonglong, facts.COUNT_BY_SERVER)
 UNHEARD = cython.declare(cython.ulonglong, facts.UNHEARD)
 ALERT_ANSWERS = cython.declare(cython.ulonglong, facts.ALERT_ANSWERS)
@@ -163,6 +165,7 @@ class Endings:
         self.tally = tally
         self.table = tally.table
         self.exchanges = exchanges
+        self.prior = -1
         self.expiries = peers.expiries
         self.closers = peers.closers
         self.patient = peers.patient
@@ -386,6 +389,8 @@ class Endings:
         bits: cython.ulonglong = 0
         if self.first[row] != last:
             self.pause[row] = self._pause(row, last)
+            if exchanges.octets[last] and exchanges.octets[last] + CLOSE_IS_SHORTER == exchanges.octets[self.prior]:
+                bits |= CLOSE_FITS | SPENT
             if self.pause[row] > self.soon(row):
                 bits |= AFTER_PAUSE
             if self.pause[row] >= LONG_PAUSE_NS:
@@ -418,11 +423,12 @@ class Endings:
         return frame if frame else 0xFFFFFFFF
 
     def _pause(self, row: cython.Py_ssize_t, last: cython.Py_ssize_t) -> cython.longlong:
-        """How long the connection was idle before its last request."""
+        """How long the connection was idle before its last request; leaves the exchange before that in `prior`."""
         exchanges: ExchangeTable = self.exchanges
         before: cython.Py_ssize_t = self.first[row]
         while self.next[before] != last and self.next[before] >= 0:
             before = self.next[before]
+        self.prior = before
         return max(0, exchanges.request_ns[last] - exchanges.end_ns[before])
 
     # -- the connections of one pair

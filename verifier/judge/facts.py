@@ -112,6 +112,8 @@ GAP_ANNOUNCED = 1 << 44
 """The idle time is what Keep-Alive fields had said."""
 OUTLIVED = 1 << 59
 """Connections were re-used after a longer idle time."""
+CLOSE_FITS = 1 << 61
+"""TLS: the last response is shorter than the one before by just what `close` is shorter than `keep-alive`."""
 COUNT_BY_SERVER = 1 << 60
 """... and of those with this number the server was seen to close at least one."""
 GAP_KNOWN = 1 << 45

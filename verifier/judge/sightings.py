@@ -27,6 +27,7 @@ MOST = 1000
 """Pairs that are compared with each other; connections that a finding names."""
 SHOWN = 3
 FAILED = (tables.REFUSED, tables.UNANSWERED)
+NOT_OPENED = (*FAILED, tables.NOT_SEEN)
 
 
 class Seen(NamedTuple):
@@ -125,7 +126,7 @@ class _Eyes:
         if not any(failed):
             return
         state, opened = self.columns["state"], self.columns["opened"]
-        good = [row for row in range(len(state)) if self.tally.pair(row) >= 0 and state[row] not in FAILED]
+        good = [row for row in range(len(state)) if self.tally.pair(row) >= 0 and state[row] not in NOT_OPENED]
         told: dict[tuple[int, int], list[tuple[int, int]]] = {}
         place = 0
         for row in range(len(state)):
@@ -157,7 +158,8 @@ class _Eyes:
                 f"{number(len(tries), 'attempt')} at {self._named(row)} {were} {how}, and"
                 f" the client went on to {self._named(other)}, {span(opened[other] - opened[row])} later"
             )
-            yield Seen("address-fallback", pair, tuple(fine for _, fine in tries[:MOST]), text, self._cite(*cited))
+            rows = tuple(dict.fromkeys(fine for _, fine in tries[:MOST]))
+            yield Seen("address-fallback", pair, rows, text, self._cite(*dict.fromkeys(cited)))
 
     def _instead(self, row: int, other: int) -> bool:
         """Whether a connection is the same client's, to another address and the same port."""

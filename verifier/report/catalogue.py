@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from verifier.catalogue import OR_IN_CLIENT, OTHER
 from verifier.report.table import INDENT, Cell, Column, lay_out
 from verifier.report.terminal import Role, Style, columns, paint, wrap
 
@@ -12,26 +13,30 @@ if TYPE_CHECKING:
     from verifier.catalogue import Cause
 
 _BLAME = {
-    "client": "mostly the client's to mend",
-    "server": "mostly the server's to mend",
-    "path": "mostly to be mended between client and server",
-    "nobody": "nobody's fault",
+    "client": "mostly for the client to change",
+    "server": "mostly for the server to change",
+    "path": "mostly to be changed between client and server",
+    "nobody": "nobody's error",
 }
 _WIDEST = 100
 """Columns of running text: longer lines are hard to read."""
 
 
 def overview(causes: Iterable[Cause], style: Style) -> str:
-    """A line for each cause."""
-    heads = (Column("CAUSE", "left"), Column("BLAME", "left"), Column("WHAT IT IS", "left", least=20))
-    rows = [(Cell(cause.code, Role.STRONG), Cell(cause.blame), Cell(cause.title)) for cause in causes]
-    lines = [
-        "Why a client opens another connection, although it had one before:",
-        "",
-        *lay_out(heads, rows, style),
-        "",
-        "verify causes CAUSE explains one: how packets show it, and what to change.",
-    ]
+    """A line for each cause, below whose it mostly is to change."""
+    of_blame: dict[str, list[Cause]] = {blame: [] for blame in _BLAME}
+    for cause in causes:
+        of_blame[cause.blame].append(cause)
+    heads = (Column("CAUSE", "left"), Column("WHAT IT IS", "left", least=20))
+    every = [cause for found in of_blame.values() for cause in found]
+    rows = [(Cell(cause.code, Role.STRONG), Cell(cause.title)) for cause in every]
+    titles, *drawn = lay_out(heads, rows, style)
+    lines = ["Why a client opens another connection, although it had one before:", "", titles]
+    for blame, found in of_blame.items():
+        if found:
+            lines += ["", paint(_BLAME[blame].capitalize(), Role.STRONG, style), *drawn[: len(found)]]
+            del drawn[: len(found)]
+    lines += ["", "How packets show one of them, and what to change: verify causes no-session, for instance."]
     return "\n".join(lines) + "\n"
 
 
@@ -39,8 +44,8 @@ def explain(cause: Cause, style: Style) -> str:
     """All that is known of one cause."""
     sections = (
         ("What happens", _text(cause.explanation, style)),
-        ("In the packets", _text(cause.evidence, style)),
-        ("Told apart", _text(cause.apart, style)),
+        ("How packets show it", _text(cause.evidence, style)),
+        ("Not to be confused with", _text(cause.apart, style)),
         ("What packets can't tell", _text(cause.settle, style)),
         ("What to do", _text(cause.advice, style)),
         ("In the client", _by_name(cause.clients, style)),
@@ -72,9 +77,16 @@ def markdown(causes: Iterable[Cause]) -> str:
     """A table of GitHub's Markdown: what it is, whose it is to mend, how packets show it, what mends it."""
     lines = ["| cause | blame | in the packets | what to do |", "|---|---|---|---|"]
     lines += [
-        f"| `{cause.code}`<br>{cause.title} | {cause.blame} | {cause.evidence} | {cause.advice} |" for cause in causes
+        f"| `{cause.code}`<br>{cause.title} | {cause.blame} | {cause.evidence} | {_briefly(cause)} |"
+        for cause in causes
     ]
     return "\n".join(lines) + "\n"
+
+
+def _briefly(cause: Cause) -> str:
+    """What to change on either side, in general terms."""
+    other = cause.clients.get(OTHER)
+    return f"{cause.advice} {OR_IN_CLIENT}{other}" if other else cause.advice
 
 
 def dump(causes: Iterable[Cause]) -> str:

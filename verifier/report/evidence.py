@@ -53,7 +53,10 @@ def connections(report: Report, style: Style) -> list[str]:
     lines = [_heading(f"Evidence, by frame number: {what}", style), *lay_out(_heads(report, found), rows, style)]
     if len(found) < totals.connections:
         rest = count(totals.connections - len(found), "more connection")
-        lines.append(f"{INDENT}and {rest}: --json --detail connections has them all")
+        none = (
+            ", none of them extra" if sum(connection.extra for connection in found) == totals.extra_handshakes else ""
+        )
+        lines.append(f"{INDENT}and {rest}{none}: --json --detail connections has them all")
     return lines
 
 
@@ -70,7 +73,9 @@ def _chosen(report: Report) -> tuple[list[Connection], str]:
         named = (number for finding in report.findings if finding.extra for number in finding.connections)
         found = [report.details.connection(number) for number in islice(named, TOP)]
     if found:
-        return found, "first extra connections"
+        extra = report.totals.extra_handshakes
+        which = "the" if len(found) == extra else f"the first {len(found)} of"
+        return found, f"{which} {count(extra, 'extra connection')}"
     return list(islice(report.details.connections(), TOP)), "first connections"
 
 

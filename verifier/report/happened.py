@@ -25,9 +25,13 @@ _PER_REQUEST = (
     Column("REQUEST", "left", least=16),
     Column("STATUS", "left", spare=2),
     Column("CONNECTION", "left"),
-    Column("TIME", "right", spare=3),
+    Column("TIME", "right", spare=4),
     Column("HANDSHAKE FRAMES", "left"),
 )
+_PAUSE = Column("PAUSE", "right", spare=3)
+"""Before the request: how long none of its pair was under way; only where one of them is long."""
+_LONG_PAUSE_NS = 1_000_000_000
+"""Shorter than the idle limits of clients and servers."""
 _WHY = Column("WHY", "left", spare=1)
 """The cause of a new connection; only where one is known."""
 _FILE = Column("IN", "left")
@@ -42,6 +46,7 @@ _FIGURES = (
     Column("COST", "right", spare=2),
 )
 _SAYS_NOTHING = ("", "unknown")
+_NEEDED = "Needed: a connection for each of the most requests that ran at the same time."
 _MOSTLY = Column("MOSTLY WHY", "left", spare=3)
 """The cause of most extra handshakes of a pair."""
 
@@ -139,19 +144,29 @@ def _split(url: str) -> tuple[str, str]:
 # -- per exchange of a capture
 
 
+def in_order(report: Report) -> list[Exchange]:
+    """As the table numbers them, from 1: in the order of the requests. For few: it is all of them."""
+    return sorted(report.details.exchanges(), key=lambda exchange: (exchange.request_ns, exchange.depth))
+
+
 def _exchanges(report: Report, style: Style) -> list[str]:
     """In the order of the requests. Of several pairs each has its own heading."""
-    found = sorted(report.details.exchanges(), key=lambda exchange: (exchange.request_ns, exchange.depth))
+    found = in_order(report)
+    carriers = [report.details.connection(exchange.connection) for exchange in found]
+    pauses = _pauses(found, carriers)
+    paused = max(pauses, default=0) >= _LONG_PAUSE_NS
     rows_of: dict[int, list[Row]] = {}
-    for number, exchange in enumerate(found, 1):
-        carrier = report.details.connection(exchange.connection)
+    for number, (exchange, carrier, pause) in enumerate(zip(found, carriers, pauses, strict=True), 1):
         row = _exchange_row(number, exchange, carrier, style)
+        if paused:
+            row = (row[0], Cell(duration(pause) if pause else ""), *row[1:])
         if has_several(report):
             row = (*row[:-1], _file(exchange.reuse, carrier), row[-1])
         rows_of.setdefault(carrier.pair, []).append(row)
     if not rows_of:
         return []
-    heads = (*_PER_REQUEST, _FILE) if has_several(report) else _PER_REQUEST
+    heads = (_PER_REQUEST[0], _PAUSE, *_PER_REQUEST[1:]) if paused else _PER_REQUEST
+    heads = (*heads, _FILE) if has_several(report) else heads
     every = [row for rows in rows_of.values() for row in rows]
     titles, *drawn = lay_out(*_with_reasons(heads, every), style)
     if len(rows_of) == 1:
@@ -161,6 +176,22 @@ def _exchanges(report: Report, style: Style) -> list[str]:
         lines += ["", _pair_heading(report.pairs[index], style), *drawn[: len(rows)]]
         del drawn[: len(rows)]
     return lines
+
+
+def _pauses(found: list[Exchange], carriers: list[Connection]) -> list[int]:
+    """Before each request, the nanoseconds since the last response of its pair; 0 where one was still under way, or is
+    not there. Up to the SYN, where a connection was opened for it."""
+    ended: dict[int, int | None] = {}
+    pauses = []
+    for exchange, carrier in zip(found, carriers, strict=True):
+        begun = carrier.opened_ns if exchange.reuse is Reuse.NEW else exchange.request_ns
+        end, last = exchange.response_end_ns, ended.get(carrier.pair)
+        pauses.append(max(begun - last, 0) if last is not None else 0)
+        if end is None or (last is None and carrier.pair in ended):
+            ended[carrier.pair] = None if end is None or end < begun else end
+        else:
+            ended[carrier.pair] = max(end, last or 0)
+    return pauses
 
 
 def _pair_heading(pair: Pair, style: Style) -> str:
@@ -247,6 +278,8 @@ def _pairs(report: Report, style: Style) -> list[str]:
     hidden = len(report.pairs) - len(top)
     if hidden:
         lines.append(f"{INDENT}and {count(hidden, 'more pair')}")
+    if report.totals.extra_handshakes:
+        lines += [INDENT + line for line in wrap(_NEEDED, style.width - len(INDENT))]
     if len(report.pairs) > 1:
         lines += [INDENT + line for line in wrap(_sums(report), style.width - len(INDENT))]
     return lines

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from verifier.report import evidence
 from verifier.report.figures import count, duration, ratio, size
-from verifier.report.happened import what_happened
+from verifier.report.happened import in_order, what_happened
 from verifier.report.headline import sentence
 from verifier.report.table import INDENT
 from verifier.report.terminal import (
@@ -22,8 +22,8 @@ from verifier.report.terminal import (
     shell_word,
     wrap,
 )
-from verifier.report.wording import INTERRUPTED, TOP, by_cause, extra_of, file_of, has_several
-from verifier.vocabulary import Verdict
+from verifier.report.wording import FEW, INTERRUPTED, TOP, by_cause, extra_of, file_of, has_several
+from verifier.vocabulary import ClosedWith, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _ROLES = {Verdict.PROVED: Role.GOOD, Verdict.REFUTED: Role.BAD, Verdict.INCONCLUSIVE: Role.UNSURE}
 _LABEL = 13
 """Columns of the labels at the foot: the longest is `Exit status`."""
+_NAMED = 3
+"""Lost requests that are named at the top."""
+_JOINED = 3
+"""Files of one command line."""
 
 
 def render(report: Report, style: Style, status: int) -> str:
@@ -70,6 +74,8 @@ def _verdict(report: Report, style: Style) -> list[str]:
     lines = [f"{paint(word, role, style)}  {paint(first, Role.STRONG, style)}"]
     lines += [hang + paint(line, Role.STRONG, style) for line in rest]
     totals = report.totals
+    for lost in _lost(report, style):
+        lines += [hang + paint(line, Role.BAD, style) for line in wrap(lost, style.width - len(hang))]
     if report.verdict is Verdict.INCONCLUSIVE:
         lines += _missing(report, hang, style)
     elif totals.extra_handshakes and totals.cost_ns:
@@ -79,16 +85,38 @@ def _verdict(report: Report, style: Style) -> list[str]:
     return lines
 
 
-def _cost(report: Report) -> str:
-    """Of all extra handshakes, and what mending the biggest of several causes would save."""
+def _lost(report: Report, style: Style) -> list[str]:
+    """Requests without a response, if all of what came is there to see."""
+    if report.inconclusive_because or report.run:
+        # A live run says below what failed, and why.
+        return []
     totals = report.totals
-    whole = f"{count(totals.extra_handshakes, 'extra handshake')} cost {duration(totals.cost_ns)}"
+    if totals.requests > FEW:
+        lost = totals.requests - totals.responses
+        return [f"{count(lost, 'request')} got no response in this capture"] if lost > 0 else []
+    closed, still_open = [], []
+    for number, exchange in enumerate(in_order(report), 1):
+        if exchange.status is None and exchange.response_frame is None and exchange.response_end_ns is None:
+            carrier = report.details.connection(exchange.connection)
+            name = safe(f"{exchange.method} {exchange.target or ''}".rstrip(), style)
+            (still_open if carrier.closed_with is ClosedWith.NONE else closed).append(f"{number}, {name}")
+    return [
+        f"{count(len(found), 'request')} {what}: {'; '.join(found[:_NAMED])}{' ...' if len(found) > _NAMED else ''}"
+        for found, what in ((closed, "got no response"), (still_open, "had no response yet when the capture ended"))
+        if found
+    ]
+
+
+def _cost(report: Report) -> str:
+    """Of all extra handshakes, and what the biggest of several causes has of that."""
+    totals = report.totals
+    whole = f"{count(totals.extra_handshakes, 'extra handshake')} cost {duration(totals.cost_ns)} of waiting"
     cause, findings = next(iter(by_cause(report.findings)), ("", ()))
     extra = extra_of(findings)
     if not 0 < extra < totals.extra_handshakes or cause == "unknown":
         return whole
     saved = sum(finding.cost_ns for finding in findings)
-    return f"{whole}; mending the first cause below would save {extra:,} of them, {duration(saved)}"
+    return f"{whole}; fixing cause 1 below would save {extra:,} of them, {duration(saved)}"
 
 
 def _missing(report: Report, hang: str, style: Style) -> list[str]:
@@ -125,6 +153,7 @@ def _foot(report: Report, style: Style, status: int) -> list[str]:
         *_labelled("Skipped", _skipped(report, style), style),
         *_labelled("Saved as", _saved(report, style), style),
         *_labelled("Wireshark", _command(report, style), style),
+        *_labelled("As JSON", _as_json(report, style), style),
         *_labelled("Exit status", [_exit(report, status, style)], style),
     ]
 
@@ -159,7 +188,7 @@ def _expectation(expectation: Expectation, style: Style) -> str:
         found = "unknown" if measured is None else f"{measured:,.0f}"
     if expectation.met is None:
         return f"{wanted}: {found} seen, {paint('unproven', Role.UNSURE, style)}"
-    outcome = paint("met", Role.GOOD, style) if expectation.met else paint("broken", Role.BAD, style)
+    outcome = paint("met", Role.GOOD, style) if expectation.met else paint("not met", Role.BAD, style)
     return f"{wanted}: {found} seen, {outcome}"
 
 
@@ -207,11 +236,23 @@ def _source(source: Source, report: Report, style: Style) -> str:
 
 def _command(report: Report, style: Style) -> list[str]:
     """How to look at the packets: for the one file that there is."""
-    if report.live is not None:
-        path = report.live.saved_as
-    else:
-        path = report.sources[0].name if len(report.sources) == 1 else None
-    return [] if path is None or path == "-" else [f"verify open {shell_word(path, style)}"]
+    paths = _files(report)
+    return [f"verify open {shell_word(paths[0], style)}"] if len(paths) == 1 else []
+
+
+def _as_json(report: Report, style: Style) -> list[str]:
+    """How to get all that is left off above."""
+    paths = _files(report)
+    if not 0 < len(paths) <= _JOINED:
+        return []
+    return [f"verify analyze {' '.join(shell_word(path, style) for path in paths)} --json --detail exchanges"]
+
+
+def _files(report: Report) -> list[str]:
+    """Where the packets are; nowhere if one of them came from standard input."""
+    live = report.live
+    names = [source.name for source in report.sources] if live is None else [live.saved_as] if live.saved_as else []
+    return [] if "-" in names else names
 
 
 def _exit(report: Report, status: int, style: Style) -> str:

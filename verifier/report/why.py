@@ -1,4 +1,4 @@
-"""Why connections were opened that need not have been: whose fault, what it costs, what to change.
+"""Why connections were opened that need not have been: due to whom, what it costs, what to change.
 
 Written for somebody who never read about keep-alive. Findings of the same cause are told once, at the pair that lost
 most by it; the first few in full, the others in a line each, so that the section fits a screen however many there are.
@@ -23,6 +23,10 @@ _IN_FULL = 3
 """Causes told in full."""
 _CITED = 6
 """Frames and connections cited per cause."""
+_CHAINS = 2
+"""Further connections whose frames are cited, without their notes."""
+_OPENS = "SYN of "
+"""Begins the note of the frame that ends a chain: how the connection before was used and closed, then a new one."""
 _LABEL = 10
 """Columns of the labels: the longest is `Measured`."""
 _MARGIN = INDENT * 2
@@ -30,20 +34,20 @@ _WIDEST = 110
 """Columns of running text: longer lines are hard to read."""
 
 _INTRODUCTION = (
-    "Every connection begins with a handshake (SYN, SYN-ACK, ACK): a round trip before its first request. One that is "
-    "kept open (keep-alive) takes the next request without it. Here new ones were opened all the same:"
+    "A new connection costs a handshake, a round trip before its request; one that is kept open (keep-alive) takes the "
+    "next request without. (In the packets, SYN opens a connection, FIN closes it, RST breaks it off.) Why new ones "
+    "were opened anyway:"
 )
-_FAULT = {
-    "client": "the client's",
-    "server": "the server's",
-    "path": "that of something between client and server (a NAT, firewall, proxy or load balancer)",
-    "nobody": "nobody's",
+_DUE_TO = {
+    "client": "the client",
+    "server": "the server",
+    "path": "something between client and server (a NAT, firewall, proxy or load balancer)",
+    "nobody": "neither side in particular",
 }
-_WHERE = {
-    "client": "in the client",
-    "server": "in the server",
-    "path": "on the way",
-    "nobody": "",
+_FIX = {
+    "client": "Fix in the client",
+    "server": "Fix in the server",
+    "path": "Fix on the way",
 }
 
 
@@ -74,8 +78,7 @@ def reasons(report: Report, style: Style) -> list[str]:
         lines.append(_in_a_line(f"{number}. ", group, style))
     if len(groups) > TOP:
         lines.append(f"{INDENT}and {count(len(groups) - TOP, 'more cause')}: --json has them all")
-    named = safe(groups[0].cause.code, style) if len(groups) == 1 else "CAUSE"
-    return [*lines, "", f"{INDENT}verify causes {named} explains more."]
+    return [*lines, "", *_read_more(groups[:_IN_FULL], style)]
 
 
 def also_seen(report: Report, style: Style) -> list[str]:
@@ -87,9 +90,10 @@ def also_seen(report: Report, style: Style) -> list[str]:
     for group in groups[:_IN_FULL]:
         finding = group.first
         lines += [_title("", group, Role.UNSURE, style), *_body(safe(finding.text, style), style)]
-        lines += _labelled("Frames", _frames(finding.evidence[:_CITED], report, style), style)
+        lines += _labelled("Frames", _frames(finding.evidence, report, style), style)
         if finding.blame != "nobody":
-            lines += _labelled("Fix", _wrapped(safe(finding.advice, style), style), style)
+            advice = [safe(line, style) for line in finding.advice.split("\n")]
+            lines += _labelled("Fix", [part for line in advice for part in _wrapped(line, style)], style)
     for group in groups[_IN_FULL:TOP]:
         lines.append(_title("", group, Role.UNSURE, style))
     if len(groups) > TOP:
@@ -114,20 +118,37 @@ def _grouped(report: Report) -> list[_Group]:
 
 def _in_full(number: str, group: _Group, report: Report, style: Style) -> list[str]:
     finding = group.first
-    fix = f"Fix {_WHERE.get(finding.blame, '')}".rstrip()
     return [
         _title(number, group, Role.BAD, style),
         *_body(safe(finding.text, style), style),
         *_labelled("Means", _wrapped(group.cause.explanation, style), style),
         *_labelled("Measured", [_measured(measured, style) for measured in finding.measured[:_CITED]], style),
-        *_labelled("Fault", _wrapped(_fault(finding, report, style), style), style),
+        *_labelled("Due to", _wrapped(_due_to(finding, report, style), style), style),
         *_labelled("Cost", _wrapped(_cost(group, report), style), style),
-        *_labelled("Where", _wrapped(_where(group, report, style), style), style),
-        *_labelled("Frames", _frames(finding.evidence[:_CITED], report, style), style),
-        *_more_frames(finding, style),
-        f"{_MARGIN}{paint(fix, Role.GOOD, style)}",
-        *_paragraph(safe(finding.advice, style), _MARGIN + INDENT, style),
+        *_labelled("Opened", _wrapped(_opened(group, report, style), style), style),
+        *_labelled("Frames", _frames(finding.evidence, report, style), style),
+        *_fix(finding, style),
     ]
+
+
+def _fix(finding: Finding, style: Style) -> list[str]:
+    """A heading and a paragraph for each side that can change something."""
+    from verifier.catalogue import OR_IN_CLIENT
+
+    lines = []
+    for line in finding.advice.split("\n"):
+        text = line.removeprefix(OR_IN_CLIENT)
+        heading = _FIX.get(finding.blame, "Fix") if text is line else OR_IN_CLIENT.rstrip(": ")
+        lines.append(f"{_MARGIN}{paint(heading, Role.GOOD, style)}")
+        lines += _paragraph(safe(text, style), _MARGIN + INDENT, style)
+    return lines
+
+
+def _read_more(groups: Sequence[_Group], style: Style) -> list[str]:
+    """A command for each."""
+    lead = "To read more:"
+    commands = [f"verify causes {safe(group.cause.code, style)}" for group in groups]
+    return [f"{INDENT}{' ' * len(lead) if index else lead} {command}" for index, command in enumerate(commands)]
 
 
 def _title(number: str, group: _Group, role: Role, style: Style) -> str:
@@ -143,16 +164,16 @@ def _in_a_line(number: str, group: _Group, style: Style) -> str:
     return f"{INDENT}{number}{paint(code, Role.BAD, style)}: {cost}, {title}"
 
 
-def _fault(finding: Finding, report: Report, style: Style) -> str:
-    """Whose, how sure that is, and what else it could be."""
+def _due_to(finding: Finding, report: Report, style: Style) -> str:
+    """Whose ways they are, how sure that is, and what else it could be."""
     if finding.cause == "unknown":
         return "not known: the packets don't tell."
-    whose = _FAULT.get(finding.blame, safe(finding.blame, style))
+    whose = _DUE_TO.get(finding.blame, safe(finding.blame, style))
     others = [_named(code, style) for code in finding.also]
     if finding.confidence == "certain":
         also = f" Besides, this holds: {'; '.join(others)}." if others else ""
-        proof = "the packets and what the client knows prove it" if report.run else "the packets prove it"
-        return f"{whose}. This is certain: {proof}.{also}"
+        proof = "the packets and what the client knows leave" if report.run else "the packets leave"
+        return f"{whose}. Certain: {proof} no other explanation.{also}"
     also = f" It could also be {' or '.join(others)}." if others else ""
     return f"{whose}, as it seems: the packets fit, but can't prove it.{also}"
 
@@ -167,19 +188,20 @@ def _named(code: str, style: Style) -> str:
 def _cost(group: _Group, report: Report) -> str:
     extra = extra_of(group.findings)
     whole = report.totals.extra_handshakes
-    share = "" if extra == whole or not whole else f", {ratio(extra / whole)} of all"
     time = sum(finding.cost_ns for finding in group.findings)
     packets = sum(finding.packets for finding in group.findings)
     octets = sum(finding.bytes for finding in group.findings)
-    figures = [count(extra, "extra handshake") + share]
+    share = f"{extra:,} of the {whole:,} extra handshakes" if extra < whole else count(extra, "extra handshake")
+    figures = [share]
     if time:
-        figures.append(f"{duration(time)} of waiting")
+        figures.append(f"{duration(time)} of waiting" + (f", {duration(time // extra)} each" if extra > 1 else ""))
     if packets:
         figures.append(count(packets, "packet") + (f" ({size(octets)} of TLS)" if octets else ""))
     return "; ".join(figures)
 
 
-def _where(group: _Group, report: Report, style: Style) -> str:
+def _opened(group: _Group, report: Report, style: Style) -> str:
+    """The connections that need not have been."""
     finding = group.first
     cited = ", ".join(f"#{number}" for number in finding.connections[:_CITED])
     more = f" and {len(finding.connections) - _CITED:,} more" if len(finding.connections) > _CITED else ""
@@ -205,30 +227,51 @@ def _measured(measured: Measured, style: Style) -> str:
 
 
 def _frames(evidence: Sequence[Evidence], report: Report, style: Style) -> list[str]:
-    """A frame to a line, its number right-aligned."""
+    """What led to the first new connection, a frame to a line; what led to the next ones, each in a line."""
     if not evidence:
         return []
-    width = max(len(str(each.frame)) for each in evidence)
+    first, *others = _chains(evidence)
+    width = max(len(str(each.frame)) for each in first[:_CITED])
     room = _room(style) - width - 2
     lines = []
-    for each in evidence:
+    for each in first[:_CITED]:
         where = f" ({file_of(each.source)})" if has_several(report) else ""
         note = elide(safe(each.note, style), room - len(where), style)
         lines.append(f"{paint(str(each.frame).rjust(width), Role.FAINT, style)}  {note}{where}")
+    for chain in others[:_CHAINS]:
+        lines += _wrapped(safe(_in_short(chain, report), style), style)
+    hidden = len(first[_CITED:]) + sum(map(len, others[_CHAINS:]))
+    if hidden:
+        lines.append(paint(f"and {count(hidden, 'more frame')}: --json has them all", Role.FAINT, style))
     return lines
 
 
-def _more_frames(finding: Finding, style: Style) -> list[str]:
-    hidden = len(finding.evidence) - _CITED
-    text = f"and {count(hidden, 'more frame')}: --json has them all"
-    return _labelled("", [paint(text, Role.FAINT, style)], style) if hidden > 0 else []
+def _chains(evidence: Sequence[Evidence]) -> list[list[Evidence]]:
+    """Each up to the SYN of a new connection."""
+    chains: list[list[Evidence]] = [[]]
+    for each in evidence:
+        if chains[-1] and chains[-1][-1].note.startswith(_OPENS):
+            chains.append([])
+        chains[-1].append(each)
+    return chains
+
+
+def _in_short(chain: list[Evidence], report: Report) -> str:
+    """`18, 20, 21 and 24 led to #2`."""
+    sources = {each.source for each in chain}
+    frames = [f"{each.frame} ({file_of(each.source)})" if len(sources) > 1 else f"{each.frame}" for each in chain]
+    listed = f"{', '.join(frames[:-1])} and {frames[-1]}" if len(frames) > 1 else frames[0]
+    where = f" ({file_of(chain[0].source)})" if has_several(report) and len(sources) == 1 else ""
+    note = chain[-1].note
+    opened = note.removeprefix(_OPENS).partition(":")[0].partition(",")[0]
+    return f"{listed}{where}: {f'the same for {opened}' if note.startswith(_OPENS) else note}"
 
 
 # -- lay-out
 
 
 def _body(text: str, style: Style) -> list[str]:
-    return _paragraph(text, _MARGIN, style)
+    return _paragraph(text[:1].upper() + text[1:], _MARGIN, style)
 
 
 def _paragraph(text: str, margin: str, style: Style) -> list[str]:

@@ -230,7 +230,8 @@ class Connection:
         self.client = side
         self.flags |= SYN_SEEN
         self.syn_frame = packet.frame
-        self.opened = packet.ts
+        if self.closer == NO_SIDE:  # else the capture has the SYN behind a close
+            self.opened = packet.ts
         self.syn_length = packet.length
         if packet.joins():
             self.flags |= SUBFLOW

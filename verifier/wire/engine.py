@@ -160,10 +160,7 @@ class Engine:
             if number32(first + 38) != half.next:
                 return False
             if length and (
-                diff(ack, peer.next) > 0
-                or not half.isn_known
-                or not peer.known
-                or self.ledger.control_only
+                diff(ack, peer.next) > 0 or not half.isn_known or not peer.known or self.ledger.control_only
             ):
                 return False
             self.packets += 1

@@ -97,6 +97,7 @@ cdef class ExchangeTable:
     cdef unsigned int[::1] response_frame
     cdef unsigned int[::1] end_frame
     cdef int[::1] location
+    cdef unsigned int[::1] octets
     cdef Py_ssize_t add(self) except -1
     cdef int _grow(self) except -1
     cdef int add_from(self, ExchangeTable other, Py_ssize_t row) except -1

@@ -334,12 +334,12 @@ class ConnectionTable:
 
 class ExchangeTable:
     """One row an exchange, in the order in which request heads were complete. `location`: word of the response's
-    Location, plus one, 0 for none."""
+    Location, plus one, 0 for none. `octets`: in a turn, bytes of the server's records."""
 
     COLUMNS = (
         ("connection", "I"), ("depth", "I"), ("method", "i"), ("target", "i"), ("host", "i"), ("status", "H"),
         ("flags", "I"), ("request_ns", "q"), ("response_ns", "q"), ("end_ns", "q"),
-        ("request_frame", "I"), ("response_frame", "I"), ("end_frame", "I"), ("location", "i"),
+        ("request_frame", "I"), ("response_frame", "I"), ("end_frame", "I"), ("location", "i"), ("octets", "I"),
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -384,6 +384,7 @@ class ExchangeTable:
         self.response_frame = self._wider("response_frame")
         self.end_frame = self._wider("end_frame")
         self.location = self._wider("location")
+        self.octets = self._wider("octets")
         return 0
 
     def add_from(self, other: ExchangeTable, row: cython.Py_ssize_t) -> cython.int:
@@ -403,6 +404,7 @@ class ExchangeTable:
         self.response_frame[here] = other.response_frame[row]
         self.end_frame[here] = other.end_frame[row]
         self.location[here] = other.location[row]
+        self.octets[here] = other.octets[row]
         return 0
 
     def extend(self, records: list[dict[str, int]]) -> None:

@@ -24,7 +24,7 @@ cdef class Tls(Speech):
     cdef int end(self, Packet packet, int side) except -1
     cdef int close(self) except -1
     cdef int _record(self, Packet packet, int side, int kind, int major, long long size) except -1
-    cdef int _spoke(self, Packet packet, int side) except -1
+    cdef int _spoke(self, Packet packet, int side, long long size) except -1
     cdef int _alert(self, Packet packet, int side) except -1
     cdef int _ready(self) except -1
     cdef int _collect(self, Direction way, int side, bytes piece) except -1

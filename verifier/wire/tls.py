@@ -169,10 +169,10 @@ class Tls(Speech):
                 if self.request_frame == 0 and self.ready_ns >= 0:
                     self.request_frame = packet.frame
             if self.ready_ns >= 0:
-                self._spoke(packet, side)
+                self._spoke(packet, side, size)
         return 0
 
-    def _spoke(self, packet: Packet, side: cython.int) -> cython.int:
+    def _spoke(self, packet: Packet, side: cython.int, size: cython.longlong) -> cython.int:
         """Application data. A client that speaks behind the server, or first, asks anew, as far as can be told."""
         table: ExchangeTable = self.ledger.turns
         self.active_ns = packet.ts
@@ -192,6 +192,7 @@ class Tls(Speech):
             table.end_ns[self.turn] = packet.ts
             table.end_frame[self.turn] = packet.frame
             table.flags[self.turn] |= RESPONSE_DONE
+            table.octets[self.turn] += cython.cast(cython.uint, size)
         self.speaker = side
         return 0
 
