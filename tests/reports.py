@@ -308,7 +308,8 @@ def idle_timeout() -> Finding:
         pair=0,
         connections=(1, 2),
         text="The server closed 2 connections 5.00 s after their last response; each next request needed a new one.",
-        advice="Start uvicorn with `--timeout-keep-alive SECONDS` (default 5) above the client's pauses.",
+        advice="Start uvicorn with `--timeout-keep-alive SECONDS` (default 5) above the client's pauses.\n"
+        "Or in the client: Send the next request before the server's timeout.",
         evidence=(Evidence(7, "last byte of a response"), Evidence(9, "FIN of the server, 5.00 s later")),
         measured=(Measured("server idle timeout", 5.0, "s", 2, 2),),
         extra=2,

@@ -10,7 +10,18 @@ import pytest
 from readme import README, renewed
 
 from verifier import catalogue
-from verifier.catalogue import CAUSES, UNKNOWN, Cause, advice, client_kind, remedy, server_kind
+from verifier.catalogue import (
+    ANY,
+    CAUSES,
+    OR_IN_CLIENT,
+    OTHER,
+    UNKNOWN,
+    Cause,
+    advice,
+    client_kind,
+    remedy,
+    server_kind,
+)
 from verifier.cli import main
 from verifier.report import schema
 from verifier.report.catalogue import explain, overview
@@ -18,7 +29,7 @@ from verifier.report.terminal import Style
 
 EVERY = [*CAUSES.values(), UNKNOWN]
 NARROW = Style(80, color=False, unicode=True)
-CLIENTS = {"requests", "httpx", "aiohttp", "urllib3", "curl", "go", "node"}
+CLIENTS = {"requests", "httpx", "aiohttp", "urllib3", "boto3", "curl", "go", "node"}
 
 
 # -- the table
@@ -46,7 +57,8 @@ def test_a_cause_is_told_in_full(cause: Cause) -> None:
 
 @pytest.mark.parametrize("cause", EVERY, ids=lambda cause: cause.code)
 def test_advice_is_for_kinds_that_are_told_apart(cause: Cause) -> None:
-    assert set(cause.clients) <= CLIENTS
+    assert set(cause.clients) <= CLIENTS | {ANY, OTHER}
+    assert OTHER not in cause.clients or cause.blame == "server"
     assert set(cause.servers) <= {server_kind(name) for name in SERVERS}
 
 
@@ -106,6 +118,7 @@ def test_servers(name: str, kind: str | None) -> None:
         ("python-httpx/0.28.1", "httpx"),
         ("Python/3.11 aiohttp/3.14.5", "aiohttp"),
         ("python-urllib3/2.8.0", "urllib3"),
+        ("Boto3/1.34.1 md/Botocore#1.34.1 ua/2.0 os/linux#5.10", "boto3"),
         ("curl/7.88.1", "curl"),
         ("PycURL/7.45.2 libcurl/7.88.1 OpenSSL/3.0.19", "curl"),
         ("Go-http-client/1.1", "go"),
@@ -138,11 +151,24 @@ def test_advice_is_in_the_words_of_the_client() -> None:
     [
         ("server-idle-timeout", "server", None, "uvicorn", "Start uvicorn with `--timeout-keep-alive SECONDS`"),
         ("server-idle-timeout", "server", None, None, "Raise the server's idle timeout"),
-        ("server-idle-timeout", "server", "python-httpx/0.28.1", None, "If the server is not yours: send sooner"),
+        (
+            "server-idle-timeout",
+            "server",
+            "python-httpx/0.28.1",
+            None,
+            "\nOr in the client: The client calls itself python-",
+        ),
         ("no-session", "client", "python-requests/2.34.2", "nginx", "Make one requests.Session()"),
         ("no-session", "client", None, "nginx", "Make one client object"),
         ("balancer-idle-timeout", "path", None, "nginx", "In nginx behind the balancer, set `keepalive_timeout`"),
-        ("keepalive-race", "server", "curl/8", None, "If the server is not yours: nothing in most cases"),
+        ("server-idle-timeout", "server", None, "Apache/2.4 (Unix)", "The server calls itself Apache/2.4. In Apache"),
+        ("keepalive-race", "server", "curl/8", None, "client: The client calls itself curl/8. Nothing in most cases"),
+        ("keepalive-race", "server", None, None, "Or in the client: Have the client drop idle connections sooner"),
+        ("pool-full", "client", None, None, "The packets don't say which client this is: `verify causes pool-full`"),
+        ("pool-full", "client", "Mozilla/5.0 (X11)", None, "The client calls itself Mozilla/5.0: `verify causes pool-"),
+        ("pool-full", "client", "x" * 99, None, f"itself {'x' * 60}: `verify"),
+        ("http10", "client", None, None, "ab -k`). The packets don't say which client this is: `verify causes http10`"),
+        ("path-dropped", "path", None, "nginx", "has the words for requests, httpx, aiohttp, urllib3 and others."),
         ("odd-code", "nobody", None, None, "Capture whole packets"),
     ],
 )
@@ -150,10 +176,25 @@ def test_remedies(code: str, blame: str, agent: str | None, server: str | None, 
     assert said in remedy(code, blame, agent, server)
 
 
-def test_names_keep_their_case_in_the_middle_of_a_sentence() -> None:
-    assert "If the server is not yours: HTTPTransport(retries=3)" in remedy(
-        "server-restart", "server", "python-httpx/0.28", None
-    )
+def test_each_side_has_a_line_of_its_own() -> None:
+    assert remedy("no-length", "server", "curl/8", None).count("\n") == 0
+    for agent in ("python-httpx/0.28", "lynx", None):
+        [there, here] = remedy("server-idle-timeout", "server", agent, "uvicorn").split("\n")
+        assert "--timeout-keep-alive" in there
+        assert here.startswith(OR_IN_CLIENT)
+
+
+def test_where_retries_are_advised_it_is_said_that_they_leave_post_out() -> None:
+    advised = [text for cause in EVERY for text in cause.clients.values() if "Retry(" in text]
+    assert len(advised) >= 4
+    for text in advised:
+        assert "POST" in text
+        assert "allowed_methods=None" in text
+
+
+def test_whoever_raises_a_limit_of_the_client_stays_below_that_of_the_server() -> None:
+    for text in (CAUSES["client-idle-expiry"].advice, *CAUSES["client-idle-expiry"].clients.values()):
+        assert re.search("below the server's (idle )?timeout|the server's timeout is the limit", text)
 
 
 # -- how it is shown
@@ -162,7 +203,11 @@ def test_names_keep_their_case_in_the_middle_of_a_sentence() -> None:
 def test_the_list_fits_a_terminal() -> None:
     lines = overview(EVERY, NARROW).splitlines()
     assert max(map(len, lines)) <= 80
-    assert [line.split()[0] for line in lines if line.startswith("  ")][1:] == [*CAUSES, "unknown"]
+    listed = [line.split()[0] for line in lines if line.startswith("  ")][1:]
+    blames = [(CAUSES.get(code) or UNKNOWN).blame for code in listed]
+    assert sorted(listed) == sorted([*CAUSES, "unknown"])
+    assert blames == sorted(blames, key=["client", "server", "path", "nobody"].index)
+    assert "Mostly for the client to change" in lines
     assert not any("…" in line for line in lines)
 
 
@@ -177,7 +222,7 @@ def test_a_cause_fits_a_terminal(cause: Cause) -> None:
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["causes"]) == 0
-    assert "  server-idle-timeout       server  the server's idle timeout\n" in capsys.readouterr().out
+    assert "  server-idle-timeout       the server's idle timeout\n" in capsys.readouterr().out
     assert main(["causes", "server-idle-timeout", "--color", "never"]) == 0
     assert "\nIn the server\n  nginx        In nginx, raise `keepalive_timeout`" in capsys.readouterr().out
     assert main(["causes", "unknown"]) == 0
@@ -199,6 +244,7 @@ def test_the_command_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
         ("pool_full", "did you mean pool-full?"),
         ("Idle", "did you mean server-idle-timeout or server-reset-idle or client-idle-expiry?"),
         ("xyz", "verify causes lists them all"),
+        ("CAUSE", "verify causes lists those that there are"),
         ("", "verify causes lists them all"),
     ],
 )

@@ -72,6 +72,12 @@ def test_wrapped_at_spaces() -> None:
     assert wrap("", 12) == [""]
 
 
+def test_a_number_stays_with_its_unit() -> None:
+    assert wrap("closed after 5.0 s.", 16) == ["closed after", "5.0 s."]
+    assert wrap("in 3 min 20 s, or", 9) == ["in 3 min", "20 s, or"]
+    assert wrap("the 5 servers", 6) == ["the 5", "servers"]
+
+
 @pytest.mark.parametrize("name", ["plain.pcap", "two words.pcap", "it's.pcap", "esc\x1b[31m.pcap", "caf\udce9\n.pcap"])
 @pytest.mark.parametrize("style", [PLAIN, ASCII])
 def test_a_shell_reads_the_word_back(name: str, style: Style) -> None:

@@ -5,6 +5,8 @@ from textwrap import dedent
 
 import pytest
 from reports import (
+    MS,
+    START,
     Counted,
     Listed,
     connection,
@@ -26,7 +28,7 @@ from reports import (
     with_findings,
 )
 
-from verifier.judge.model import Expectation, Note, Report
+from verifier.judge.model import Exchange, Expectation, Note, Report
 from verifier.report.terminal import Style
 from verifier.report.text import render
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Reuse, Verdict
@@ -84,6 +86,7 @@ def test_proved() -> None:
         Capture      lo: 17 packets, 2.04 kB over 12 ms, none dropped
         Saved as     demo.pcapng
         Wireshark    verify open demo.pcapng
+        As JSON      verify analyze demo.pcapng --json --detail exchanges
         Exit status  0, proved
         """
     )
@@ -94,7 +97,7 @@ def test_refuted_without_unicode() -> None:
     assert head == golden(
         """
         REFUTED  3 requests, 3 handshakes: no re-use, where 1 connection would do
-                 2 extra handshakes cost 0.42 ms
+                 2 extra handshakes cost 0.42 ms of waiting
 
           #  REQUEST   STATUS  CONNECTION       TIME  HANDSHAKE FRAMES
           1  GET /get  200     #0 new         1.9 ms  3, 4, 5 in 0.21 ms
@@ -169,6 +172,7 @@ def test_frames_of_several_files_say_which() -> None:
         Notes        duplicate-packet: 12 times, first in frame 7 of its file
         Capture      file 1, a.pcap: 8 packets, 960 B over 12 ms
                      file 2, b.pcap: 12 packets, 1.44 kB over 12 ms
+        As JSON      verify analyze a.pcap b.pcap --json --detail exchanges
         Exit status  0, proved
         """
     )
@@ -201,10 +205,13 @@ def test_a_capture_of_one_pair_names_it_above() -> None:
 
 
 def test_a_large_capture_lists_pairs_worst_first() -> None:
-    head, rest = text(many_pairs(12)).split("\n\nEvidence, by frame number: first extra connections\n")
+    head, rest = text(many_pairs(12)).split(
+        "\n\nEvidence, by frame number: the first 10 of 124,126 extra connections\n"
+    )
     assert "  CLIENT → SERVER          HANDSHAKES  NEEDED   EXTRA  REQUESTS  RE-USED\n" in head
     assert "  10.0.0.1 → 10.0.1.1:80       40,001       1  40,000   410,000  369,999\n" in head
-    assert "  and 2 more pairs\n  All 12 pairs: 124,138 connections, 124,138 handshakes" in head
+    assert "  and 2 more pairs\n  NEEDED: the most requests that ran at the same time" in head
+    assert "time, a connection for each.\n  All 12 pairs: 124,138 connections, 124,138 handshakes" in head
     assert "  #1   127.0.0.1:50001 → 127.0.0.1:8080  11, 12, 13 in 0.21 ms     unknown\n" in rest
     assert "  and 124,128 more connections: --json --detail connections has them all\n" in rest
     assert "             at least 50 % of requests re-use a connection: 90.2 % seen, met\n" in rest
@@ -252,7 +259,7 @@ def test_extra_connections_far_from_the_first_are_found_by_the_findings() -> Non
     details = Counted(1_000_000, extra=False)
     finding = many_causes().findings[0]._replace(connections=tuple(range(900_000, 999_999)))
     drawn = text(many_causes()._replace(details=details, findings=(finding,)))
-    evidence = drawn.split("Evidence, by frame number: first extra connections\n")[1].splitlines()
+    evidence = drawn.split("Evidence, by frame number: the first 10 of 132,725 extra connections\n")[1].splitlines()
     assert [line.split()[0] for line in evidence[1:3]] == ["#900000", "#900001"]
     assert details.made < 6_000
 
@@ -347,7 +354,7 @@ def test_causes_stand_in_the_table_and_before_the_evidence() -> None:
         """
         ✗ REFUTED  3 requests, 3 handshakes: no re-use, where 1 connection would do,
                    because the server closed idle connections after 5.0 s
-                   2 extra handshakes cost 0.42 ms"""
+                   2 extra handshakes cost 0.42 ms of waiting"""
     )
     assert table.splitlines() == [
         "  #  REQUEST   STATUS  CONNECTION     HANDSHAKE FRAMES       WHY",
@@ -369,10 +376,71 @@ def test_a_cause_that_is_no_fault_is_not_marked_as_extra() -> None:
 
 
 def test_mending_the_biggest_of_several_causes_saves_so_much() -> None:
-    saved = "mending the first cause below would save 60,000 of them, 8.4 s"
+    saved = "extra handshakes cost 27.9 s of waiting; fixing cause 1 below would save 60,000 of them, 8.4 s"
     assert saved in " ".join(text(many_causes()).split())
     assert "MOSTLY WHY" in text(many_causes(), WIDE)
     assert "MOSTLY WHY" not in text(many_causes(), NARROW)
+
+
+def idle(number: int, carrier: int, after_ms: int, reuse: Reuse = Reuse.REUSED) -> Exchange:
+    """A request `after_ms` from the start, answered 2 ms later."""
+    begun = START + after_ms * MS
+    made = exchange(carrier, number, 4 + 6 * number)
+    return made._replace(reuse=reuse, request_ns=begun, response_end_ns=begun + 2 * MS)
+
+
+def test_long_pauses_have_a_column() -> None:
+    first, second = connection(0, 1, requests=3), connection(1, 31)._replace(opened_ns=START + 9_000 * MS)
+    lost = idle(3, 0, 4_000)._replace(status=None, response_frame=None, response_end_ns=None)
+    overlapping = idle(5, 1, 9_006)._replace(request_ns=START + 9_006 * MS)
+    sent = (idle(1, 0, 0, Reuse.NEW), idle(2, 0, 1_502), lost, idle(4, 1, 9_005, Reuse.NEW), overlapping)
+    report = from_file()._replace(details=Listed((first, second), sent), totals=totals(2, 5))
+    table = text(report, WIDE).split("\n\n")[1].splitlines()
+    assert [line[:21].rstrip() for line in table[1:]] == [
+        "  #  PAUSE  REQUEST",
+        "  1         GET /get",
+        "  2  1.5 s  GET /get",
+        "  3  2.5 s  GET /get",
+        "  4         GET /get",
+        "  5         GET /get",
+    ]
+    brief = report._replace(details=Listed((first, second), (sent[0], idle(2, 0, 900))))
+    assert "PAUSE" not in text(brief, WIDE)
+
+
+def test_the_pause_ends_where_the_connection_is_opened() -> None:
+    second = connection(1, 31)._replace(opened_ns=START + 5_002 * MS)
+    sent = (idle(1, 0, 0, Reuse.NEW), idle(1, 1, 9_005, Reuse.NEW))
+    report = from_file()._replace(details=Listed((connection(0, 1), second), sent), totals=totals(2, 2))
+    assert "  2  5.0 s  GET /get" in text(report, WIDE)
+
+
+def test_requests_without_a_response_are_told_at_the_top() -> None:
+    lost = idle(2, 0, 9)._replace(status=None, response_frame=None, response_end_ns=None, method="POST")
+    report = from_file()._replace(details=Listed((connection(0, 3),), (idle(1, 0, 0, Reuse.NEW), lost)))
+    [line] = lines_with(report, "got no response")
+    assert line == "1 request got no response: number 2, POST /get"
+    assert text(report).splitlines()[1].strip() == line
+    still_open = connection(0, 3)._replace(closed_with=ClosedWith.NONE)
+    report = report._replace(details=Listed((still_open,), (lost, lost, lost, lost)))
+    assert lines_with(report, "no response", WIDE)[0] == (
+        "4 requests had no response yet when the capture ended: number 1, POST /get; number 2, POST /get; "
+        "number 3, POST"
+    )
+    incomplete = report._replace(inconclusive_because=inconclusive().inconclusive_because)
+    assert not lines_with(incomplete, "when the capture ended")
+
+
+def test_of_many_requests_those_without_a_response_are_counted() -> None:
+    report = many_pairs()
+    report = report._replace(totals=report.totals._replace(responses=report.totals.requests - 12))
+    assert lines_with(report, "got no response") == ["12 requests got no response in this capture"]
+    assert not lines_with(many_pairs(), "no response")
+
+
+def test_a_live_run_says_itself_what_failed() -> None:
+    lost = idle(1, 0, 0)._replace(status=None, response_frame=None, response_end_ns=None)
+    assert not lines_with(refuted()._replace(details=Listed(tuple(refuted().details.connections()), (lost,))), "got no")
 
 
 def test_every_list_is_bounded() -> None:
@@ -439,7 +507,7 @@ def test_expectations_in_words() -> None:
         .startswith(
             golden(
                 """
-            Expected     at most 3 extra handshakes: 9 seen, broken
+            Expected     at most 3 extra handshakes: 9 seen, not met
                          at most 1 handshake: 1 seen, met
                          at least 90 % of requests re-use a connection: unknown seen, unproven
             """

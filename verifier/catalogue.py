@@ -61,6 +61,8 @@ _CLIENTS = {
     "python-httpx": "httpx",
     "aiohttp": "aiohttp",
     "python-urllib3": "urllib3",
+    "boto3": "boto3",
+    "botocore": "boto3",
     "curl": "curl",
     "libcurl": "curl",
     "pycurl": "curl",
@@ -94,7 +96,8 @@ _SERVERS = {
 
 
 def client_kind(user_agent: str | None) -> str | None:
-    """Which library a User-Agent names: `requests`, `httpx`, `aiohttp`, `urllib3`, `curl`, `go`, `node`; else None.
+    """Which library a User-Agent names: `requests`, `httpx`, `aiohttp`, `urllib3`, `boto3`, `curl`, `go`, `node`; else
+    None.
 
     An application may put its own name before that of its library (RFC 9110, 10.1.5), and several libraries may be
     named: the first that is known is the one that makes the requests.
@@ -665,6 +668,10 @@ _TABLE = (
             ),
             "urllib3": (
                 "PoolManager(maxsize=N) with N at least the number of threads (default 1); block=True makes them wait."
+            ),
+            "boto3": (
+                "boto3.client(..., config=botocore.config.Config(max_pool_connections=N)) with N at least the number "
+                "of threads (default 10)."
             ),
             "curl": "In libcurl, raise CURLMOPT_MAXCONNECTS of the multi handle to the most requests at the same time.",
             "go": (

@@ -1,15 +1,41 @@
-"""The closed sets of words that the report uses. Each value is the word itself, as the JSON contract spells it."""
+"""The closed sets of words that the report uses. Each value is the word itself, as the JSON contract spells it.
+
+A type checker sees enumerations. At run time they are built from plain strings: importing `enum` takes 4 ms, where
+`verify analyze` of 50 packets takes 30 whole and `python -c pass` 10 (`python -X importtime`, Python 3.11).
+"""
 
 from __future__ import annotations
 
-from enum import Enum
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enum import Enum
 
+    class Word(str, Enum):
+        """A member is its word: it prints, compares and serialises as that string."""
+else:
 
-class Word(str, Enum):
-    """A member is its word: it prints, compares and serialises as that string (StrEnum is 3.11 and newer)."""
+    class Words(type):
+        """A closed set: iterating over it gives its members, in their order."""
 
-    def __str__(self) -> str:
-        return str(self.value)
+        def __iter__(cls):
+            return iter(cls._members)
+
+    class Word(str, metaclass=Words):
+        """A member is its word, and there is one object of each."""
+
+        __slots__ = ("name",)
+        _members = ()
+
+        def __init_subclass__(cls):
+            words = {name: word for name, word in vars(cls).items() if not name.startswith("_")}
+            for name, word in words.items():
+                member = str.__new__(cls, word)
+                member.name = name
+                setattr(cls, name, member)
+            cls._members = tuple(getattr(cls, name) for name in words)
+
+        def __reduce__(self):
+            return getattr, (type(self), self.name)
 
 
 class Verdict(Word):

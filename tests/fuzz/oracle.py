@@ -34,6 +34,10 @@ Frame = tuple[bytes, int, int, int]
 EXPECTATIONS = (Expectations(), Expectations(max_extra=1, max_handshakes=2, min_reuse=0.5))
 
 
+ACROSS = ("address-fallback", "address-rotation", "proxy-tunnel")
+"""Causes that are seen on several pairs at once."""
+
+
 class Outcome(NamedTuple):
     """All that a run says: equal bytes must give equal ones."""
 
@@ -141,7 +145,7 @@ def _pairs(report: Record) -> Iterable[str]:
         extra = max(0, pair["handshakes"] - pair["lower_bound"]) if pair["lower_bound"] else 0
         if pair["extra_handshakes"] != extra:
             yield f"{pair['extra_handshakes']} extra in a pair, {extra} by its bound: {pair}"
-        charged = sum(number for cause, number in pair["causes"].items() if cause != "concurrency")
+        charged = sum(pair["causes"].values())
         if not extra <= charged <= pair["connections"]:
             yield f"{charged} causes for {extra} extra handshakes: {pair}"
         if pair["lower_bound"] < min(1, pair["requests"]) or pair["lower_bound"] < pair["peak_concurrency"]:
@@ -172,7 +176,7 @@ def _details(report: Record) -> Iterable[str]:
             yield f"connection {place} has the id {connection['id']}"
         causes[connection["pair"]][connection["cause"]] += 1
         extra[connection["pair"]] += connection["extra"]
-        if connection["extra"] and connection["cause"] in (None, "concurrency"):
+        if connection["extra"] and connection["cause"] is None:
             yield f"an extra connection without a cause: {connection}"
         # A response to nothing is one, too.
         if connection["requests"] != requests[place] or connection["responses"] < responses[place]:
@@ -214,8 +218,7 @@ def _findings(report: Record) -> Iterable[str]:
                 yield f"a finding on a connection that is not there: {finding}"
                 continue
             connection = report["connections"][number]
-            elsewhere = finding["cause"] == "address-fallback"  # led from one pair to another
-            if connection["pair"] != finding["pair"] and not elsewhere:
+            if connection["pair"] != finding["pair"] and finding["cause"] not in ACROSS:
                 yield f"a finding on a connection of another pair: {finding}, {connection}"
         if any(not 1 <= evidence["frame"] <= most for evidence in finding["evidence"]):
             yield f"evidence that is not there: {finding}"

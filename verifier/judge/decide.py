@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from verifier.judge import verdict
 from verifier.judge.details import REUSES, Details, Numbering, address
-from verifier.judge.diagnose import Diagnosis, Matter
 from verifier.judge.model import (
     Endpoint,
     Missing,
@@ -22,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verifier.clients.run import Request, Run
     from verifier.judge.attribute import Attribution
+    from verifier.judge.diagnose import Diagnosis
     from verifier.judge.facts import Account
     from verifier.judge.options import Expectations, Selection
     from verifier.sources.facts import LiveFacts, Source
@@ -289,7 +289,15 @@ class _Bench:
             cost_ns=sum(field["cost_ns"]),
         )
 
-    def _pairs(self, diagnosis: Diagnosis) -> tuple[Pair, ...]:
+    def _diagnosis(self) -> Diagnosis | None:
+        """Why connections were opened; nothing where there is but one, and nothing odd about it."""
+        if not self.tally.curious:
+            return None
+        from verifier.judge.diagnose import Diagnosis, Matter
+
+        return Diagnosis(Matter(self.case.ledger, self.exchanges, self.tally, self.details, self.account))
+
+    def _pairs(self, diagnosis: Diagnosis | None) -> tuple[Pair, ...]:
         field = self.fields
         pairs: list[Pair] = []
         for number in range(self.tally.pairs):
@@ -309,7 +317,7 @@ class _Bench:
                     lower_bound=self.bounds[number],
                     extra_handshakes=self.extra[number],
                     cost_ns=field["cost_ns"][number],
-                    causes=diagnosis.causes[number],
+                    causes={} if diagnosis is None else diagnosis.causes[number],
                 )
             )
         return tuple(pairs)
@@ -390,7 +398,7 @@ class _Bench:
         result, results = verdict.weigh(expectations, self._measured(), missing)
         if result is Verdict.INCONCLUSIVE and not missing:
             missing.append(Missing(Reason.HANDSHAKE_NOT_SEEN, self._unsure()))
-        diagnosis = Diagnosis(Matter(self.case.ledger, self.exchanges, self.tally, self.details, self.account))
+        diagnosis = self._diagnosis()
         self.details.diagnosis = diagnosis
         return Report(
             verdict=result,
@@ -399,7 +407,7 @@ class _Bench:
             sources=self.case.sources,
             totals=self.totals,
             pairs=self._pairs(diagnosis),
-            findings=diagnosis.findings,
+            findings=() if diagnosis is None else diagnosis.findings,
             notes=tuple(
                 Note(code, count, self.frames.local(frame) or 0) for code, count, frame in self.case.ledger.notes.seen()
             ),

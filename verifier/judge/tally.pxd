@@ -10,6 +10,7 @@ cdef class Tally:
     cdef ConnectionTable table
     cdef long long end_ns, ends_frame
     cdef public Py_ssize_t pairs
+    cdef public bint curious
     cdef public dict arrays
     cdef int[::1] pair_of
     cdef long long[::1] connections, handshakes, failed, requests, responses, reused, pre_existing, unknown, peak, unreadable, missed, speaks, unsure, cost_ns, least

@@ -30,6 +30,8 @@ REFUSED = cython.declare(cython.int, tables.REFUSED)
 UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
 CLIENT_CLOSED = cython.declare(cython.int, tables.CLIENT)
 RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
+REQUEST_CLOSE = cython.declare(cython.uint, tables.REQUEST_CLOSE)
+EXCESS = cython.declare(cython.uint, tables.EXCESS)
 SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
 ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
 LOST = cython.declare(cython.uint, tables.REQUESTS_MISSED | tables.RESPONSES_MISSED)
@@ -133,6 +135,9 @@ class Tally:
         self.most = memoryview(zeros("B", table.rows))
         """Connections with which more were open than ever before, of pairs whose requests are unreadable."""
         self.halves_count = halves_count
+        self.curious = self.pairs > 1
+        """Whether there may be something to explain: more than whole exchanges, one after another, on one connection.
+        """
         self._connections()
 
     def pair(self, row: cython.Py_ssize_t) -> cython.int:
@@ -272,7 +277,11 @@ class Tally:
                 self.needed[connection] = 1
             if exchanges.flags[row] & UPGRADED:
                 upgraded.add(pair)
+            if exchanges.flags[row] & (REQUEST_CLOSE | EXCESS) or not exchanges.flags[row] & RESPONSE_DONE:
+                self.curious = True
         for pair in range(self.pairs):
+            if self.connections[pair] > 1 or cython.cast(Ends, ends[pair]).peak > 1:
+                self.curious = True
             self.peak[pair] = cython.cast(Ends, ends[pair]).peak
             self.least[pair] = self.peak[pair]
         if upgraded:

@@ -46,7 +46,7 @@ _FIGURES = (
     Column("COST", "right", spare=2),
 )
 _SAYS_NOTHING = ("", "unknown")
-_NEEDED = "Needed: a connection for each of the most requests that ran at the same time."
+_NEEDED = "NEEDED: the most requests that ran at the same time, a connection for each."
 _MOSTLY = Column("MOSTLY WHY", "left", spare=3)
 """The cause of most extra handshakes of a pair."""
 
@@ -185,12 +185,10 @@ def _pauses(found: list[Exchange], carriers: list[Connection]) -> list[int]:
     pauses = []
     for exchange, carrier in zip(found, carriers, strict=True):
         begun = carrier.opened_ns if exchange.reuse is Reuse.NEW else exchange.request_ns
-        end, last = exchange.response_end_ns, ended.get(carrier.pair)
-        pauses.append(max(begun - last, 0) if last is not None else 0)
-        if end is None or (last is None and carrier.pair in ended):
-            ended[carrier.pair] = None if end is None or end < begun else end
-        else:
-            ended[carrier.pair] = max(end, last or 0)
+        last = ended.get(carrier.pair)
+        pauses.append(0 if last is None else max(begun - last, 0))
+        end = exchange.response_end_ns
+        ended[carrier.pair] = None if end is None else max(end, last or 0)
     return pauses
 
 

@@ -94,12 +94,13 @@ def _lost(report: Report, style: Style) -> list[str]:
     if totals.requests > FEW:
         lost = totals.requests - totals.responses
         return [f"{count(lost, 'request')} got no response in this capture"] if lost > 0 else []
-    closed, still_open = [], []
+    closed: list[str] = []
+    still_open: list[str] = []
     for number, exchange in enumerate(in_order(report), 1):
         if exchange.status is None and exchange.response_frame is None and exchange.response_end_ns is None:
             carrier = report.details.connection(exchange.connection)
             name = safe(f"{exchange.method} {exchange.target or ''}".rstrip(), style)
-            (still_open if carrier.closed_with is ClosedWith.NONE else closed).append(f"{number}, {name}")
+            (still_open if carrier.closed_with is ClosedWith.NONE else closed).append(f"number {number}, {name}")
     return [
         f"{count(len(found), 'request')} {what}: {'; '.join(found[:_NAMED])}{' ...' if len(found) > _NAMED else ''}"
         for found, what in ((closed, "got no response"), (still_open, "had no response yet when the capture ended"))

@@ -6,7 +6,7 @@ most by it; the first few in full, the others in a line each, so that the sectio
 
 from __future__ import annotations
 
-from verifier.report.figures import count, duration, ratio, size
+from verifier.report.figures import count, duration, size
 from verifier.report.table import INDENT
 from verifier.report.terminal import Role, Style, columns, elide, glyphs, paint, safe, wrap
 from verifier.report.wording import TOP, by_cause, endpoint, extra_of, file_of, has_several
@@ -34,9 +34,8 @@ _WIDEST = 110
 """Columns of running text: longer lines are hard to read."""
 
 _INTRODUCTION = (
-    "A new connection costs a handshake, a round trip before its request; one that is kept open (keep-alive) takes the "
-    "next request without. (In the packets, SYN opens a connection, FIN closes it, RST breaks it off.) Why new ones "
-    "were opened anyway:"
+    "A new connection costs a handshake, a round trip before its request; one that is kept open (keep-alive) saves "
+    "that. SYN opens a connection, FIN closes it, RST breaks it off. Why new ones were opened anyway:"
 )
 _DUE_TO = {
     "client": "the client",
@@ -239,7 +238,7 @@ def _frames(evidence: Sequence[Evidence], report: Report, style: Style) -> list[
         note = elide(safe(each.note, style), room - len(where), style)
         lines.append(f"{paint(str(each.frame).rjust(width), Role.FAINT, style)}  {note}{where}")
     for chain in others[:_CHAINS]:
-        lines += _wrapped(safe(_in_short(chain, report), style), style)
+        lines += _wrapped(safe(_in_short(chain, first, report), style), style)
     hidden = len(first[_CITED:]) + sum(map(len, others[_CHAINS:]))
     if hidden:
         lines.append(paint(f"and {count(hidden, 'more frame')}: --json has them all", Role.FAINT, style))
@@ -256,15 +255,22 @@ def _chains(evidence: Sequence[Evidence]) -> list[list[Evidence]]:
     return chains
 
 
-def _in_short(chain: list[Evidence], report: Report) -> str:
-    """`18, 20, 21 and 24 led to #2`."""
+def _in_short(chain: list[Evidence], like: list[Evidence], report: Report) -> str:
+    """`18, 20, 21 and 24: the same for #2`."""
     sources = {each.source for each in chain}
     frames = [f"{each.frame} ({file_of(each.source)})" if len(sources) > 1 else f"{each.frame}" for each in chain]
     listed = f"{', '.join(frames[:-1])} and {frames[-1]}" if len(frames) > 1 else frames[0]
     where = f" ({file_of(chain[0].source)})" if has_several(report) and len(sources) == 1 else ""
     note = chain[-1].note
-    opened = note.removeprefix(_OPENS).partition(":")[0].partition(",")[0]
-    return f"{listed}{where}: {f'the same for {opened}' if note.startswith(_OPENS) else note}"
+    if not note.startswith(_OPENS):
+        return f"{listed}{where}: {note}"
+    same = "the same " if [_kind(each) for each in chain] == [_kind(each) for each in like] else ""
+    return f"{listed}{where}: {same}for {note.removeprefix(_OPENS).partition(':')[0]}"
+
+
+def _kind(evidence: Evidence) -> str:
+    """A note without what differs between connections that end alike: numbers, and how long something took."""
+    return "".join(char for char in evidence.note.partition(",")[0] if not char.isdigit())
 
 
 # -- lay-out
