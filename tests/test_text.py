@@ -424,8 +424,7 @@ def test_requests_without_a_response_are_told_at_the_top() -> None:
     still_open = connection(0, 3)._replace(closed_with=ClosedWith.NONE)
     report = report._replace(details=Listed((still_open,), (lost, lost, lost, lost)))
     assert lines_with(report, "no response", WIDE)[0] == (
-        "4 requests had no response yet when the capture ended: number 1, POST /get; number 2, POST /get; "
-        "number 3, POST"
+        "4 requests had no response yet when the capture ended: number 1, POST /get; number 2, POST /get; number 3,"
     )
     incomplete = report._replace(inconclusive_because=inconclusive().inconclusive_because)
     assert not lines_with(incomplete, "when the capture ended")

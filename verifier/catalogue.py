@@ -596,15 +596,16 @@ _TABLE = (
         clients={
             "requests": (
                 "Turn TCP keep-alive on below the gateway's limit: an HTTPAdapter whose init_poolmanager passes "
-                "socket_options with SO_KEEPALIVE, TCP_KEEPIDLE and TCP_KEEPINTVL."
+                "socket_options with SO_KEEPALIVE 1, TCP_KEEPIDLE 60 and TCP_KEEPINTVL 60 (seconds)."
             ),
             "httpx": "Keep keepalive_expiry short (default 5 s), or pass socket_options to httpx.HTTPTransport.",
             "aiohttp": "Keep TCPConnector(keepalive_timeout=...) below the gateway's limit (default 15 s).",
             "urllib3": (
-                "PoolManager(socket_options=HTTPConnection.default_socket_options + [...]) with SO_KEEPALIVE and "
-                "TCP_KEEPIDLE below the gateway's limit."
+                "Turn TCP keep-alive on below the gateway's limit: "
+                "PoolManager(socket_options=HTTPConnection.default_socket_options + [...]) with SO_KEEPALIVE 1, "
+                "TCP_KEEPIDLE 60 and TCP_KEEPINTVL 60 (seconds)."
             ),
-            "curl": "curl --keepalive-time SECONDS (TCP probes, default 60) below the gateway's limit.",
+            "curl": "Set curl --keepalive-time SECONDS (TCP probes, default 60) below the gateway's limit.",
             "go": (
                 "Set Transport.IdleConnTimeout, or net.Dialer.KeepAlive (DefaultTransport: 30 s), below the gateway's "
                 "limit."
@@ -655,23 +656,24 @@ _TABLE = (
         advice="Make the pool at least as large as the number of requests that run at the same time.",
         clients={
             "requests": (
-                "session.mount('https://', HTTPAdapter(pool_maxsize=N)) (and 'http://') with N at least the number of "
-                "threads (default 10); pool_block=True makes threads wait instead of opening more."
+                "Call session.mount('https://', HTTPAdapter(pool_maxsize=N)) (and 'http://') with N at least the "
+                "number of threads (default 10); pool_block=True makes threads wait instead of opening more."
             ),
             "httpx": (
-                "httpx.Client(limits=httpx.Limits(max_keepalive_connections=N)) with N at least the number of requests "
-                "at the same time (default 20)."
+                "Make the client by httpx.Client(limits=httpx.Limits(max_keepalive_connections=N)) with N at least the "
+                "number of requests at the same time (default 20)."
             ),
             "aiohttp": (
-                "TCPConnector(limit=N, limit_per_host=N) bounds the requests at the same time (default 100, and no "
+                "Bound the requests at the same time: TCPConnector(limit=N, limit_per_host=N) (default 100, and no "
                 "bound per host)."
             ),
             "urllib3": (
-                "PoolManager(maxsize=N) with N at least the number of threads (default 1); block=True makes them wait."
+                "Make a PoolManager(maxsize=N) with N at least the number of threads (default 1); block=True makes "
+                "them wait."
             ),
             "boto3": (
-                "boto3.client(..., config=botocore.config.Config(max_pool_connections=N)) with N at least the number "
-                "of threads (default 10)."
+                "Call boto3.client(..., config=botocore.config.Config(max_pool_connections=N)) with N at least the "
+                "number of threads (default 10)."
             ),
             "curl": "In libcurl, raise CURLMOPT_MAXCONNECTS of the multi handle to the most requests at the same time.",
             "go": (
@@ -703,10 +705,10 @@ _TABLE = (
         advice="Raise the number of servers (hosts) that the client keeps connections for.",
         clients={
             "requests": (
-                "session.mount('https://', HTTPAdapter(pool_connections=N)) (and 'http://') with N at least the number "
-                "of hosts (default 10)."
+                "Call session.mount('https://', HTTPAdapter(pool_connections=N)) (and 'http://') with N at least the "
+                "number of hosts (default 10)."
             ),
-            "urllib3": "PoolManager(num_pools=N) with N at least the number of hosts (default 10).",
+            "urllib3": "Make a PoolManager(num_pools=N) with N at least the number of hosts (default 10).",
             "httpx": "Raise httpx.Limits(max_keepalive_connections=N): it counts over all hosts (default 20).",
             "go": "Raise Transport.MaxIdleConns: it counts over all hosts (default 100).",
             "curl": "In libcurl, raise CURLMOPT_MAXCONNECTS, or CURLOPT_MAXCONNECTS of an easy handle (default 5).",
@@ -787,7 +789,7 @@ _TABLE = (
     ),
     Cause(
         code="redirect",
-        title="a redirect",
+        title="a redirect to another place",
         brief="the server redirected requests elsewhere",
         blame="client",
         explanation=(
@@ -928,8 +930,8 @@ _TABLE = (
                 "urllib3.util import Retry), mounted on the Session. POST is not repeated that way, unless "
                 "allowed_methods=None says that it may be."
             ),
-            "httpx": "HTTPTransport(retries=3) repeats failed attempts to connect.",
-            "curl": "curl --retry 3 --retry-connrefused.",
+            "httpx": "Use httpx.HTTPTransport(retries=3): it repeats failed attempts to connect, and those alone.",
+            "curl": "Use curl --retry 3 --retry-connrefused.",
             OTHER: "Repeat requests that failed, where they may be repeated.",
         },
         servers={
@@ -1110,7 +1112,8 @@ _TABLE = (
         ),
         apart="response-close-header: the header says so. excess-bytes: after a response with a body.",
         settle="",
-        advice="Update the client or server that closes; a server must send no body with HEAD, 204 and 304.",
+        advice="Update the server: it must send no body with HEAD, 204 and 304, and need not close after them.",
+        clients={ANY: "Update the client library: it need not close after responses that have no body."},
         reading=(
             "https://github.com/hyperium/hyper/issues/1242",
             "https://github.com/nodejs/node/issues/12396",

@@ -31,13 +31,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from requests.adapters import HTTPAdapter
-from requests.exceptions import ReadTimeout
 from requests.utils import urldefragauth
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 from urllib3.response import HTTPResponse
 
-from verifier.clients.failures import describe
+from verifier.clients.failures import describe, timed_out
 from verifier.clients.run import Connect, Counters, Endpoint, Request
 from verifier.clients.tcpinfo import read_counters
 
@@ -237,7 +236,7 @@ class Recorder:
         """The request that this thread had begun raised this; `method` and `url` where it got no further than that."""
         hop = self._task.hop or self.open_hop(method, url)
         hop.failed(self._told(error))
-        hop.timed_out = isinstance(error, ReadTimeout) and self._interrupted_ns is None
+        hop.timed_out = timed_out(error) and self._interrupted_ns is None
 
     def interrupt(self) -> None:
         """Wake all threads that wait for a server, by shutting down their sockets. Nothing is connected to any more."""

@@ -42,6 +42,11 @@ def describe(error: BaseException, timeout: float | None) -> str:
     return text
 
 
+def timed_out(error: BaseException) -> bool:
+    """Whether the client gave up waiting for bytes of a response, its head or its body."""
+    return any(isinstance(link, (outer.ReadTimeout, inner.ReadTimeoutError)) for link in _chain(error))
+
+
 def _describe(chain: list[BaseException], timeout: float | None) -> str:
     connecting = any(isinstance(link, inner.ConnectTimeoutError) for link in chain)
     spent = "" if timeout is None else f" after {timeout:g} s"

@@ -78,8 +78,6 @@ _IDLE = (
     ),
     Rule("host-spelling", stands=f.OTHER_NAME),
     Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, sure=False),
-    # It may have been taken for a request already that had not gone out.
-    Rule("concurrency", stands=f.CROSSES, not_stands=f.BOTH_ENCRYPTED, sure=False, also=("separate-pools",)),
     Rule(
         "concurrency",
         stands=f.JUST_IDLE | f.GOES_ON | f.PAIR_OVERLAPS,
@@ -306,6 +304,13 @@ _SERVER_CLOSED = (
         also=("max-requests-announced", "max-requests-silent"),
     ),
     # In the clear: a close that no message announced.
+    Rule(
+        "bodiless-quirk",
+        ended=f.SERVER_FIRST | f.AT_ONCE | f.ONLY_BODILESS,
+        sure=False,
+        also=("max-requests-silent",),
+        blame="server",
+    ),
     Rule("max-requests-silent", ended=f.SERVER_FIRST | f.AT_ONCE | f.SEVERAL | f.COUNT_REPEATS),
     Rule(
         "bodiless-quirk",
@@ -392,6 +397,7 @@ _CLIENT_CLOSED = (
         sure=False,
         also=("client-idle-expiry",),
     ),
+    Rule("pool-evicted", ended=f.CLIENT_FIRST | f.IDLE, stands=f.BESIDE_OTHER, sure=False, also=("no-session",)),
     Rule("no-session", ended=f.CLIENT_FIRST | f.IDLE | f.NO_EXPIRY, sure=False),
     Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE | f.GAP_REPEATS, not_stands=f.ADJACENT),
     Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE | f.GAP_KNOWN),

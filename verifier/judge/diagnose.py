@@ -188,6 +188,7 @@ class Diagnosis:
             one=found.count.most == 1,
             statuses=listed([str(status) for status in statuses[:MOST_NAMES]]),
             names=listed(self._names(rows)),
+            at_once=before >= 0 and bool(self.endings.bits[before] & f.AT_ONCE),
             was_open=not self.lineage.bits[rows[0]] & f.CLOSED,
             with_reset=before >= 0 and bool(self.endings.bits[before] & f.BY_RESET),
             before_unused=before >= 0 and bool(self.endings.bits[before] & f.UNUSED),

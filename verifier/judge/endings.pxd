@@ -43,6 +43,8 @@ cdef class Endings:
     cdef tuple _server(self, Py_ssize_t row)
     cdef list _same(self, object rows, object times, unsigned long long fact)
     cdef list _apart(self, object rows)
+    cdef int _bodiless(self, object members) except -1
+    cdef bint _is_bodiless(self, Py_ssize_t at) except -1
     cdef int _short_timers(self, object members) except -1
     cdef int _counts(self, object rows) except -1
     cdef int _ages(self, object rows) except -1

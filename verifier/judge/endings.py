@@ -44,6 +44,7 @@ INSTANT_NS = cython.declare(cython.longlong, 100_000_000)
 MOST_SHOWN = 1000
 """Exchanges kept of each kind of oddity."""
 CLOSE_IS_SHORTER = cython.declare(cython.uint, len("keep-alive") - len("close"))
+TICK_NS = cython.declare(cython.longlong, 1_000_000)
 MANY_AT_ONCE = 4
 """Connections closed in one instant, of which less has to differ."""
 NEIGHBOURS = cython.declare(cython.Py_ssize_t, 64)
@@ -105,6 +106,7 @@ EARLY = cython.declare(cython.ulonglong, facts.EARLY)
 ERROR = cython.declare(cython.ulonglong, facts.ERROR)
 BODILESS = cython.declare(cython.ulonglong, facts.BODILESS)
 OUTLIVED = cython.declare(cython.ulonglong, facts.OUTLIVED)
+ONLY_BODILESS = cython.declare(cython.ulonglong, facts.ONLY_BODILESS)
 CLOSE_FITS = cython.declare(cython.ulonglong, facts.CLOSE_FITS)
 COUNT_BY_SERVER = cython.declare(cython.ulonglong, facts.COUNT_BY_SERVER)
 UNHEARD = cython.declare(cython.ulonglong, facts.UNHEARD)
@@ -365,7 +367,7 @@ class Endings:
             bits |= EARLY
         if status >= 400:
             bits |= ERROR
-        if flags & HEAD_REQUEST or status in (204, 304):
+        if self._is_bodiless(last):
             bits |= BODILESS
         if flags & CONNECT_REQUEST:
             bits |= TUNNEL
@@ -390,7 +392,7 @@ class Endings:
         if self.first[row] != last:
             self.pause[row] = self._pause(row, last)
             if exchanges.octets[last] and exchanges.octets[last] + CLOSE_IS_SHORTER == exchanges.octets[self.prior]:
-                bits |= CLOSE_FITS | SPENT
+                bits |= CLOSE_FITS | (SPENT if closed >= 0 and closed - end <= self.soon(row) else 0)
             if self.pause[row] > self.soon(row):
                 bits |= AFTER_PAUSE
             if self.pause[row] >= LONG_PAUSE_NS:
@@ -464,6 +466,7 @@ class Endings:
         self._outlived(server_idle, members)
         self._expected(client_idle, members)
         self._headers(members)
+        self._bodiless(members)
         if (self.tally.peak[pair] > 1 and self.tally.reused[pair]) or self.tally.unreadable[pair]:
             self._kept(members)
         limit: cython.longlong = self.limits.get(pair, 0)
@@ -647,6 +650,33 @@ class Endings:
                     self.bits[row] |= OTHERS_SAID_NOTHING
         return 0
 
+    def _bodiless(self, members: Rows) -> cython.int:
+        """Whether the server closes behind responses without a body, and behind no others."""
+        row: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        bits: cython.ulonglong
+        kept: cython.bint = False
+        closed: list[int] = []
+        for row in members:
+            bits = self.bits[row]
+            if bits & AT_ONCE and bits & SERVER_FIRST and not bits & SPENT:
+                if not bits & BODILESS:
+                    return 0
+                closed.append(row)
+            at = self.first[row]
+            while at >= 0 and self.next[at] >= 0:
+                if self._is_bodiless(at):
+                    return 0
+                kept = True
+                at = self.next[at]
+        for row in closed if kept else ():
+            self.bits[row] |= ONLY_BODILESS
+        return 0
+
+    def _is_bodiless(self, at: cython.Py_ssize_t) -> cython.bint:
+        """Whether a response has no body by its nature (RFC 9112, section 6.3)."""
+        return self.exchanges.flags[at] & HEAD_REQUEST != 0 or self.exchanges.status[at] in (204, 304)
+
     def _instants(self, rows: Rows) -> cython.int:
         """Whether the server closed several at one instant, that had not been idle equally long."""
         table: ConnectionTable = self.table
@@ -681,8 +711,12 @@ class Endings:
                 return True
             longest = max(longest, self.gap[row])
             shortest = self.gap[row] if shortest < 0 else min(shortest, self.gap[row])
+        if first & AT_ONCE:
+            # Each right behind a response of its own is a limit; all together, whatever the time since, is not.
+            apart: cython.longlong = self.table.closed[rows[-1]] - self.table.closed[rows[0]]
+            return len(rows) > 2 and longest - shortest > 4 * apart + TICK_NS
         if not first & IDLE:
-            return not first & AT_ONCE
+            return True
         return longest - shortest > max(INSTANT_NS, longest // (4 if len(rows) >= MANY_AT_ONCE else 2))
 
     def _kept(self, members: Rows) -> cython.int:

@@ -130,6 +130,8 @@ NO_EXPIRY = 1 << 56
 """The client names itself as one that closes no idle connection by itself."""
 SPENT = 1 << 57
 """The last exchange was whole, and had made it clear that it would be the last."""
+ONLY_BODILESS = 1 << 62
+"""Every unannounced close of the pair came behind a response without a body, and no other one was kept after such."""
 NEVER_KEEPS = 1 << 50
 """The server names itself as one that never keeps a connection."""
 OTHERS_KEPT = 1 << 49
@@ -182,8 +184,6 @@ ELSEWHERE = 1 << 16
 BOTH_ENCRYPTED = 1 << 17
 IN_TURN = 1 << 18
 """No data of the two overlap."""
-CROSSES = 1 << 21
-"""The one before was asked again before the first response on the new one was there."""
 AFTER_CHALLENGE = 1 << 23
 """The last response on the one before had challenged to an authentication of the connection: NTLM, Negotiate."""
 BESIDE_OTHER = 1 << 22

@@ -64,6 +64,7 @@ cdef class Lineage:
     cdef Py_ssize_t _idle_one(self, Py_ssize_t row, long long moment) except -2
     cdef Py_ssize_t _current(self, Py_ssize_t row, long long moment) except -2
     cdef bint _busy(self, Py_ssize_t row, long long moment) except -1
+    cdef bint _is_taken(self, Py_ssize_t row, Py_ssize_t new, long long moment) except -1
     cdef bint _opening(self, Py_ssize_t row, long long moment) except -1
     cdef long long _rests_since(self, Py_ssize_t row, long long moment) except -2
     cdef unsigned long long _compare(self, Py_ssize_t pair, Py_ssize_t row, Py_ssize_t before) except? 1

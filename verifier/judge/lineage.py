@@ -74,7 +74,7 @@ ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
 
 SPENT = cython.declare(cython.ulonglong, facts.SPENT)
 BESIDE_OTHER = cython.declare(cython.ulonglong, facts.BESIDE_OTHER)
-CROSSES = cython.declare(cython.ulonglong, facts.CROSSES)
+UPGRADED = cython.declare(cython.ulonglong, facts.UPGRADED)
 AFTER_CHALLENGE = cython.declare(cython.ulonglong, facts.AFTER_CHALLENGE)
 TUNNEL = cython.declare(cython.ulonglong, facts.TUNNEL)
 GIVEN_UP = cython.declare(cython.ulonglong, facts.GIVEN_UP)
@@ -177,6 +177,8 @@ class Lineage:
                 self.in_use[pair] += 1
             first = False
             self.open.add(row)
+            if 0 <= table.closed[row] <= table.opened[row]:
+                self._retire(row)
         return 0
 
     def _closings(self, members: Rows) -> list[int]:
@@ -201,7 +203,8 @@ class Lineage:
         """A connection is closed: nothing has taken its place, unless that was known before."""
         if self.open.holds(row):
             self.open.remove(row)
-            if not self.buried[row]:
+            # What was upgraded could not have been used again, whoever closed it.
+            if not self.buried[row] and not self.endings.bits[row] & UPGRADED:
                 self.lost.add(row)
         return 0
 
@@ -334,7 +337,7 @@ class Lineage:
         other: cython.Py_ssize_t = self.open.newest
         steps: cython.int = 0
         while other >= 0 and steps < MOST_OPEN:
-            if not self._busy(other, moment):
+            if not self._busy(other, moment) and not self._is_taken(other, row, moment):
                 end = self._rests_since(other, moment)
                 alike = self._same_name(row, other)
                 if (alike and not shared) or (alike == shared and end > latest):
@@ -344,6 +347,15 @@ class Lineage:
             other = self.open.older[other]
             steps += 1
         return chosen
+
+    def _is_taken(self, row: cython.Py_ssize_t, new: cython.Py_ssize_t, moment: cython.longlong) -> cython.bint:
+        """Whether an idle connection was asked again before the first response on the new one was there: it may have
+        been taken for that request already when the new one was opened."""
+        first: cython.Py_ssize_t = self.endings.first[new]
+        current: cython.Py_ssize_t = self._current(row, moment)
+        if first < 0 or current < 0 or self.endings.next[current] < 0:
+            return False
+        return self.tally._end(self.exchanges, first, new) > self.exchanges.request_ns[self.endings.next[current]]
 
     def _current(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
         """The last exchange of a connection that began before this moment, -1 for none."""
@@ -397,8 +409,6 @@ class Lineage:
             bits |= JUST_IDLE
         if current >= 0 and self.endings.next[current] >= 0:
             bits |= GOES_ON
-            if first >= 0 and self.tally._end(exchanges, first, row) > exchanges.request_ns[self.endings.next[current]]:
-                bits |= CROSSES
         if current >= 0 and current != self.endings.first[before]:
             bits |= REUSED_BEFORE
         if self.endings.count[row] > 1:

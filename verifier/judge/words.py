@@ -46,6 +46,8 @@ class Group(NamedTuple):
     """Statuses of their last responses: `400`, `413 and 503`."""
     names: str
     """What the server was called: `localhost:80 and 127.0.0.1:80`."""
+    at_once: bool
+    """They were closed right behind their last responses."""
     was_open: bool
     """The predecessors were open when the new connections were."""
     with_reset: bool
@@ -106,9 +108,10 @@ def _no_session(group: Group) -> str:
             f"{number(group.new, 'connection')} opened while the one before was open and idle, and that one was never"
             " used again: each request has a client object, or Session, of its own"
         )
+    when = "right after the response" if group.at_once else f"{group.gap} after the response"
     if group.one:
-        return f"the client closed {_each(group)} right after the response; the server would have kept {_it(group)}"
-    return f"the client closed {_each(group)} {_after(group)}, right after the response, and then opened another"
+        return f"the client closed {_each(group)} {when}; the server would have kept {_it(group)}"
+    return f"the client closed {_each(group)} {_after(group)}, {when}, and then opened another"
 
 
 def _unanswered(group: Group) -> str:
@@ -277,6 +280,10 @@ _WORDS: dict[str, Say] = {
     "alpn-fanout": lambda group: (
         f"{number(group.new + 1, 'TLS connection')} opened at the same time, and one was enough: the others carried"
         " nothing"
+    ),
+    "fork": lambda group: (
+        "requests went out on a TLS connection without a wait for the response, and the server answered with an alert"
+        f"{_times(group)}: as where two processes write to the same one"
     ),
     "h2-goaway": lambda group: f"the server ended {_each(group)} of HTTP/2: it takes no more streams on it",
     "concurrency": lambda group: (

@@ -36,7 +36,7 @@ def overview(causes: Iterable[Cause], style: Style) -> str:
         if found:
             lines += ["", paint(_BLAME[blame].capitalize(), Role.STRONG, style), *drawn[: len(found)]]
             del drawn[: len(found)]
-    lines += ["", "One of them in full, with what to change: verify causes no-session, for instance."]
+    lines += ["", "In full, with what to change: verify causes no-session, for instance."]
     return "\n".join(lines) + "\n"
 
 

@@ -46,8 +46,8 @@ _DUE_TO = {
 _FIX = {
     "client": "Fix in the client",
     "server": "Fix in the server",
-    "path": "Fix on the way",
 }
+"""What lies between the two is changed in neither, or in both."""
 
 
 class _Group(NamedTuple):
@@ -119,7 +119,7 @@ def _in_full(number: str, group: _Group, report: Report, style: Style) -> list[s
     finding = group.first
     return [
         _title(number, group, Role.BAD, style),
-        *_body(safe(finding.text, style), style),
+        *_body(safe(_told(group, report), style), style),
         *_labelled("Means", _wrapped(group.cause.explanation, style), style),
         *_labelled("Measured", [_measured(measured, style) for measured in finding.measured[:_CITED]], style),
         *_labelled("Due to", _wrapped(_due_to(finding, report, style), style), style),
@@ -153,6 +153,14 @@ def _read_more(groups: Sequence[_Group], style: Style) -> list[str]:
 def _title(number: str, group: _Group, role: Role, style: Style) -> str:
     code = paint(safe(group.cause.code, style), role, style)
     return f"{INDENT}{number}{code}: {paint(group.cause.title, Role.STRONG, style)}"
+
+
+def _told(group: _Group, report: Report) -> str:
+    """What happened; of several pairs, at the one that lost most."""
+    if len(group.findings) == 1:
+        return group.first.text
+    pair = report.pairs[group.first.pair]
+    return f"Between {pair.client} and {endpoint(pair.server)}: {group.first.text}"
 
 
 def _in_a_line(number: str, group: _Group, style: Style) -> str:
@@ -206,7 +214,7 @@ def _opened(group: _Group, report: Report, style: Style) -> str:
     more = f" and {len(finding.connections) - _CITED:,} more" if len(finding.connections) > _CITED else ""
     noun = "connection" if len(finding.connections) == 1 else "connections"
     where = f"{noun} {cited}{more}" if cited else ""
-    if len(report.pairs) > 1:
+    if len(report.pairs) > 1 and len(group.findings) == 1:
         pair = report.pairs[finding.pair]
         where = f"{pair.client} {glyphs(style).arrow} {endpoint(pair.server)}: {where}"
     if len(group.findings) > 1:
@@ -230,10 +238,11 @@ def _frames(evidence: Sequence[Evidence], report: Report, style: Style) -> list[
     if not evidence:
         return []
     first, *others = _chains(evidence)
-    width = max(len(str(each.frame)) for each in first[:_CITED])
+    shown = _in_order(first[:_CITED])
+    width = max(len(str(each.frame)) for each in shown)
     room = _room(style) - width - 2
     lines = []
-    for each in first[:_CITED]:
+    for each in shown:
         where = f" ({file_of(each.source)})" if has_several(report) else ""
         note = elide(safe(each.note, style), room - len(where), style)
         lines.append(f"{paint(str(each.frame).rjust(width), Role.FAINT, style)}  {note}{where}")
@@ -255,10 +264,18 @@ def _chains(evidence: Sequence[Evidence]) -> list[list[Evidence]]:
     return chains
 
 
+def _in_order(chain: list[Evidence]) -> list[Evidence]:
+    """By frame, where the numbers of all are of one file."""
+    return sorted(chain, key=lambda each: each.frame) if len({each.source for each in chain}) == 1 else chain
+
+
 def _in_short(chain: list[Evidence], like: list[Evidence], report: Report) -> str:
     """`18, 20, 21 and 24: the same for #2`."""
     sources = {each.source for each in chain}
-    frames = [f"{each.frame} ({file_of(each.source)})" if len(sources) > 1 else f"{each.frame}" for each in chain]
+    found = [
+        f"{each.frame} ({file_of(each.source)})" if len(sources) > 1 else f"{each.frame}" for each in _in_order(chain)
+    ]
+    frames = list(dict.fromkeys(found))
     listed = f"{', '.join(frames[:-1])} and {frames[-1]}" if len(frames) > 1 else frames[0]
     where = f" ({file_of(chain[0].source)})" if has_several(report) and len(sources) == 1 else ""
     note = chain[-1].note

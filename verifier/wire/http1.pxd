@@ -40,6 +40,7 @@ cdef class Http1(Speech):
     cdef Py_ssize_t _held_head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _not_http(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int _message(self, Lane lane, int side, Packet packet) except -1
+    cdef int _drop_excess(self, Lane lane) except -1
     cdef int _out_of_role(self, Lane lane, Packet packet) except -1
     cdef int _request(self, Lane lane, Packet packet) except -1
     cdef int _word(self, Py_ssize_t at, Py_ssize_t end, Packet packet) except -2

@@ -424,6 +424,15 @@ class Http1(Speech):
             self.ledger.exchanges.flags[lane.row] |= EXCESS
         return 0
 
+    def _drop_excess(self, lane: Lane) -> cython.int:
+        """What the server's lane has of a head when the client asks anew, with nothing to answer before, is no head."""
+        if lane.held is not None and lane.state == HEAD:
+            self.ledger.notes.add(note.EXCESS_BYTES, lane.first_frame)
+            self._in_excess(lane, lane.first_frame)
+            lane.held = None
+            lane.fresh = True
+        return 0
+
     def _out_of_role(self, lane: Lane, packet: Packet) -> cython.int:
         """A request where responses flow, or the other way round: content that looks like a head."""
         self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
@@ -471,6 +480,8 @@ class Http1(Speech):
         exchanges.response_ns[row] = -1
         exchanges.end_ns[row] = -1
         lane.row = row
+        if self.front < 0:
+            self._drop_excess(self.lane1 if self.asker == 0 else self.lane0)
         self._wait(row, packet)
         if head.chunked:
             lane.state = CHUNK_SIZE
