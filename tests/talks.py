@@ -228,13 +228,14 @@ def connections(report: Report) -> list[Connection]:
 
 def before(report: Report) -> list[int]:
     """Of each connection the one that went before it, -1 for none."""
-    return [int(lineage(report).before[connection.id]) for connection in connections(report)]
+    found = lineage(report)
+    return [int(found.before[connection.id]) if found else -1 for connection in connections(report)]
 
 
-def lineage(report: Report) -> Lineage:
+def lineage(report: Report) -> Lineage | None:
+    """None where there was nothing to explain."""
     assert isinstance(report.details, Details)
-    assert report.details.diagnosis is not None
-    return report.details.diagnosis.lineage
+    return report.details.diagnosis.lineage if report.details.diagnosis is not None else None
 
 
 def finding(report: Report, cause: str) -> Finding:
@@ -245,7 +246,8 @@ def finding(report: Report, cause: str) -> Finding:
 
 def rules(report: Report) -> list[int]:
     """The places in `RULES` of the rows that decided on later connections."""
-    decided = [int(lineage(report).decided[connection.id]) for connection in connections(report)]
+    found = lineage(report)
+    decided = [int(found.decided[connection.id]) for connection in connections(report)] if found else []
     return [place for place in decided if place >= 0]
 
 

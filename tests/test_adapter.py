@@ -455,7 +455,6 @@ def test_a_client_that_gave_up_waiting() -> None:
     assert [request.connect for request in made.requests] == [0, 0, 1]
 
 
-@pytest.mark.xfail(strict=True, reason="requests raises a ConnectionError around urllib3's ReadTimeoutError there")
 def test_a_client_that_gave_up_in_the_middle_of_a_body() -> None:
     part = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nnot all"
     with Server([[part]]) as server:

@@ -167,6 +167,8 @@ def test_advice_is_in_the_words_of_the_client() -> None:
         ("pool-full", "client", None, None, "The packets don't say which client this is: `verify causes pool-full`"),
         ("pool-full", "client", "Mozilla/5.0 (X11)", None, "The client calls itself Mozilla/5.0: `verify causes pool-"),
         ("pool-full", "client", "x" * 99, None, f"itself {'x' * 60}: `verify"),
+        ("response-close-header", "server", None, "uvicorn", "a proxy before it, and remove it."),
+        ("bodiless-quirk", "client", None, None, "Update the client library"),
         ("http10", "client", None, None, "ab -k`). The packets don't say which client this is: `verify causes http10`"),
         ("path-dropped", "path", None, "nginx", "has the words for requests, httpx, aiohttp, urllib3 and others."),
         ("odd-code", "nobody", None, None, "Capture whole packets"),
@@ -244,7 +246,7 @@ def test_the_command_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
         ("pool_full", "did you mean pool-full?"),
         ("Idle", "did you mean server-idle-timeout or server-reset-idle or client-idle-expiry?"),
         ("xyz", "verify causes lists them all"),
-        ("CAUSE", "verify causes lists those that there are"),
+        ("CAUSE", "CAUSE stands for one of those that verify causes lists"),
         ("", "verify causes lists them all"),
     ],
 )

@@ -153,12 +153,25 @@ def a_request_is_missing_from_the_capture() -> Talks:
     return followed(first)
 
 
-@story(UNKNOWN, MAYBE, NOBODY)
-def a_websocket_was_the_last_to_end() -> Talks:
-    """It could not be used again; of the other one, which ended before, nothing is known to be wrong."""
+def websocket() -> Conversation:
     first = opened()
     first.request(get("/chat", "Connection: Upgrade", "Upgrade: websocket"))
     first.response(response_head("101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket"))
+    return first
+
+
+@story(UNKNOWN, MAYBE, NOBODY)
+def a_websocket_has_ended_and_the_next_is_not_used() -> Talks:
+    first = websocket()
+    first.response(b"\x81\x05hello")
+    first.close("client")
+    return [first, opened(1, after(first, 0.2))]
+
+
+@story("no-session", SURE, CLIENT)
+def a_websocket_was_the_last_to_end() -> Talks:
+    """It could not have been used again; the other one could."""
+    first = websocket()
     second = ended(closing("client"), opened(1, after(first, 0.2)))
     moved(first, after(second, 2)).response(b"\x81\x05hello")
     first.close("client")
@@ -909,6 +922,14 @@ def a_close_behind_the_response_to_head() -> Talks:
     return followed(ended(script))
 
 
+@story("bodiless-quirk", MAYBE, BY_SERVER, also=["max-requests-silent"])
+def a_close_behind_the_response_to_head_and_another_behind_get() -> Talks:
+    first, second = a_close_behind_the_response_to_head()
+    exchanges(2)(second)
+    second.close("server")
+    return [first, second]
+
+
 @story("server-never-keeps-alive", MAYBE, BY_SERVER, extra=3, also=["max-requests-silent"])
 def a_close_behind_every_response_that_did_not_say_so() -> Talks:
     return in_turn(4, closing("server"))
@@ -1029,6 +1050,11 @@ def the_client_closes_one_of_two_inside_of_tls() -> Talks:
 @story("client-idle-expiry", MAYBE, CLIENT, also=["pool-evicted"])
 def a_client_known_to_expire_does_so_as_it_turns_to_another_server() -> Talks:
     return turning(ended(both(answered(ok(), get("/", "User-Agent: python-httpx/0.28.1")), exchanges(1))), 6)
+
+
+@story("pool-evicted", MAYBE, CLIENT, also=["no-session"])
+def the_client_closes_an_idle_connection_as_it_first_turns_to_another_server() -> Talks:
+    return turning(ended(exchanges(1)), 6)
 
 
 @story("no-session", MAYBE, CLIENT, also=["pool-evicted"])

@@ -339,7 +339,6 @@ def test_causes_of_what_is_selected_alone(tmp_path: Path) -> None:
 # -- words about a client and a server that are known
 
 
-@pytest.mark.xfail(strict=True, reason="one sentence for closes behind the response and after an idle time")
 def test_right_after_is_said_of_what_is_right_after() -> None:
     script = closing("client", 7, answered(ok(), get("/", "User-Agent: python-requests/2.34.2")))
     found = finding(diagnosed(followed(*in_turn(1, script), pause=3)), "no-session")
@@ -419,9 +418,7 @@ EARLIER = pytest.mark.xfail(
 )
 
 
-@pytest.mark.parametrize(
-    "lead_ms", [pytest.param(4, id="SYNs first", marks=EARLIER), pytest.param(-1, id="requests first")]
-)
+@pytest.mark.parametrize("lead_ms", [pytest.param(4, id="SYNs first"), pytest.param(-1, id="requests first")])
 def test_a_pool_too_small_for_its_threads(lead_ms: int) -> None:
     """Five at once, and room for two: three are opened anew, and thrown away, each time. Whose packet is first, that of
     the thread that has a connection or that of one that opens another, is chance."""

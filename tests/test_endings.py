@@ -490,7 +490,6 @@ def test_a_clock_that_steps_back_makes_no_negative_gap() -> None:
     assert causes(report)[1] in ("server-never-keeps-alive", "max-requests-silent", "unknown")
 
 
-@pytest.mark.xfail(strict=True, reason="closed in the tick that it is opened in, a connection stays open for ever")
 def test_several_steps_of_the_clock_are_told_apart_by_frames() -> None:
     """All at one moment, as coarse clocks have it: order is that of the frames."""
     first = opened()

@@ -28,7 +28,7 @@ from reports import (
     with_findings,
 )
 
-from verifier.judge.model import Exchange, Expectation, Note, Report
+from verifier.judge.model import Exchange, Expectation, Note, Report, Tls
 from verifier.report.terminal import Style
 from verifier.report.text import render
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Reuse, Verdict
@@ -364,6 +364,28 @@ def test_causes_stand_in_the_table_and_before_the_evidence() -> None:
     ]
     assert why.startswith("Why\n")
     assert "#1  127.0.0.1:50001 → 127.0.0.1:8080  extra, cause server-idle-timeout" in rest[2]
+
+
+def test_a_cause_that_has_no_room_beside_the_addresses_stands_below() -> None:
+    long = with_findings().details.connection(1)._replace(cause="server-never-keeps-alive")
+    tls = Tls(sni="a.rather.long.example.com", alpn=None, version=None, resumed=None)
+    report = from_file()._replace(details=Listed((long._replace(tls=tls),), ()), totals=totals(1, 1))
+    assert (
+        "  #1  127.0.0.1:50001 → 127.0.0.1:8080  a.rather.long.example.com\n"
+        "                  extra, cause server-never-keeps-alive\n" in text(report)
+    )
+    assert "a.rather.long.example.com  extra, cause server-never-keeps-alive\n" in text(report, WIDE)
+
+
+def test_what_is_left_off_is_told_apart() -> None:
+    details = Counted(12)
+    report = from_file()._replace(details=details, totals=totals(12, 40)._replace(extra_handshakes=11))
+    drawn = text(report)
+    assert "Evidence, by frame number: the first 10 of 11 extra connections\n" in drawn
+    assert "  and 2 more connections: --json --detail connections has them all\n" in drawn
+    drawn = text(report._replace(totals=totals(30, 40)._replace(extra_handshakes=10)))
+    assert "Evidence, by frame number: the 10 extra connections\n" in drawn
+    assert "  and 20 more, none of them extra: --json --detail connections has them all\n" in drawn
 
 
 def test_a_cause_that_is_no_fault_is_not_marked_as_extra() -> None:

@@ -74,6 +74,11 @@ def test_a_saved_capture_has_packets_alone() -> None:
     assert "Certain: the packets leave no other explanation." in in_one_line(why(idle_timeout(), report=report))
 
 
+def test_a_text_begins_like_a_sentence_unless_with_a_name() -> None:
+    assert "\n    The server closed.\n" in why(idle_timeout()._replace(text="the server closed."))
+    assert "\n    lb.test was reached.\n" in why(idle_timeout()._replace(text="lb.test was reached."))
+
+
 def test_what_holds_besides() -> None:
     drawn = in_one_line(why(idle_timeout()._replace(also=("http10", "odd-code"))))
     assert "no other explanation. Besides, this holds: an HTTP/1.0 server (http10); odd-code." in drawn

@@ -83,13 +83,7 @@ def test_lists() -> None:
     assert [listed(list("abcd"[:count])) for count in range(4)] == ["", "a", "a and b", "a, b and c"]
 
 
-LACKING = pytest.mark.xfail(strict=True, reason="fork has no sentence of its own yet")
-
-
-@pytest.mark.parametrize(
-    "cause",
-    [pytest.param(each, marks=LACKING if each == "fork" else ()) for each in sorted({rule.cause for rule in RULES})],
-)
+@pytest.mark.parametrize("cause", sorted({rule.cause for rule in RULES}))
 def test_each_cause_of_the_table_has_its_own_sentence(cause: str) -> None:
     if cause != "unknown":
         assert sentence(cause, PLAIN) != sentence("unknown", PLAIN)

@@ -282,7 +282,7 @@ def _near(code: str, known: Mapping[str, object], lister: str) -> str:
 
     word = code.lower().replace("_", "-")
     if word == "cause":
-        return f"{lister} lists those that there are"
+        return f"CAUSE stands for one of those that {lister} lists"
     near = [name for name in known if word and word in name] or difflib.get_close_matches(word, known)
     return f"did you mean {' or '.join(near[:3])}?" if near else f"{lister} lists them all"
 

@@ -160,9 +160,10 @@ def _named(side: str, product: tuple[str | None, str], texts: Mapping[str, str])
 
 
 def _elsewhere(side: str, code: str, product: tuple[str | None, str], texts: Mapping[str, str]) -> str:
-    """Where to read what to do in which software, after a sentence; empty where nothing is written of any."""
+    """Where to read what to do in which software, after a sentence; empty where nothing is written of any, or none of
+    it is what runs there."""
     kinds = [kind for kind in texts if kind not in (ANY, OTHER)]
-    if not kinds:
+    if not kinds or product[0]:
         return ""
     if len(kinds) > _NAMED + 1:
         kinds[_NAMED:] = ["others"]
@@ -183,7 +184,7 @@ _RETRY = (
 _SESSION = Cause(
     code="no-session",
     title="no Session, or a new one for each request",
-    brief="the client closed each connection after one response",
+    brief="the client did not keep its connections for the next request",
     blame="client",
     explanation=(
         "The client closes its connection as soon as it has the response, although the server would have kept it open. "
@@ -800,7 +801,7 @@ _TABLE = (
         evidence="A 3xx response with a Location, then a SYN to the place that it names.",
         apart="host-spelling: no redirect before.",
         settle="",
-        advice="Ask for the final URL directly (https://, the full name, the slash at its end).",
+        advice="Ask for the final URL at once (https://, the full name, the slash at its end).",
         reading=("https://github.com/cherokee/webserver/issues/107",),
     ),
     Cause(
@@ -1045,7 +1046,7 @@ _TABLE = (
         evidence="A final status (413, 401, 417) before the upload's last byte, then the server's FIN or RST.",
         apart="error-closes: the request was complete.",
         settle="",
-        advice="Raise the server's limit, if the request was too large for it.",
+        advice="Raise the server's limit that the request met: of size (413), or of time (408).",
         clients={
             "curl": "curl asks with Expect: 100-continue for large bodies by itself: don't turn it off (-H 'Expect:').",
             "go": "Set the request header Expect: 100-continue and Transport.ExpectContinueTimeout.",
@@ -1054,7 +1055,10 @@ _TABLE = (
             OTHER: "Send less, or sign in first; have large uploads ask with `Expect: 100-continue`.",
         },
         servers={
-            "nginx": "In nginx, raise `client_max_body_size` (default 1m).",
+            "nginx": (
+                "In nginx, raise `client_max_body_size` (default 1m) if it answers 413, `client_body_timeout` (default "
+                "60s) if it answers 408."
+            ),
             "apache": "In Apache, raise `LimitRequestBody`.",
         },
         reading=(
@@ -1263,7 +1267,8 @@ _TABLE = (
         apart="client-idle-expiry and keepalive-race are the same on the wire: it is where the capture was made.",
         settle="Where the capture was made, and what the client is.",
         advice=(
-            "Set the server's keep-alive timeout above the balancer's idle timeout, so that the balancer closes first."
+            "Raise the balancer's idle timeout above the pauses between its requests, and keep the server's keep-alive "
+            "timeout above that of the balancer, so that the balancer closes first."
         ),
         servers={
             "nginx": "In nginx behind the balancer, set `keepalive_timeout` above its idle timeout (65s for 60 s).",

@@ -29,6 +29,8 @@ class Rule(NamedTuple):
     also: tuple[str, ...] = ()
     blame: str | None = None
     """Where it is another than the cause's usual."""
+    mend: str | None = None
+    """The cause whose advice helps, where that is another one."""
 
     def fits(self, ended: int, stands: int) -> bool:
         return (
@@ -48,7 +50,6 @@ SERVER = f.SERVER_FIRST | f.BOTH_FIRST
 
 _ANYHOW = (
     Rule(UNKNOWN, ended=f.DAMAGED),
-    Rule(UNKNOWN, stands=f.CLOSED, ended=f.UPGRADED),
     Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.CLOSED),
     Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.OPEN_IDLE),
     Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.NEW_TUNNEL),
@@ -104,6 +105,7 @@ _IDLE = (
         also=("tls-settings-differ", "concurrency"),
     ),
     Rule("separate-pools", stands=f.GOES_ON),
+    Rule("separate-pools", stands=f.REUSED_BEFORE, sure=False, also=("no-session", "path-dropped")),
     Rule(UNKNOWN, ended=f.UNUSED),
     Rule("no-session", sure=False, also=("separate-pools", "body-unread")),
 )
@@ -211,6 +213,13 @@ _ANNOUNCED = (
     Rule("max-requests-announced", ended=f.SAID_CLOSE | f.SEVERAL | f.COUNT_REPEATS, either=DONE),
     Rule("max-requests-announced", ended=f.SAID_CLOSE | f.COUNT_ANNOUNCED, either=DONE),
     Rule(
+        "max-requests-announced",
+        ended=f.SAID_CLOSE | f.SEVERAL | f.COUNT_TOGETHER,
+        either=DONE,
+        sure=False,
+        also=("server-restart", "response-close-header"),
+    ),
+    Rule(
         "server-never-keeps-alive",
         ended=f.SAID_CLOSE | f.NEVER_KEEPS,
         either=DONE,
@@ -295,6 +304,7 @@ _SERVER_CLOSED = (
         unless=f.UNUSED,
         sure=False,
         also=("response-close-header", "max-requests-announced"),
+        mend="response-close-header",
     ),
     Rule(
         "response-close-header",

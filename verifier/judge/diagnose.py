@@ -69,12 +69,24 @@ class Diagnosis:
         self.account = matter.account
         self.endings = Endings(tally, self.exchanges, self.peers, self.account.facts if self.account else {})
         self.lineage = Lineage(tally, self.endings, ledger.words)
+        self.peaks = tally.field("peak")
         self.columns = matter.details.columns
         self.column = {name: self.exchanges.column(name) for name in ("end_ns", "request_ns", "status", "host")}
         self.frames = {name: self.exchanges.column(name) for name in ("request_frame", "response_frame", "end_frame")}
-        groups = self.lineage.grouped(decide)
-        self.causes = self._causes(groups)
-        findings = self._findings(groups)
+        self.groups = self.lineage.grouped(decide)
+        self.causes: list[dict[str, int]] = []
+        self.findings: tuple[Finding, ...] = ()
+
+    def concurrent(self) -> list[int]:
+        """Extra connections that were opened because all others were in use: a connection is asked for before it is
+        there, and others may be free again by then."""
+        rows = [row for (_, rule), found in self.groups.items() if RULES[rule].cause == CONCURRENCY for row in found]
+        return [row for row in rows if self.matter.tally.is_extra(row)]
+
+    def tell(self) -> None:
+        """Makes `causes` and `findings`, once it is settled which connections are extra."""
+        self.causes = self._causes(self.groups)
+        findings = self._findings(self.groups)
         self.findings = tuple(sorted(findings, key=lambda found: (-found.extra, -found.cost_ns, found.connections)))
         if self._is_odd():
             from verifier.judge.sightings import sightings
@@ -86,9 +98,7 @@ class Diagnosis:
         endings, tally = self.endings, self.matter.tally
         if endings.ignored_closes or endings.overlapping or endings.excess or endings.short:
             return True
-        return (
-            tally.pairs > 1 or any(peak > 1 for peak in tally.field("peak")) or bool(self.matter.ledger.connections.tls)
-        )
+        return tally.pairs > 1 or any(peak > 1 for peak in self.peaks) or bool(self.matter.ledger.connections.tls)
 
     def cause(self, row: int) -> str | None:
         """Why a connection was opened although its pair had one; None for the first."""
@@ -140,7 +150,7 @@ class Diagnosis:
             pair=pair,
             connections=tuple(rows),
             text=text if text.endswith(".") else text + ".",
-            advice=catalogue.remedy(cause, blame, self.agent(rows), self.software(rows)),
+            advice=catalogue.remedy(rule.mend or cause, blame, self.agent(rows), self.software(rows)),
             evidence=tuple(self._evidence(rows)),
             also=rule.also if rule.sure or not sure else (),
             measured=tuple(self._measured(pair, cause, rows, found)),
@@ -155,6 +165,10 @@ class Diagnosis:
         return self.account is not None and cause == "no-session" and not self.account.session
 
     def agent(self, rows: Sequence[int]) -> str | None:
+        """What the client calls itself; None for one that passes others' requests on, with their names."""
+        before = self.lineage.before[rows[0]] if rows else -1
+        if any(self.endings.bits[one] & f.FORWARDED for one in (before, *rows[:1]) if one >= 0):
+            return None
         return self._word("agent", rows)
 
     def software(self, rows: Sequence[int]) -> str | None:
@@ -182,12 +196,13 @@ class Diagnosis:
             reused=span(self.endings.longest[pair]) if self.endings.longest.get(pair, -1) > 0 else "",
             at_next_use=found.adjacent * 2 > len(rows),
             lost=self._lost(found),
-            most=self.matter.tally.field("peak")[pair],
+            most=self.peaks[pair],
             waited=extent(found.waited, span),
             counts=extent(found.count, counted),
             one=found.count.most == 1,
             statuses=listed([str(status) for status in statuses[:MOST_NAMES]]),
             names=listed(self._names(rows)),
+            goes_on=bool(self.lineage.bits[rows[0]] & f.GOES_ON),
             at_once=before >= 0 and bool(self.endings.bits[before] & f.AT_ONCE),
             was_open=not self.lineage.bits[rows[0]] & f.CLOSED,
             with_reset=before >= 0 and bool(self.endings.bits[before] & f.BY_RESET),

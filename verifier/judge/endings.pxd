@@ -47,6 +47,7 @@ cdef class Endings:
     cdef bint _is_bodiless(self, Py_ssize_t at) except -1
     cdef int _short_timers(self, object members) except -1
     cdef int _counts(self, object rows) except -1
+    cdef bint _together(self, object rows) except -1
     cdef int _ages(self, object rows) except -1
     cdef int _announced(self, Py_ssize_t pair, object rows) except -1
     cdef int _outlived(self, object rows, object members) except -1

@@ -106,6 +106,7 @@ EARLY = cython.declare(cython.ulonglong, facts.EARLY)
 ERROR = cython.declare(cython.ulonglong, facts.ERROR)
 BODILESS = cython.declare(cython.ulonglong, facts.BODILESS)
 OUTLIVED = cython.declare(cython.ulonglong, facts.OUTLIVED)
+COUNT_TOGETHER = cython.declare(cython.ulonglong, facts.COUNT_TOGETHER)
 ONLY_BODILESS = cython.declare(cython.ulonglong, facts.ONLY_BODILESS)
 CLOSE_FITS = cython.declare(cython.ulonglong, facts.CLOSE_FITS)
 COUNT_BY_SERVER = cython.declare(cython.ulonglong, facts.COUNT_BY_SERVER)
@@ -551,12 +552,21 @@ class Endings:
         for row in rows:
             if self.count[row] == usual and self.bits[row] & (SERVER_FIRST | SAID_CLOSE):
                 by_server = True
+        group = [row for row in rows if self.count[row] == usual]
+        fact: cython.ulonglong = COUNT_TOGETHER if self._together(group) else COUNT_REPEATS
         for row in rows:
             if self.count[row] == usual and usual > 1:
-                self.bits[row] |= COUNT_REPEATS | (COUNT_BY_SERVER if by_server else 0)
+                self.bits[row] |= fact | (COUNT_BY_SERVER if by_server and fact == COUNT_REPEATS else 0)
             if usual == 1 and len(numbers) == 1:
                 self.bits[row] |= ALWAYS_ONE
         return 0
+
+    def _together(self, rows: Rows) -> cython.bint:
+        """Whether connections were open side by side, and all were closed in one instant: a limit that all reach at
+        once, or one event."""
+        opened = [self.table.opened[row] for row in rows]
+        closed = [self.table.closed[row] for row in rows]
+        return max(closed) - min(closed) <= INSTANT_NS and max(opened) < min(closed)
 
     def _ages(self, rows: Rows) -> cython.int:
         """Whether the server closed connections of the same age, where nothing else repeats."""

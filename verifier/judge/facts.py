@@ -99,6 +99,8 @@ CLOSED_BEFORE_REQUEST = 1 << 37
 
 COUNT_REPEATS = 1 << 38
 """Closed after the same number of responses as others, above one."""
+COUNT_TOGETHER = 1 << 63
+"""... and all of them in one instant, side by side."""
 COUNT_ANNOUNCED = 1 << 39
 """Keep-Alive fields had counted down to the end."""
 ALWAYS_ONE = 1 << 40

@@ -17,6 +17,13 @@ cdef class Order:
     cdef Py_ssize_t row(self, Py_ssize_t place) except -1
     cdef Py_ssize_t lower(self, long long moment) except -1
 
+cdef class Openings:
+    cdef ConnectionTable table
+    cdef Tally tally
+    cdef list client_of
+    cdef int[::1] rows, starts
+    cdef Py_ssize_t first(self, Py_ssize_t row, long long moment) except -2
+
 cdef class Extent:
     cdef public long long least, most
     cdef int take(self, long long value) except -1
@@ -41,7 +48,8 @@ cdef class Lineage:
     cdef public int[::1] decided
     cdef int[::1] reached
     cdef public list later, in_use
-    cdef Order by_opening, by_request
+    cdef Openings openings
+    cdef Order by_request
     cdef Line open, lost
     cdef unsigned char[::1] buried
     cdef dict failed

@@ -126,7 +126,8 @@ class Lineage:
         self.decided = memoryview(array.array("i", [UNDECIDED]) * rows)
         self.reached = memoryview(zeros("i", rows))
         self.later: list[int] = []
-        self.by_opening = Order(self.table.opened, rows)
+        self.openings: Openings | None = None
+        """Made where it is first asked for."""
         self.by_request = Order(self.exchanges.request_ns, self.exchanges.rows)
         self.redirects = -1
         self.in_use = [0] * tally.pairs
@@ -579,17 +580,10 @@ class Lineage:
         left: cython.longlong = self._left(row)
         if left < 0:
             return -1
-        table: ConnectionTable = self.table
-        place: cython.Py_ssize_t = self.by_opening.lower(left - SAME_NS)
-        other: cython.Py_ssize_t
-        while place < table.rows:
-            other = self.by_opening.row(place)
-            if table.opened[other] > left + BREATH_NS:
-                break
-            if other != row and self.tally.pair_of[other] >= 0 and self._same_client(other, row):
-                return other
-            place += 1
-        return -1
+        if self.openings is None:
+            self.openings = Openings(self.tally, Order(self.table.opened, self.table.rows))
+        other: cython.Py_ssize_t = self.openings.first(row, left - SAME_NS)
+        return other if other >= 0 and self.table.opened[other] <= left + BREATH_NS else -1
 
     def _used_others(self, row: cython.Py_ssize_t, pair: cython.Py_ssize_t) -> cython.bint:
         """Whether the client asked other servers between this connection's last response and its close; of one that
@@ -723,6 +717,59 @@ class Order:
             else:
                 high = middle
         return low
+
+
+class Openings:
+    """The connections of each client in the order in which it opened them: the rows of one behind those of another."""
+
+    def __init__(self, tally: Tally, order: Order) -> None:
+        table: ConnectionTable = tally.table
+        self.table = table
+        self.tally = tally
+        self.client_of: list[int] = []
+        """By pair."""
+        numbers: dict[tuple[int, int], int] = {}
+        row: cython.Py_ssize_t
+        for row in tally.field("first_row"):
+            if table.client[row] == 0:
+                address = (table.hi0[row], table.lo0[row])
+            else:
+                address = (table.hi1[row], table.lo1[row])
+            self.client_of.append(numbers.setdefault(address, len(numbers)))
+        self.rows = memoryview(zeros("i", table.rows))
+        self.starts = memoryview(zeros("i", len(numbers) + 2))
+        """Where the rows of each client begin; those of the next one begin where they end."""
+        client: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        for row in range(table.rows):
+            if tally.pair_of[row] >= 0:
+                client = self.client_of[tally.pair_of[row]]
+                self.starts[client + 2] += 1
+        for client in range(2, len(self.starts)):
+            self.starts[client] += self.starts[client - 1]
+        for place in range(table.rows):
+            row = order.row(place)
+            if tally.pair_of[row] >= 0:
+                client = self.client_of[tally.pair_of[row]]
+                self.rows[self.starts[client + 1]] = row
+                self.starts[client + 1] += 1
+
+    def first(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
+        """The first connection beside this one that its client opened at this moment or later, -1 for none."""
+        client: cython.Py_ssize_t = self.client_of[self.tally.pair_of[row]]
+        low: cython.Py_ssize_t = self.starts[client]
+        end: cython.Py_ssize_t = self.starts[client + 1]
+        high: cython.Py_ssize_t = end
+        middle: cython.Py_ssize_t
+        while low < high:
+            middle = (low + high) // 2
+            if self.table.opened[self.rows[middle]] < moment:
+                low = middle + 1
+            else:
+                high = middle
+        if low < end and self.rows[low] == row:
+            low += 1
+        return self.rows[low] if low < end else -1
 
 
 class Extent:

@@ -16,12 +16,14 @@ cdef class Tally:
     cdef long long[::1] connections, handshakes, failed, requests, responses, reused, pre_existing, unknown, peak, unreadable, missed, speaks, unsure, cost_ns, least
     cdef unsigned char[::1] extra, needed, most
     cdef bint halves_count
+    cpdef int need(self, Py_ssize_t row) except -1
     cpdef bint is_extra(self, Py_ssize_t row) except -1
     cpdef int pair(self, Py_ssize_t row) except? -1
     cdef list _number_pairs(self, const unsigned char[::1] wanted)
     cdef bint _same_pair(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef int _connections(self) except -1
     cdef bint _is_handshake(self, Py_ssize_t row) except -1
+    cdef bint _is_inside(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except -1
     cdef int _use_up(self, ExchangeTable exchanges, object order, object upgraded) except -1
     cdef long long _end(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except? -1
 

@@ -148,6 +148,11 @@ class Tally:
         """Whether a connection is one of its pair's extra handshakes."""
         return self.extra[row] != 0
 
+    def need(self, row: cython.Py_ssize_t) -> cython.int:
+        """Counts a connection among those that were needed."""
+        self.needed[row] = 1
+        return 0
+
     def field(self, name: str) -> list[int]:
         """One column, a number for each pair."""
         return list(self.arrays[name])
@@ -267,8 +272,8 @@ class Tally:
                 self.pre_existing[pair] += 1
             elif kind == _UNKNOWN:
                 self.unknown[pair] += 1
-            if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
-                continue  # inside of a tunnel, which is busy itself
+            if self._is_inside(exchanges, row, connection):
+                continue
             self.ends_frame = exchanges.end_frame[row]
             end_ns: cython.longlong = self._end(exchanges, row, connection)
             if cython.cast(Ends, ends[pair]).begin(
@@ -287,6 +292,12 @@ class Tally:
         if upgraded:
             self._use_up(exchanges, order, upgraded)
 
+    def _is_inside(
+        self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t
+    ) -> cython.bint:
+        """Whether an exchange is inside of a tunnel, which is busy itself."""
+        return self.table.flags[connection] & TUNNEL != 0 and not exchanges.flags[row] & CONNECT_REQUEST
+
     def _use_up(self, exchanges: ExchangeTable, order: Order, upgraded: Pairs) -> cython.int:
         """Finds the lower bound of pairs with connections that were upgraded to another protocol: such a one can't
         carry a request ever again (RFC 9110, section 7.8), so it counts as in use to the end."""
@@ -300,7 +311,7 @@ class Tally:
             row = place if order is None else order[place]
             connection = exchanges.connection[row]
             pair = self.pair_of[connection]
-            if pair not in ends:
+            if pair not in ends or self._is_inside(exchanges, row, connection):
                 continue
             self.ends_frame = exchanges.end_frame[row]
             end_ns = self._end(exchanges, row, connection)

@@ -46,6 +46,8 @@ class Group(NamedTuple):
     """Statuses of their last responses: `400`, `413 and 503`."""
     names: str
     """What the server was called: `localhost:80 and 127.0.0.1:80`."""
+    goes_on: bool
+    """The first of the predecessors was used again later."""
     at_once: bool
     """They were closed right behind their last responses."""
     was_open: bool
@@ -267,8 +269,12 @@ _WORDS: dict[str, Say] = {
         " only"
     ),
     "separate-pools": lambda group: (
-        f"{number(group.new, 'connection')} opened while another one was idle, and both were used afterwards: the"
-        " client has several pools"
+        f"{number(group.new, 'connection')} opened while another one was idle"
+        + (
+            ", and both were used afterwards: the client has several pools"
+            if group.goes_on
+            else " that had been used several times, and was not used again"
+        )
     ),
     "tls-settings-differ": lambda group: (
         f"{number(group.new, 'TLS connection')} opened to the same server name while another one was idle, each used in"

@@ -16,7 +16,7 @@ _BLAME = {
     "client": "mostly for the client to change",
     "server": "mostly for the server to change",
     "path": "mostly to be changed between client and server",
-    "nobody": "nobody's error",
+    "nobody": "nothing to change, or not known",
 }
 _WIDEST = 100
 """Columns of running text: longer lines are hard to read."""

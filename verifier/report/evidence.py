@@ -6,7 +6,7 @@ from itertools import islice
 
 from verifier.report.figures import count, duration
 from verifier.report.table import INDENT, Cell, Column, Row, lay_out
-from verifier.report.terminal import Role, Style, elide, glyphs, paint, safe
+from verifier.report.terminal import Role, Style, columns, elide, glyphs, paint, safe
 from verifier.report.wording import (
     FEW,
     TOP,
@@ -52,11 +52,12 @@ def connections(report: Report, style: Style) -> list[str]:
     rows = [_connection_row(connection, report, style) for connection in found]
     lines = [_heading(f"Evidence, by frame number: {what}", style), *lay_out(_heads(report, found), rows, style)]
     if len(found) < totals.connections:
-        rest = count(totals.connections - len(found), "more connection")
-        none = (
-            ", none of them extra" if sum(connection.extra for connection in found) == totals.extra_handshakes else ""
+        rest = totals.connections - len(found)
+        shown = sum(connection.extra for connection in found)
+        more = (
+            f"{rest:,} more, none of them extra" if shown == totals.extra_handshakes else count(rest, "more connection")
         )
-        lines.append(f"{INDENT}and {rest}{none}: --json --detail connections has them all")
+        lines.append(f"{INDENT}and {more}: --json --detail connections has them all")
     return lines
 
 
@@ -86,15 +87,24 @@ def _timelines(report: Report, style: Style) -> list[str]:
     lines: list[str] = []
     for connection in report.details.connections():
         where = f"  {file_of(connection.source)}" if has_several(report) else ""
-        first, *rest = _timeline(connection, exchanges_of.get(connection.id, []), style)
-        lines += [first + where, *rest]
+        lines += _title(connection, where, style)
+        lines += _timeline(connection, exchanges_of.get(connection.id, []), style)
     return lines
 
 
-def _timeline(connection: Connection, exchanges: list[Exchange], style: Style) -> list[str]:
+def _title(connection: Connection, where: str, style: Style) -> list[str]:
+    """Its ends and its cause, in two lines where one is too short."""
     ends = f"{endpoint(connection.client)} {glyphs(style).arrow} {endpoint(connection.server)}"
     name = f"  {safe(connection.tls.sni, style)}" if connection.tls is not None and connection.tls.sni else ""
-    lines = [f"{INDENT}#{connection.id}  {ends}{name}{_reason(connection, style)}", _opening(connection, style)]
+    title = f"{INDENT}#{connection.id}  {ends}{name}{where}"
+    text, role = _reason(connection, style)
+    if columns(f"{title}  {text}") <= style.width:
+        return [f"{title}  {paint(text, role, style)}".rstrip()]
+    return [title, _frame_line("", paint(text, role, style), style)]
+
+
+def _timeline(connection: Connection, exchanges: list[Exchange], style: Style) -> list[str]:
+    lines = [_opening(connection, style)]
     for exchange in exchanges:
         word, role = reuse(exchange.reuse)
         seen = (exchange.request_frame, exchange.response_frame)
@@ -113,11 +123,11 @@ def _timeline(connection: Connection, exchanges: list[Exchange], style: Style) -
     return lines
 
 
-def _reason(connection: Connection, style: Style) -> str:
+def _reason(connection: Connection, style: Style) -> tuple[str, Role | None]:
     cause = safe(connection.cause or "", style)
     if connection.extra:
-        return paint(f"  extra, cause {cause}" if cause else "  extra", Role.BAD, style)
-    return paint(f"  cause {cause}", Role.FAINT, style) if cause else ""
+        return f"extra, cause {cause}" if cause else "extra", Role.BAD
+    return (f"cause {cause}", Role.FAINT) if cause else ("", None)
 
 
 def _opening(connection: Connection, style: Style) -> str:

@@ -9,7 +9,7 @@ def count(number: int, noun: str) -> str:
 
 
 def duration(nanoseconds: int) -> str:
-    """Two or three digits that matter, in the unit that makes them short: `0.21 ms`, `12 ms`, `5.0 s`, `3 min 20 s`."""
+    """Two or three digits that matter, in the unit that makes them short: `0.21 ms`, `5.0 s`, `3 min 20 s`, `2 h`."""
     milliseconds = nanoseconds / 1e6
     if milliseconds < 0.001:
         return f"{nanoseconds} ns" if nanoseconds else "0 ms"
@@ -26,9 +26,9 @@ def duration(nanoseconds: int) -> str:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
     minutes = round(seconds / 60)
-    return f"{minutes // 60:,} h {minutes % 60} min"
+    return f"{minutes // 60:,} h" + (f" {minutes % 60} min" if minutes % 60 else "")
 
 
 def size(octets: int) -> str:

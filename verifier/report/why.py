@@ -136,10 +136,10 @@ def _fix(finding: Finding, style: Style) -> list[str]:
 
     lines = []
     for line in finding.advice.split("\n"):
-        text = line.removeprefix(OR_IN_CLIENT)
-        heading = _FIX.get(finding.blame, "Fix") if text is line else OR_IN_CLIENT.rstrip(": ")
+        other = line.startswith(OR_IN_CLIENT)
+        heading = OR_IN_CLIENT.rstrip(": ") if other else _FIX.get(finding.blame, "Fix")
         lines.append(f"{_MARGIN}{paint(heading, Role.GOOD, style)}")
-        lines += _paragraph(safe(text, style), _MARGIN + INDENT, style)
+        lines += _paragraph(safe(line.removeprefix(OR_IN_CLIENT), style), _MARGIN + INDENT, style)
     return lines
 
 
@@ -294,7 +294,9 @@ def _kind(evidence: Evidence) -> str:
 
 
 def _body(text: str, style: Style) -> list[str]:
-    return _paragraph(text[:1].upper() + text[1:], _MARGIN, style)
+    first = text.partition(" ")[0]
+    # A name keeps its case.
+    return _paragraph(text[:1].upper() + text[1:] if first.isalpha() else text, _MARGIN, style)
 
 
 def _paragraph(text: str, margin: str, style: Style) -> list[str]:

@@ -63,6 +63,9 @@ MOST_PIECES = cython.declare(cython.Py_ssize_t, 4096)
 MOST_HELD = cython.declare(cython.Py_ssize_t, 8 << 20)
 """Bytes held out of order for one direction: above the largest receive buffer Linux grants by default (tcp_rmem: 6
 MiB)."""
+MOST_HELD_IN_ALL = cython.declare(cython.Py_ssize_t, 128 << 20)
+"""Bytes held out of order for all connections, with what it costs to hold them. A connection that would hold more gives
+up what it waits for."""
 LARGEST_WINDOW = cython.declare(cython.longlong, 16 << 20)
 """Bytes: above the largest receive buffers that systems grant by default (Linux 6 MiB, Windows 16 MiB)."""
 FARTHEST = cython.declare(cython.longlong, 1 << 30)
@@ -384,7 +387,10 @@ class Connection:
                 self.ledger.notes.add(note.OUT_OF_ORDER, packet.frame)
             if half.pieces is None and peer.pieces is None:
                 self.patience = 0
-            return half.hold(packet, seq, fin, self.ledger.notes)
+            held: cython.Py_ssize_t = half.held_bytes
+            half.hold(packet, seq, fin, self.ledger.notes)
+            self.ledger.held += half.held_bytes - held
+            return 0
         return self._deliver(packet, side, half, ahead, fin)
 
     def _stray(self, packet: Packet) -> cython.int:
@@ -463,7 +469,9 @@ class Connection:
         return 0
 
     def _too_much(self, half: Half) -> cython.bint:
-        return half.pieces is not None and (len(half.pieces) > MOST_PIECES or half.held_bytes > MOST_HELD)
+        return half.pieces is not None and (
+            len(half.pieces) > MOST_PIECES or half.held_bytes > MOST_HELD or self.ledger.held > MOST_HELD_IN_ALL
+        )
 
     def _turns(self, packet: Packet) -> cython.bint:
         """Takes the next piece of each side if it may be taken; whether any was."""
@@ -478,7 +486,9 @@ class Connection:
         ahead: cython.longlong = diff(piece.seq, half.next)
         if ahead > 0 or self._early(piece.acks, piece.ack, peer):
             return False
+        held: cython.Py_ssize_t = half.held_bytes
         half.drop_first()
+        self.ledger.held -= held - half.held_bytes
         if ahead + piece.length + piece.fin > 0:
             self._replay(packet, side, half, piece, ahead)
         return True
@@ -564,6 +574,7 @@ class Connection:
         while self.half0.pieces is not None or self.half1.pieces is not None:
             if not self._turns(packet) and not self._give_up(packet, True):
                 break
+        self.ledger.held -= self.half0.held_bytes + self.half1.held_bytes
         self._missing_tail(packet, 0, self.half0, self.half1)
         self._missing_tail(packet, 1, self.half1, self.half0)
         if self.speech is not None:

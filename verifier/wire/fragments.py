@@ -1,10 +1,13 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """IP fragments put together again (RFC 791, section 3.2; RFC 8200, section 4.5). The first copy of a byte stands.
 
-Bounded: at most `MOST_DATAGRAMS` are open at once, each of 64 KiB at most; past that the oldest is given up and noted.
+Bounded: at most `MOST_DATAGRAMS` are open at once, each of 64 KiB at most, with `MOST_BYTES` in `MOST_PIECES_IN_ALL`
+together; past that the oldest is given up and noted.
 """
 
 from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
 
 import cython
 
@@ -29,6 +32,8 @@ MOST_PIECES = 8192
 """A datagram of 64 KiB in pieces of 8 bytes, the smallest there are."""
 MOST_HELD = 2 * LARGEST_DATAGRAM
 """Bytes of one datagram, overlaps included."""
+MOST_PIECES_IN_ALL = 1 << 17
+MOST_BYTES = 64 << 20
 
 Key = tuple[int, int, int, int, int, int, int]
 
@@ -39,6 +44,9 @@ class Datagram:
     def __init__(self, frame: int) -> None:
         self.pieces: list[tuple[int, bytes]] = []
         self.seen: set[tuple[int, int]] = set()
+        self.begins: list[int] = []
+        self.ends: list[int] = []
+        """What is covered: intervals apart from each other, in order."""
         self.held = 0
         self.total = -1
         self.frame = frame
@@ -49,23 +57,37 @@ class Datagram:
             self.seen.add((offset, len(piece)))
             self.pieces.append((offset, piece))
             self.held += len(piece)
+            self._cover(offset, offset + len(piece))
+
+    def _cover(self, begin: int, end: int) -> None:
+        """Joins an interval with those that it touches."""
+        first = bisect_left(self.ends, begin)
+        behind = bisect_right(self.begins, end)
+        if first < behind:
+            begin = min(begin, self.begins[first])
+            end = max(end, self.ends[behind - 1])
+        self.begins[first:behind] = [begin]
+        self.ends[first:behind] = [end]
 
     def whole(self) -> bytes | None:
         """All the bytes, once none is missing."""
-        if self.total < 0 or self.held < self.total:
+        if self.total < 0 or not self.begins or self.begins[0] > 0 or self.ends[0] < self.total:
             return None
         data = bytearray()
         for offset, piece in sorted(self.pieces, key=lambda pair: pair[0]):
-            if offset > len(data):
-                return None
             data += piece[len(data) - offset :]
-        return bytes(data[: self.total]) if len(data) >= self.total else None
+            if len(data) >= self.total:
+                break
+        return bytes(data[: self.total])
 
 
 class Fragments:
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
         self.open: dict[Key, Datagram] = {}
+        self.pieces = 0
+        self.held = 0
+        """Pieces of all datagrams, and bytes in them."""
 
     def add(
         self, packet: Packet, protocol: cython.int, number: cython.uint, offset: cython.uint, more: cython.bint
@@ -77,22 +99,33 @@ class Fragments:
             return None
         datagram = self.open.get(key)
         if datagram is None:
-            if len(self.open) >= MOST_DATAGRAMS:
-                oldest = next(iter(self.open))
-                self.notes.add(note.FRAGMENT_LOST, self.open.pop(oldest).frame)
             datagram = self.open[key] = Datagram(packet.frame)
         if len(datagram.pieces) >= MOST_PIECES or datagram.held > MOST_HELD:
-            self.notes.add(note.FRAGMENT_LOST, datagram.frame)
-            del self.open[key]
+            self._give_up(key)
             return None
+        pieces, held = len(datagram.pieces), datagram.held
         piece = copy(packet.view, packet.at, packet.end)
         datagram.add(offset, piece)
         if not more:
             datagram.total = offset + len(piece)
+        self.pieces += len(datagram.pieces) - pieces
+        self.held += datagram.held - held
         whole = datagram.whole()
         if whole is not None:
-            del self.open[key]
-        return whole
+            self._forget(key)
+            return whole
+        while len(self.open) > MOST_DATAGRAMS or self.pieces > MOST_PIECES_IN_ALL or self.held > MOST_BYTES:
+            self._give_up(next(iter(self.open)))
+        return None
+
+    def _give_up(self, key: Key) -> None:
+        self.notes.add(note.FRAGMENT_LOST, self.open[key].frame)
+        self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        datagram = self.open.pop(key)
+        self.pieces -= len(datagram.pieces)
+        self.held -= datagram.held
 
     def finish(self) -> cython.int:
         """Notes each datagram that never became whole."""

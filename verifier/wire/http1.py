@@ -39,6 +39,8 @@ else:
 
 LONGEST_HEAD = cython.declare(cython.Py_ssize_t, 256 << 10)
 """Bytes. Servers stop far below: Apache at 8 KiB a field, nginx at 32 KiB, Node at 16 KiB."""
+MOST_UNREAD = cython.declare(cython.Py_ssize_t, 64 << 20)
+"""Bytes of heads and lines without their end, of all connections."""
 LONGEST_LINE = cython.declare(cython.Py_ssize_t, 16 << 10)
 """Bytes of a chunk's size line or a trailer, as in Node's and nginx's limits for a head."""
 REQUEST_TIMEOUT = cython.declare(cython.int, 408)
@@ -243,6 +245,7 @@ class Http1(Speech):
         if state != LOST:
             self.ledger.notes.add(note.HTTP_RESYNC, packet.frame)
         self._keep_last_byte(lane)
+        self._let_go(lane)
         lane.lose()
         return 0
 
@@ -269,6 +272,8 @@ class Http1(Speech):
         self._keep_last_byte(self.lane1)
         self._unfinished(self.lane0, 0)
         self._unfinished(self.lane1, 1)
+        self._let_go(self.lane0)
+        self._let_go(self.lane1)
         return 0
 
     def _unfinished(self, lane: Lane, side: cython.int) -> cython.int:
@@ -337,7 +342,7 @@ class Http1(Speech):
                 return self.head.proxy_line
             if behind == INVALID or end - at > LONGEST_HEAD:
                 return self._not_http(lane, side, packet, at, end)
-            lane.held = bytearray(copy(packet.view, at, end))
+            self._keep(lane, packet, at, end)
             return end
         return self._held_head(lane, side, packet, at, end)
 
@@ -345,9 +350,8 @@ class Http1(Speech):
         self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
         """A head in several segments: collected until its empty line, then read."""
-        held: bytearray = lane.held if lane.held is not None else bytearray()
-        before: cython.Py_ssize_t = len(held)
-        held += copy(packet.view, at, end)
+        before: cython.Py_ssize_t = 0 if lane.held is None else len(lane.held)
+        held: bytearray = self._keep(lane, packet, at, end)
         if held.find(b"\n", 0, before) < 0:
             # The start line was not complete before: see whether this can still be one.
             whole = bytes(held) if held.find(b"\n", before) >= 0 else bytes(held[:LONGEST_METHOD])
@@ -360,16 +364,30 @@ class Http1(Speech):
         if full >= 0 and (behind < 0 or full + 3 < behind):
             behind = full + 3
         if behind < 0:
-            if len(held) > LONGEST_HEAD:
+            if len(held) > LONGEST_HEAD or self.ledger.unread > MOST_UNREAD:
                 self.ledger.notes.add(note.HTTP_HEAD_TOO_LONG, packet.frame)
                 return self._not_http(lane, side, packet, at, end)
             return end
         head = bytes(held[:behind])
         if self.head.parse(head if cython.compiled else memoryview(head), 0, behind) < 0:
             return self._not_http(lane, side, packet, at, end)
-        lane.held = None
+        self._let_go(lane)
         self._message(lane, side, packet)
         return at + behind - before
+
+    def _keep(self, lane: Lane, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytearray:
+        """Puts bytes aside until the rest of their head or line is there; all that the lane has of it."""
+        if lane.held is None:
+            lane.held = bytearray()
+        lane.held += copy(packet.view, at, end)
+        self.ledger.unread += end - at
+        return lane.held
+
+    def _let_go(self, lane: Lane) -> cython.int:
+        if lane.held is not None:
+            self.ledger.unread -= len(lane.held)
+            lane.held = None
+        return 0
 
     def _not_http(
         self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
@@ -393,6 +411,7 @@ class Http1(Speech):
                 self.flags |= REQUESTS_MISSED if side == self.asker else RESPONSES_MISSED
         elif self.protocol != HTTP1:
             lane.strayed = True
+        self._let_go(lane)
         lane.lose()
         return end
 
@@ -429,13 +448,14 @@ class Http1(Speech):
         if lane.held is not None and lane.state == HEAD:
             self.ledger.notes.add(note.EXCESS_BYTES, lane.first_frame)
             self._in_excess(lane, lane.first_frame)
-            lane.held = None
+            self._let_go(lane)
             lane.fresh = True
         return 0
 
     def _out_of_role(self, lane: Lane, packet: Packet) -> cython.int:
         """A request where responses flow, or the other way round: content that looks like a head."""
         self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
+        self._let_go(lane)
         lane.lose()
         return 0
 
@@ -644,16 +664,14 @@ class Http1(Speech):
         line_end: cython.Py_ssize_t = self.head.text.find(10, at, end)
         held: cython.Py_ssize_t = 0 if lane.held is None else len(lane.held)
         if line_end < 0:
-            if held + end - at > LONGEST_LINE:
+            if held + end - at > LONGEST_LINE or self.ledger.unread > MOST_UNREAD:
                 return self._not_http(lane, side, packet, at, end)
-            if lane.held is None:
-                lane.held = bytearray()
-            lane.held += copy(packet.view, at, end)
+            self._keep(lane, packet, at, end)
             return end
         line: bytes = copy(packet.view, at, line_end)
         if lane.held is not None:
             line = bytes(lane.held) + line
-            lane.held = None
+            self._let_go(lane)
         line = line.rstrip(b"\r")
         if lane.state == CHUNK_SIZE:
             size: cython.longlong = chunk_size(line)

@@ -8,6 +8,7 @@ cdef class Lane:
     cdef public Reader reader
     cdef public long long source, packets, bytes, first_ns, last_ns, due_ns
     cdef public bint waiting
+    cdef bint before
     cdef long long ts, clock_ns
     cdef const unsigned char[::1] view
     cdef Py_ssize_t at, end, wire_end

@@ -74,6 +74,8 @@ class Lane:
         self.link_type = 0
         self.behind: list[Lane] = []
         """Packets that were read further ahead, each waiting in a lane of its own."""
+        self.before = False
+        """Whether the packet that was read last was one of them: it may lie in a buffer before the reader's."""
 
     def pull(self) -> bool:
         """Reads a packet ahead of its turn; False where the reader has no whole record."""
@@ -101,10 +103,12 @@ class Lane:
             one.release(packet)
             self.due_ns = one.due_ns
             self.view = one.view
+            self.before = True
         elif self.reader.next(packet):
             self.tell(packet)
             self.due_ns = self.clock_ns
             self.view = self.reader.view
+            self.before = False
         else:
             return False
         self.hold(packet)
@@ -179,7 +183,7 @@ class Merged(Reader):
 
     def next(self, packet: Packet) -> cython.bint:
         lane: Lane | None = self.current
-        if lane is not None and lane.behind:
+        if lane is not None and lane.before:
             lane = None
         if lane is not None:
             if not lane.reader.next(packet):

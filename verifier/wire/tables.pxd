@@ -105,6 +105,7 @@ cdef class ExchangeTable:
 
 cdef class Ledger:
     cdef bint control_only
+    cdef Py_ssize_t held, unread
     cdef public Notes notes
     cdef public ConnectionTable connections
     cdef public ExchangeTable exchanges, turns

@@ -422,6 +422,10 @@ class Ledger:
         self.notes = notes
         self.control_only = control_only
         """Only SYN, FIN and RST were captured: bytes are missing by intent, and nothing is made of it."""
+        self.held = 0
+        """Bytes that connections hold out of order, with what it costs to hold them."""
+        self.unread = 0
+        """Bytes of heads and lines that are kept until their end comes."""
         self.connections = ConnectionTable()
         self.exchanges = ExchangeTable()
         self.turns = ExchangeTable()
