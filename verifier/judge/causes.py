@@ -52,6 +52,7 @@ _ANYHOW = (
     Rule(UNKNOWN, ended=f.DAMAGED),
     Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.CLOSED),
     Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.OPEN_IDLE),
+    Rule("separate-pools", stands=f.OPEN_IDLE | f.OTHER_AGENT),
     Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.NEW_TUNNEL),
     Rule("redirect", stands=f.REDIRECTED | f.OPEN_IDLE),
     Rule(
@@ -81,7 +82,7 @@ _IDLE = (
     Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, sure=False),
     Rule(
         "concurrency",
-        stands=f.JUST_IDLE | f.GOES_ON | f.PAIR_OVERLAPS,
+        stands=f.JUST_IDLE | f.PAIR_OVERLAPS,
         not_stands=f.BOTH_ENCRYPTED,
         sure=False,
         also=("separate-pools",),

@@ -323,11 +323,13 @@ class Endings:
         at: cython.Py_ssize_t = self.first[row]
         if closer != BY_SERVER or last == at or exchanges.request_ns[last] <= table.closed[row] + self.soon(row):
             return 0
+        count: cython.uint = 1
         while self.next[at] >= 0 and exchanges.request_ns[self.next[at]] <= table.closed[row] + self.soon(row):
             at = self.next[at]
+            count += 1
         self.last[row] = at
         self.next[at] = -1
-        self.count[row] -= 1
+        self.count[row] = count
         return 0
 
     def _speaks_h2(self, row: cython.Py_ssize_t) -> cython.bint:

@@ -190,6 +190,8 @@ AFTER_CHALLENGE = 1 << 23
 """The last response on the one before had challenged to an authentication of the connection: NTLM, Negotiate."""
 BESIDE_OTHER = 1 << 22
 """The client was opening a connection to another server when it closed the one before."""
+OTHER_AGENT = 1 << 21
+"""The two call themselves by different names (User-Agent): two programs."""
 GIVEN_UP = 1 << 20
 """The one before had stopped in the middle of a body of known length, and never went on."""
 REUSED_BEFORE = 1 << 19

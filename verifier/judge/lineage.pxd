@@ -66,10 +66,12 @@ cdef class Lineage:
     cdef bint _unheard(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _is_spare_tunnel(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _given_up(self, Py_ssize_t row, Py_ssize_t other) except -1
-    cdef Py_ssize_t _let_go(self, long long moment) except -2
+    cdef Py_ssize_t _let_go(self, Py_ssize_t row, long long moment) except -2
+    cdef Py_ssize_t _lost_one(self, Py_ssize_t row) except -2
+    cdef bint _same_agent(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef Py_ssize_t _going_one(self, Py_ssize_t row, long long moment) except -2
     cdef bint _breath(self, Py_ssize_t row, long long moment) except -1
-    cdef Py_ssize_t _idle_one(self, Py_ssize_t row, long long moment) except -2
+    cdef Py_ssize_t _idle_one(self, Py_ssize_t row, long long moment, bint of_others) except -2
     cdef Py_ssize_t _current(self, Py_ssize_t row, long long moment) except -2
     cdef bint _busy(self, Py_ssize_t row, long long moment) except -1
     cdef bint _is_taken(self, Py_ssize_t row, Py_ssize_t new, long long moment) except -1

@@ -46,8 +46,9 @@ IN_USE = -2
 MOST_OPEN = cython.declare(cython.int, 64)
 """Connections of a pair, open or given up, that are looked at for each new one, the newest: bounded work where a client
 leaks them."""
-REST_NS = cython.declare(cython.longlong, 10_000_000)
-"""A connection idle for less may have been in use when the client decided to open another one."""
+REST_NS = cython.declare(cython.longlong, 20_000_000)
+"""A connection idle for less may have been in use when the client decided to open another one. Measured with eight
+threads of requests that start at once: 1 to 10 ms from the decision to the SYN."""
 SAME_NS = cython.declare(cython.longlong, 2_000_000)
 """The SYN of the new one may be captured this much before the close of the old one."""
 BREATH_NS = cython.declare(cython.longlong, 50_000_000)
@@ -77,6 +78,7 @@ BESIDE_OTHER = cython.declare(cython.ulonglong, facts.BESIDE_OTHER)
 UPGRADED = cython.declare(cython.ulonglong, facts.UPGRADED)
 AFTER_CHALLENGE = cython.declare(cython.ulonglong, facts.AFTER_CHALLENGE)
 TUNNEL = cython.declare(cython.ulonglong, facts.TUNNEL)
+OTHER_AGENT = cython.declare(cython.ulonglong, facts.OTHER_AGENT)
 GIVEN_UP = cython.declare(cython.ulonglong, facts.GIVEN_UP)
 WAITING = cython.declare(cython.ulonglong, facts.WAITING)
 ENCRYPTED_BEFORE = cython.declare(cython.ulonglong, facts.ENCRYPTED)
@@ -256,7 +258,7 @@ class Lineage:
     def _meet(self, pair: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
         """Finds the connection that went before."""
         moment: cython.longlong = self.table.opened[row]
-        chosen: cython.Py_ssize_t = self._let_go(moment)
+        chosen: cython.Py_ssize_t = self._let_go(row, moment)
         relation: cython.ulonglong = CLOSED
         if chosen < 0:
             chosen = self._going_one(row, moment)
@@ -266,11 +268,14 @@ class Lineage:
             if chosen >= 0:
                 self.buried[chosen] = 1
         if chosen < 0:
-            chosen = self._idle_one(row, moment)
+            chosen = self._idle_one(row, moment, False)
             relation = OPEN_IDLE
         if chosen < 0:
-            chosen = self.lost.newest
+            chosen = self._lost_one(row)
             relation = CLOSED
+        if chosen < 0:
+            chosen = self._idle_one(row, moment, True)
+            relation = OPEN_IDLE
         if chosen < 0:
             chosen = self.open.newest
             relation = OPEN_BUSY
@@ -285,12 +290,31 @@ class Lineage:
         self.bits[row] = relation | self._compare(pair, row, chosen)
         return 0
 
-    def _let_go(self, moment: cython.longlong) -> cython.Py_ssize_t:
+    def _lost_one(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The connection closed last of those whose place nothing has taken, -1 for none."""
+        other: cython.Py_ssize_t = self.lost.newest
+        steps: cython.int = 0
+        while other >= 0 and steps < MOST_OPEN:
+            if self._same_agent(row, other):
+                return other
+            other = self.lost.older[other]
+            steps += 1
+        return -1
+
+    def _same_agent(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether both may be of the same program, by what it calls itself: where either says nothing, they may."""
+        one: cython.int = self.table.agent[row]
+        two: cython.int = self.table.agent[other]
+        if one in (0, two) or not two:
+            return True
+        return bool(self.words.text(one - 1) == self.words.text(two - 1))
+
+    def _let_go(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
         """A closed connection whose end the client closed right around this moment, -1 for none."""
         other: cython.Py_ssize_t = self.lost.newest
         steps: cython.int = 0
         while other >= 0 and steps < MOST_OPEN:
-            if self._breath(other, moment):
+            if self._breath(other, moment) and self._same_agent(row, other):
                 return other
             other = self.lost.older[other]
             steps += 1
@@ -306,7 +330,7 @@ class Lineage:
         other: cython.Py_ssize_t = self.open.newest
         steps: cython.int = 0
         while other >= 0 and steps < MOST_OPEN:
-            if not self.buried[other]:
+            if not self.buried[other] and self._same_agent(row, other):
                 spent: cython.bint = self.endings.bits[other] & SPENT != 0
                 if spent and self.tally._end(exchanges, self.endings.last[other], other) <= moment:
                     return other
@@ -328,8 +352,9 @@ class Lineage:
             return self.table.closed[row]
         return self.table.answered[row] if self.table.answered_with[row] else -1
 
-    def _idle_one(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
-        """An open connection that was not in use: the one used last, but rather one that could have been shared."""
+    def _idle_one(self, row: cython.Py_ssize_t, moment: cython.longlong, of_others: cython.bint) -> cython.Py_ssize_t:
+        """An open connection that was not in use: the one used last, but rather one that could have been shared. Of the
+        same program, or else of others too."""
         chosen: cython.Py_ssize_t = -1
         latest: cython.longlong = -1
         end: cython.longlong
@@ -338,7 +363,8 @@ class Lineage:
         other: cython.Py_ssize_t = self.open.newest
         steps: cython.int = 0
         while other >= 0 and steps < MOST_OPEN:
-            if not self._busy(other, moment) and not self._is_taken(other, row, moment):
+            usable: cython.bint = (of_others or self._same_agent(row, other)) and not self._busy(other, moment)
+            if usable and not self._is_taken(other, row, moment):
                 end = self._rests_since(other, moment)
                 alike = self._same_name(row, other)
                 if (alike and not shared) or (alike == shared and end > latest):
@@ -439,6 +465,8 @@ class Lineage:
         self.source[row] = self._redirect(row, first)
         if self.source[row] >= 0:
             bits |= REDIRECTED
+        if not self._same_agent(row, before):
+            bits |= OTHER_AGENT
         if self._failed_between(pair, before, moment):
             bits |= REFUSED_BETWEEN
         if self._in_turn(row, before):

@@ -156,7 +156,7 @@ class _Eyes:
             were = "was" if len(tries) == 1 else "were"
             text = (
                 f"{number(len(tries), 'attempt')} at {self._named(row)} {were} {how}, and"
-                f" the client went on to {self._named(other)}, {span(opened[other] - opened[row])} later"
+                f" the client went on to {self._named(other)}, {span(max(0, opened[other] - opened[row]))} later"
             )
             rows = tuple(dict.fromkeys(fine for _, fine in tries[:MOST]))
             yield Seen("address-fallback", pair, rows, text, self._cite(*dict.fromkeys(cited)))

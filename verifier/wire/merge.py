@@ -75,7 +75,7 @@ class Lane:
         self.behind: list[Lane] = []
         """Packets that were read further ahead, each waiting in a lane of its own."""
         self.before = False
-        """Whether the packet that was read last was one of them: it may lie in a buffer before the reader's."""
+        """Whether the packet that was read last may lie in another buffer than the reader's."""
 
     def pull(self) -> bool:
         """Reads a packet ahead of its turn; False where the reader has no whole record."""
@@ -86,6 +86,7 @@ class Lane:
         as long as packets wait."""
         packet: Packet = Packet(Notes())
         one: Lane
+        self.before = True
         while self.clock_ns <= limit_ns and len(self.behind) < MOST_AHEAD:
             one = Lane(self.reader, self.source)
             one.clock_ns = self.clock_ns
