@@ -160,7 +160,8 @@ def test_a_busy_one_is_not_idle() -> None:
     third = opened(2, at(4))
     moved(third, at(6)).exchange()
     report = diagnosed([first, second, third])
-    assert causes(report) == [None, "concurrency", "concurrency"]
+    assert causes(report) == [None, "concurrency", "unknown"]
+    assert "while the others were in use" in report.findings[0].text
 
 
 def test_one_that_is_just_being_opened_is_in_use() -> None:
@@ -170,7 +171,8 @@ def test_one_that_is_just_being_opened_is_in_use() -> None:
     moved(first, at(1.5)).exchange()
     moved(second, at(2)).exchange()
     report = diagnosed([first, second])
-    assert causes(report) == [None, "concurrency"]
+    assert causes(report) == [None, "unknown"]
+    assert "while the others were in use" in report.findings[0].text
 
 
 def test_a_websocket_is_in_use() -> None:

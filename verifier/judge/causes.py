@@ -463,7 +463,11 @@ RULES = (
         for rule in (*_MESSAGES, *_UNANSWERED, *_ANNOUNCED, *_BY_SIZE, *_SERVER_CLOSED, *_CLIENT_CLOSED)
     ),
     Rule(UNKNOWN),
+    # Not found by `decide`: opened because others were in use, and extra all the same, as these were free again before
+    # it carried anything. Concurrency is a cause, and never an extra.
+    Rule(UNKNOWN, stands=f.OPEN_BUSY),
 )
+NEARLY_CONCURRENT = len(RULES) - 1
 
 
 def decide(ended: int, stands: int) -> int:

@@ -295,21 +295,7 @@ class _Bench:
             return None
         from verifier.judge.diagnose import Diagnosis, Matter
 
-        diagnosis = Diagnosis(Matter(self.case.ledger, self.exchanges, self.tally, self.details, self.account))
-        self._excuse(diagnosis.concurrent())
-        diagnosis.tell()
-        return diagnosis
-
-    def _excuse(self, rows: list[int]) -> None:
-        """Takes connections for needed that were opened while all others were in use, though these were free again
-        before the new ones carried anything: so short an overlap shows in no two exchanges."""
-        if not rows:
-            return
-        bounds = list(self.bounds)
-        for row in rows:
-            self.tally.need(row)
-            bounds[self.tally.pair(row)] += 1
-        self._bound(bounds)
+        return Diagnosis(Matter(self.case.ledger, self.exchanges, self.tally, self.details, self.account))
 
     def _pairs(self, diagnosis: Diagnosis | None) -> tuple[Pair, ...]:
         field = self.fields

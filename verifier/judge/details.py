@@ -152,9 +152,9 @@ class Details:
         )
 
 
-def tls_of(found: tuple[bytes, bytes, int, int, bytes]) -> model.Tls:
+def tls_of(found: tuple[bytes, bytes, int, int]) -> model.Tls:
     """What the hellos said; None for what they did not say."""
-    name, alpn, version, resumed, _ = found
+    name, alpn, version, resumed = found
     return model.Tls(
         sni=name.decode("latin-1") or None,
         alpn=alpn.decode("latin-1") or None,

@@ -7,7 +7,7 @@ done in those compiled modules; here are a few steps for each finding.
 from __future__ import annotations
 
 from verifier.judge import facts as f
-from verifier.judge.causes import RULES, UNKNOWN, decide
+from verifier.judge.causes import NEARLY_CONCURRENT, RULES, UNKNOWN, decide
 from verifier.judge.endings import Endings, alike, speech
 from verifier.judge.lineage import IN_USE, Lineage
 from verifier.judge.model import Evidence, Finding, Measured
@@ -73,20 +73,9 @@ class Diagnosis:
         self.columns = matter.details.columns
         self.column = {name: self.exchanges.column(name) for name in ("end_ns", "request_ns", "status", "host")}
         self.frames = {name: self.exchanges.column(name) for name in ("request_frame", "response_frame", "end_frame")}
-        self.groups = self.lineage.grouped(decide)
-        self.causes: list[dict[str, int]] = []
-        self.findings: tuple[Finding, ...] = ()
-
-    def concurrent(self) -> list[int]:
-        """Extra connections that were opened because all others were in use: a connection is asked for before it is
-        there, and others may be free again by then."""
-        rows = [row for (_, rule), found in self.groups.items() if RULES[rule].cause == CONCURRENCY for row in found]
-        return [row for row in rows if self.matter.tally.is_extra(row)]
-
-    def tell(self) -> None:
-        """Makes `causes` and `findings`, once it is settled which connections are extra."""
-        self.causes = self._causes(self.groups)
-        findings = self._findings(self.groups)
+        groups = self._without_concurrent_extras(self.lineage.grouped(decide))
+        self.causes = self._causes(groups)
+        findings = self._findings(groups)
         self.findings = tuple(sorted(findings, key=lambda found: (-found.extra, -found.cost_ns, found.connections)))
         if self._is_odd():
             from verifier.judge.sightings import sightings
@@ -106,6 +95,21 @@ class Diagnosis:
         if decided == IN_USE:
             return CONCURRENCY
         return RULES[decided].cause if decided >= 0 else None
+
+    def _without_concurrent_extras(self, groups: dict[tuple[int, int], list[int]]) -> dict[tuple[int, int], list[int]]:
+        """The groups, with extra connections taken out of those that concurrency explains."""
+        settled: dict[tuple[int, int], list[int]] = {}
+        for (pair, rule), rows in groups.items():
+            if RULES[rule].cause != CONCURRENCY:
+                settled[pair, rule] = rows
+                continue
+            for row in rows:
+                if self.matter.tally.is_extra(row):
+                    self.lineage.decided[row] = NEARLY_CONCURRENT
+                    settled.setdefault((pair, NEARLY_CONCURRENT), []).append(row)
+                else:
+                    settled.setdefault((pair, rule), []).append(row)
+        return settled
 
     def _causes(self, groups: dict[tuple[int, int], list[int]]) -> list[dict[str, int]]:
         """Of the pairs' connections, how many have which cause."""
@@ -202,6 +206,7 @@ class Diagnosis:
             one=found.count.most == 1,
             statuses=listed([str(status) for status in statuses[:MOST_NAMES]]),
             names=listed(self._names(rows)),
+            in_use=self.lineage.decided[rows[0]] == NEARLY_CONCURRENT,
             goes_on=bool(self.lineage.bits[rows[0]] & f.GOES_ON),
             at_once=before >= 0 and bool(self.endings.bits[before] & f.AT_ONCE),
             was_open=not self.lineage.bits[rows[0]] & f.CLOSED,

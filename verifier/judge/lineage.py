@@ -307,7 +307,7 @@ class Lineage:
         two: cython.int = self.table.agent[other]
         if one in (0, two) or not two:
             return True
-        return bool(self.words.text(one - 1) == self.words.text(two - 1))
+        return self.words.same(one - 1, two - 1)
 
     def _let_go(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
         """A closed connection whose end the client closed right around this moment, -1 for none."""

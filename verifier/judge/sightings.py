@@ -96,6 +96,7 @@ class _Eyes:
         self.found = {(finding.pair, finding.cause) for finding in diagnosis.findings}
         self.first_rows = self.tally.field("first_row")
         self.pairs = self.tally.pairs
+        self.ends = tuple(tuple(self.columns[f"{name}{side}"] for name in ("hi", "lo", "port")) for side in (0, 1))
 
     def _client(self, row: int) -> str:
         return self.details.endpoint(row, self.columns["client"][row]).ip
@@ -163,11 +164,19 @@ class _Eyes:
 
     def _instead(self, row: int, other: int) -> bool:
         """Whether a connection is the same client's, to another address and the same port."""
-        (ip, port), (other_ip, other_port) = self._server(row), self._server(other)
-        if port != other_port or ip == other_ip:
+        client, other_client = self.columns["client"][row], self.columns["client"][other]
+        server, other_server = self._end(row, 1 - client), self._end(other, 1 - other_client)
+        if server[2] != other_server[2] or server[:2] == other_server[:2]:
             return False
         # Of another address family, the client's own address is another one, too.
-        return (":" in ip) != (":" in other_ip) or self._client(row) == self._client(other)
+        if self.columns["version"][row] != self.columns["version"][other]:
+            return True
+        return self._end(row, client)[:2] == self._end(other, other_client)[:2]
+
+    def _end(self, row: int, side: int) -> tuple[int, int, int]:
+        """Address, in two halves, and port, as they stand in the table: asked for millions of times, maybe."""
+        hi, lo, port = self.ends[side]
+        return hi[row], lo[row], port[row]
 
     def redirects(self) -> Iterable[Seen]:
         """Redirects that led to the first connection of another pair."""

@@ -16,7 +16,6 @@ cdef class Tally:
     cdef long long[::1] connections, handshakes, failed, requests, responses, reused, pre_existing, unknown, peak, unreadable, missed, speaks, unsure, cost_ns, least
     cdef unsigned char[::1] extra, needed, most
     cdef bint halves_count
-    cpdef int need(self, Py_ssize_t row) except -1
     cpdef bint is_extra(self, Py_ssize_t row) except -1
     cpdef int pair(self, Py_ssize_t row) except? -1
     cdef list _number_pairs(self, const unsigned char[::1] wanted)

@@ -148,11 +148,6 @@ class Tally:
         """Whether a connection is one of its pair's extra handshakes."""
         return self.extra[row] != 0
 
-    def need(self, row: cython.Py_ssize_t) -> cython.int:
-        """Counts a connection among those that were needed."""
-        self.needed[row] = 1
-        return 0
-
     def field(self, name: str) -> list[int]:
         """One column, a number for each pair."""
         return list(self.arrays[name])

@@ -46,6 +46,8 @@ class Group(NamedTuple):
     """Statuses of their last responses: `400`, `413 and 503`."""
     names: str
     """What the server was called: `localhost:80 and 127.0.0.1:80`."""
+    in_use: bool
+    """The others were in use when the new ones were opened, or had been a moment before."""
     goes_on: bool
     """The first of the predecessors was used again later."""
     at_once: bool
@@ -187,6 +189,11 @@ def _unread(group: Group) -> str:
 
 def _unknown(group: Group) -> str:
     opened = f"{number(group.new, 'connection')} opened"
+    if group.in_use:
+        return (
+            f"{opened} while the others were in use, or had just been, and these were free again before the new one"
+            " carried a request: a close race, and nobody's fault"
+        )
     if group.unused:
         return f"{opened} and never used"
     if group.before_unused:

@@ -175,6 +175,19 @@ class Words:
             return False
         return text.equals(at, end, self.buffer, self.starts[number])
 
+    def same(self, one: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether two numbers stand for the same word: it has another one where it was not among the last seen."""
+        size: cython.Py_ssize_t = self.starts[one + 1] - self.starts[one]
+        at: cython.Py_ssize_t = self.starts[one]
+        there: cython.Py_ssize_t = self.starts[other]
+        place: cython.Py_ssize_t
+        if self.starts[other + 1] - self.starts[other] != size:
+            return False
+        for place in range(size):
+            if self.buffer[at + place] != self.buffer[there + place]:
+                return False
+        return True
+
     def number(self, word: bytes) -> cython.int:
         """The number of a word."""
         self.single.look(word if cython.compiled else memoryview(word))
@@ -252,9 +265,8 @@ class ConnectionTable:
         self.rows = 0
         self.capacity = 0
         self.arrays: dict[str, array.array[int] | memoryview] = {name: array.array(code) for name, code in self.COLUMNS}
-        self.tls: dict[int, tuple[bytes, bytes, int, int, bytes]] = {}
-        """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known, ALPN protocols that the
-        client offered, with commas)."""
+        self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
+        """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
         self._grow()
 
     def add(self) -> cython.Py_ssize_t:

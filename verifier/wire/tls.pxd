@@ -13,7 +13,7 @@ cdef class Direction:
 
 cdef class Tls(Speech):
     cdef Direction direction0, direction1
-    cdef bytes name, alpn, session, offered
+    cdef bytes name, alpn, session
     cdef int speaker
     cdef Py_ssize_t turn
     cdef int version, resumed

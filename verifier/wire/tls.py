@@ -44,6 +44,8 @@ LARGEST_HELLO = 1 << 16
 CLIENT_HELLO = 1
 SERVER_HELLO = 2
 RECORD_HEADER = 5
+LONGEST_NAME = 255
+"""Bytes of a server name that are kept: host names have no more (RFC 1035, section 2.3.4)."""
 
 EXTENSION_SERVER_NAME = 0
 EXTENSION_ALPN = 16
@@ -87,7 +89,6 @@ class Tls(Speech):
         self.version = 0
         self.resumed = -1
         self.session = b""
-        self.offered = b""
         self.answered = False
         self.speaker = -1
         self.turn = -1
@@ -137,7 +138,7 @@ class Tls(Speech):
     def close(self) -> cython.int:
         if self.speaker >= 0 and self.speaker == self.asker:
             self.flags |= tables.CLIENT_SPOKE_LAST
-        self.ledger.connections.tls[self.row] = (self.name, self.alpn, self.version, self.resumed, self.offered)
+        self.ledger.connections.tls[self.row] = (self.name, self.alpn, self.version, self.resumed)
         return 0
 
     def _record(
@@ -248,13 +249,7 @@ class Tls(Speech):
             if kind == EXTENSION_SERVER_NAME:
                 names = Fields(inner.block(2))
                 if names.number(1) == 0:
-                    self.name = names.block(2)
-            elif kind == EXTENSION_ALPN:
-                offers = Fields(inner.block(2))
-                protocols: list[bytes] = []
-                while offers.at < len(offers.data):
-                    protocols.append(offers.block(1))
-                self.offered = b",".join(protocols)
+                    self.name = names.block(2)[:LONGEST_NAME]
         return 0
 
     def _server_hello(self, message: bytes) -> cython.int:
