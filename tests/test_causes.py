@@ -305,6 +305,23 @@ def two_programs_by_their_names() -> Talks:
     return [first, second]
 
 
+@story("separate-pools", MAYBE, CLIENT, also=["no-session", "path-dropped"])
+def one_that_was_used_twice_and_then_no_more() -> Talks:
+    first = ended(exchanges(2))
+    return [first, ended(exchanges(1), opened(1, after(first, 1)))]
+
+
+@story("max-requests-announced", MAYBE, BY_SERVER, also=["server-restart", "response-close-header"])
+def two_side_by_side_that_end_together_after_as_many() -> Talks:
+    first = opened()
+    second = opened(1, first.now)
+    for talk in (first, second):
+        exchanges(2)(talk)
+        answered(ok(b"last", "Connection: close"))(talk)
+        talk.close("server")
+    return [first, second, ended(exchanges(1), opened(2, after(first, 1)))]
+
+
 @story(UNKNOWN, MAYBE, NOBODY)
 def the_idle_one_had_come_to_rest_just_before() -> Talks:
     first, other = two_open(exchanges(1))

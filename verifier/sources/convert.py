@@ -152,8 +152,9 @@ class Converted:
                     view = room[:size]
                     while view:
                         view = view[pipe.write(view) :]
-        except OSError:
-            # editcap ended before its input did: its own words, or the file's problem, say why.
+        except (OSError, ValueError):
+            # editcap ended before its input did: its own words, or the file's problem, say why. Or `close` was called,
+            # and upstream is no more.
             return
 
     def _end(self) -> None:

@@ -89,19 +89,25 @@ def _files_of(operand: str) -> Iterator[str]:
 
 
 def _inside(folder: str) -> Iterator[str]:
-    """The files of a folder and its folders. A folder that can't be looked into is handed out itself: opening it will
-    say why."""
-    try:
-        with os.scandir(folder) as entries:
-            inside = [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError:
-        yield folder
-        return
-    for entry in sorted(inside, key=lambda entry: natural(entry.name)):
-        if entry.is_dir(follow_symlinks=False):
-            yield from _inside(entry.path)
-        elif not entry.is_dir():
-            yield entry.path
+    """The files of a folder and its folders, however deep. A folder that can't be looked into is handed out itself:
+    opening it will say why."""
+    ahead = [(folder, True)]
+    """What is still to be looked at, the next one last, and whether it is a folder."""
+    while ahead:
+        path, is_folder = ahead.pop()
+        if not is_folder:
+            yield path
+            continue
+        try:
+            with os.scandir(path) as entries:
+                inside = [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError:
+            yield path
+            continue
+        for entry in sorted(inside, key=lambda entry: natural(entry.name), reverse=True):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if is_folder or not entry.is_dir():
+                ahead.append((entry.path, is_folder))
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
