@@ -9,7 +9,7 @@ SETUP := .make/setup
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help verify build test lint format types check bench corpus causes clean
+.PHONY: help verify build test lint format types check fuzz asan bench corpus causes clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -42,6 +42,14 @@ types: build ## mypy, strict
 	@$(BIN)/mypy
 
 check: lint types test ## lint, types and test
+
+fuzz: build ## a minute of captures made to break it (FUZZ="--seconds 3600" for an hour); exit status 1 where one did
+	@$(SETUP) group fuzz
+	@$(BIN)/python tests/fuzz/fuzz.py $(FUZZ)
+
+asan: build ## the engine under AddressSanitizer, over captures (CORPUS=DIR for more), mutants and the fuzzer's inputs
+	@$(SETUP) group fuzz
+	@tests/fuzz/asan $(BIN)/python $(CORPUS)
 
 bench: build ## speed, memory and answers beside others: 1.1 GB of real traffic and 7 GB of crafted (made once)
 	@$(SETUP) packages bench

@@ -42,8 +42,9 @@ def ends(number: int, server: int = SERVER) -> Ends:
 
 def segment(ends: Ends, flags: int, seq: int, ack: int = 0, payload: bytes = b"") -> bytes:
     """Of the client."""
-    return HEADS.pack(0x45, 0, 40 + len(payload), 0, 0, 64, 6, 0, ends.client, ends.server, ends.client_port,
-                      ends.server_port, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, 65000, 0, 0) + payload  # fmt: skip
+    ip = (0x45, 0, 40 + len(payload), 0, 0, 64, 6, 0, ends.client, ends.server)
+    tcp = (ends.client_port, ends.server_port, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, 65000, 0, 0)
+    return HEADS.pack(*ip, *tcp) + payload
 
 
 def reply(ends: Ends, flags: int, seq: int, ack: int = 0, payload: bytes = b"") -> bytes:
@@ -216,7 +217,8 @@ def lone_fragments(size: int) -> Iterator[Packet]:
 def pipelined(size: int) -> Iterator[Packet]:
     """Requests, and then their responses."""
     yield from opening(Ends(), 0)
-    for payload, say, at, other in ((BARE, segment, 101, 501), (RESPONSE, reply, 501, 101 + size * len(BARE))):
+    for payload, say, begin, other in ((BARE, segment, 101, 501), (RESPONSE, reply, 501, 101 + size * len(BARE))):
+        at = begin
         many = 1400 // len(payload)
         for number in range(0, size, many):
             now = min(many, size - number)

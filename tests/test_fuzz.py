@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from pathlib import Path
 
 import pytest
 from craft import (
@@ -17,8 +18,10 @@ from craft import (
     Interface,
     Packet,
     Pcapng,
+    PcapStyle,
     Segment,
     Side,
+    fragmented,
     get,
     noise,
     ok,
@@ -27,12 +30,14 @@ from craft import (
     pcapng,
     retimed,
 )
-from examine import examine, examine_file, story, totals
+from examine import examine, examine_file, note_codes, reasons, story, totals
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from verifier.app import analyze
 from verifier.errors import VerifierError
 from verifier.judge.model import Report
+from verifier.judge.options import Expectations, Selection
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "captures")
 
@@ -355,3 +360,116 @@ def test_verdicts_are_never_false(scene: Scene, lost: list[int], copies: list[in
             captured += packets([segment]) * (1 + (copies[place % len(copies)] == 1))
     verdict = examine(captured).verdict
     assert verdict != ("proved" if scene.extra else "refuted")
+
+
+# What fuzzing found: a test each
+
+
+def test_requests_captured_behind_their_close() -> None:
+    """Idle times and waits below zero are none."""
+    captured: list[Packet] = []
+    now = START_NS
+    for number in range(4):
+        talk = Conversation(("10.0.0.1", 40000 + number), now=now)
+        talk.handshake()
+        request = talk.say("client", "PA", get("/"))
+        talk.ack("server")
+        talk.close("client")
+        late = talk.segments.pop(talk.segments.index(request))
+        captured += packets([*talk.segments, late._replace(ts_ns=talk.now + 5_000_000 * (number + 1))])
+        now = talk.now + 1_000_000_000
+    assert survives(pcap(captured)) is not None
+
+
+def test_a_syn_captured_behind_a_close() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.fin("client")
+    syn, *rest = talk.segments
+    (connection,) = examine(packets(retimed([*rest, syn]))).details.connections()
+    assert connection.closed_ns is not None
+    assert connection.closed_ns >= connection.opened_ns
+
+
+def failed_attempts(number: int) -> list[Segment]:
+    segments: list[Segment] = []
+    for place in range(number):
+        talk = Conversation(("10.0.0.1", 50000 + place), ("10.0.0.9", 80), now=START_NS + place * 1_000_000)
+        talk.syn()
+        talk.say("server", "RA", ack=talk.ends["client"].next)
+        segments += talk.segments
+    return segments
+
+
+def test_attempts_that_lead_to_the_same_connection() -> None:
+    """The connection is named once."""
+    talk = Conversation(now=START_NS + 20_000_000)
+    talk.handshake()
+    talk.exchange()
+    talk.close("client")
+    report = examine(packets([*failed_attempts(2), *talk.segments]))
+    (finding,) = report.findings
+    assert (finding.cause, finding.connections) == ("address-fallback", (2,))
+    assert len(set(finding.evidence)) == len(finding.evidence)
+
+
+def test_a_connection_that_was_open_before_is_no_second_try() -> None:
+    talk = Conversation(now=START_NS + 20_000_000)
+    talk.handshake()
+    talk.exchange()
+    assert examine(packets([*failed_attempts(1), *talk.segments[3:]])).findings == ()
+
+
+def test_nothing_is_inconclusive_without_a_reason() -> None:
+    """Connections that carry no HTTP, and may have been opened while the capture ran."""
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange()
+    talk.close("client")
+    strangers = [Conversation(("10.0.0.1", 50000 + number), now=talk.now) for number in range(2)]
+    for stranger in strangers:
+        stranger.ack("client")
+    captured = packets(talk.segments + [stranger.segments[0] for stranger in strangers])
+    report = examine(captured, Expectations(max_handshakes=2))
+    assert report.verdict == "inconclusive"
+    assert reasons(report) == {"handshake-not-seen"}
+    assert examine(captured, Expectations(max_handshakes=3)).verdict == "proved"
+
+
+@pytest.mark.parametrize("back", [2, 10, 40])
+@pytest.mark.parametrize("body", [10, 100, 700])
+def test_a_file_read_on_while_its_packets_wait(tmp_path: Path, body: int, back: int) -> None:
+    """What unpacks piece by piece, into another buffer each time, and ends behind the time at which the next begins."""
+    talk = Conversation()
+    talk.handshake()
+    for number in range(60):
+        talk.request(get(f"/{number}"))
+        talk.response(ok(noise(body, str(number))))
+    talk.close("client")
+    segments = [segment._replace(ts_ns=START_NS + place * 10_000) for place, segment in enumerate(talk.segments)]
+    first, second = tmp_path / "1.pcap.gz", tmp_path / "2.pcap.gz"
+    for cut in range(103, 143, 4):
+        # An acknowledgement of the client's, by an earlier clock.
+        early = segments[cut - 1]._replace(ts_ns=segments[cut - back].ts_ns)
+        first.write_bytes(gzip.compress(pcap(packets(segments[: cut - 1]), PcapStyle(nanoseconds=True))))
+        second.write_bytes(gzip.compress(pcap(packets([early, *segments[cut:]]), PcapStyle(nanoseconds=True))))
+        report = analyze([str(first), str(second)], Selection(), Expectations())
+        assert totals(report) == (1, 1, 60, 60)
+        assert note_codes(report) <= {"time-went-back"}
+        assert report.verdict == "proved"
+
+
+def test_fragments_that_overlap_and_come_in_any_order() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/" + "x" * 300))
+    talk.response(ok(b""))
+    talk.close("client")
+    for size in (8, 24, 64):
+        captured = talk.packets(network=fragmented(size))
+        expected = story(examine(captured))
+        assert expected == ["complete: new; client fin"]
+        begin = 3 + next(place for place, packet in enumerate(captured[3:]) if len(packet.data) <= 34 + size)
+        pieces = captured[begin : begin + 5]
+        shuffled = [*captured[:begin], *reversed(pieces), *pieces[1:3], *captured[begin + 5 :]]
+        assert story(examine(shuffled)) == expected

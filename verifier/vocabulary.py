@@ -15,10 +15,22 @@ if TYPE_CHECKING:
 else:
 
     class Words(type):
-        """A closed set: iterating over it gives its members, in their order."""
+        """A closed set: it has its members, in their order, and gives the one that a word names."""
 
         def __iter__(cls):
             return iter(cls._members)
+
+        def __len__(cls):
+            return len(cls._members)
+
+        def __contains__(cls, word):
+            return word in cls._members
+
+        def __call__(cls, word):
+            for member in cls._members:
+                if member == word:
+                    return member
+            raise ValueError(f"{word!r} is no {cls.__name__}")
 
     class Word(str, metaclass=Words):
         """A member is its word, and there is one object of each."""
@@ -102,6 +114,7 @@ class Reason(Word):
     SEEN_TWICE = "seen-twice"
     HANDSHAKE_NOT_SEEN = "handshake-not-seen"
     CAPTURE_TRUNCATED = "capture-truncated"
+    CLOSE_RACE = "close-race"
     NO_REQUEST = "no-request"
     REQUEST_FAILED = "request-failed"
     INTERRUPTED = "interrupted"

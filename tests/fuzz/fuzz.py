@@ -2,6 +2,7 @@
 """Looks for captures that break `verify`: mutated ones, guided by the coverage of the engine's Python.
 
     python tests/fuzz/fuzz.py [--seconds 60] [--engine DIR] [--seeds DIR...] [--state DIR]
+    python tests/fuzz/fuzz.py --again INPUT... | --captures DIR...
 
 The engine runs uncompiled in this process, where coverage shows what is new in an input (atheris, where it is
 installed; else inputs are not chosen by it), and compiled in another one. Both must say the same, and nothing that
@@ -9,6 +10,7 @@ contradicts itself: see `oracle`. An input is a byte that says what the others a
 
 What is found is written to STATE/findings, each kind of fault once, with the input as files; then the search goes on.
 Exit status 1 where anything was found. STATE/inputs keeps the inputs that reached something new, and is gone on from.
+`--again` runs inputs once more, `--captures` the files of folders, both with `--alone` by the compiled engine only.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from itertools import pairwise
 from types import FrameType, ModuleType
 from typing import NoReturn
 
@@ -32,8 +36,10 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 LARGEST_SEED = 16 << 10
 LARGEST_INPUT = 24 << 10
 MOST_PACKETS = 4000
-"""Packets that are shown to the uncompiled engine: 60 times slower, and what unpacks to many of them is slow in both."""
+"""Packets that are shown to the uncompiled engine, which is 60 times slower."""
 SLOW_S = 60
+PACKED = b"\x1f\x28\x04\xfdBPQRSTUVWXYZ[\\]^_"
+"""First bytes of compressed files."""
 CAPTURE, PLAN, TWO_CAPTURES = range(3)
 
 
@@ -49,6 +55,7 @@ class Hunt:
         environment = dict(setting.split("=", 1) for setting in options.env)
         self.partner = partner.Partner(os.path.abspath(options.engine), environment)
         self.seconds: int = options.seconds
+        self.alone: bool = options.alone
         self.folder = tempfile.TemporaryDirectory(prefix="verify-fuzz-")
         self.found: set[str] = set()
         self.inputs = 0
@@ -77,7 +84,7 @@ class Hunt:
         now = time.monotonic()
         if now - self.told > 60:
             self.tell()
-        if now - self.began > self.seconds:
+        if now - self.began > self.seconds and not self.alone:
             self.end()
 
     def contents(self, data: bytes) -> list[bytes]:
@@ -93,11 +100,15 @@ class Hunt:
         oracle = self.oracle
         paths = oracle.saved(contents, self.folder.name)
         frames = None
-        compiled = None
-        if sum(map(len, contents)) > MOST_PACKETS * 40 or any(content[:1] in b"\x1f\x28\x04\xfdB\x50" for content in contents):
+        large = sum(map(len, contents)) > LARGEST_INPUT or any(one[:1] in PACKED for one in contents)
+        if large or self.alone:
             compiled = self.partner.ask(self.partner_module.Job(contents, kind, None))
-            if compiled.outcome[3] > MOST_PACKETS or compiled.broken:
+            if compiled.outcome[3] > MOST_PACKETS or compiled.broken or self.alone:
                 yield from self.bounds(compiled)
+                if not compiled.broken:
+                    yield from oracle.faults(oracle.Outcome(*compiled.outcome))
+                self.packets += compiled.outcome[3]
+                self.refused += bool(compiled.outcome[0])
                 return
         here = oracle.run(paths, kind)
         self.packets += here.packets
@@ -143,7 +154,7 @@ class Hunt:
                 out.write(content)
         with open(os.path.join(place, "fault.txt"), "w", encoding="utf-8") as text:
             text.write(fault)
-        print(f"FOUND {place}: {sign}", flush=True)
+        say(f"FOUND {place}: {sign}")
 
     def end(self) -> NoReturn:
         """The time is over. Atheris leaves no other way out."""
@@ -156,11 +167,15 @@ class Hunt:
     def tell(self) -> None:
         self.told = time.monotonic()
         seconds = self.told - self.began
-        print(
+        say(
             f"{seconds:.0f} s: {self.inputs:,} inputs, {self.refused:,} refused, {self.packets:,} packets,"
-            f" slowest {self.slowest:.2f} s, {len(self.found)} kinds of faults, {self.oracle.memory_mb():.0f} MB here",
-            flush=True,
+            f" slowest {self.slowest:.2f} s, {len(self.found)} kinds of faults, {self.oracle.memory_mb():.0f} MB here"
         )
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _kind_of(fault: str) -> str:
@@ -195,7 +210,12 @@ def _validator(schema: bytes) -> Callable[[str], Iterator[str]]:
     except ImportError:
         return lambda report: iter(())
     check = Draft202012Validator(json.loads(schema))
-    return lambda report: (f"against the schema: {error.message[:300]}" for error in check.iter_errors(json.loads(report)))
+
+    def valid(report: str) -> Iterator[str]:
+        for error in check.iter_errors(json.loads(report)):
+            yield f"against the schema: {error.message[:300]}"
+
+    return valid
 
 
 def _oracle(plain: str) -> ModuleType:
@@ -207,7 +227,7 @@ def _oracle(plain: str) -> ModuleType:
     import cython
 
     # Of integers it is their value; the library's own takes a third of the time.
-    cython.cast = lambda kind, value: value
+    cython.cast = lambda kind, value: value  # type: ignore[assignment, misc]
     guide = _guide()
     if guide is None:
         import oracle
@@ -220,10 +240,9 @@ def _oracle(plain: str) -> ModuleType:
 
 def _guide() -> ModuleType | None:
     try:
-        import atheris
+        return import_module("atheris")
     except ImportError:
         return None
-    return atheris  # type: ignore[no-any-return]
 
 
 # -- inputs
@@ -267,23 +286,34 @@ def seeds(folders: list[str]) -> Iterator[bytes]:
     """Captures of the folders, and plans of random bytes."""
     import mutate
 
-    small = []
-    for folder in folders:
-        for place, _, names in os.walk(folder):
-            for name in sorted(names):
-                path = os.path.join(place, name)
-                if os.path.getsize(path) <= LARGEST_SEED and not name.endswith((".json", ".jsonl", ".md", ".py", ".pyc")):
-                    with open(path, "rb") as file:
-                        small.append(file.read())
-    for content in small:
-        yield bytes([CAPTURE]) + content
-    for one, other in zip(small, small[1:], strict=False):
+    small = [
+        content(path)
+        for path in files(folders)
+        if os.path.getsize(path) <= LARGEST_SEED and not path.endswith((".json", ".jsonl", ".md", ".py", ".pyc"))
+    ]
+    for one in small:
+        yield bytes([CAPTURE]) + one
+    for one, other in pairwise(small):
         if len(one) + len(other) < LARGEST_SEED and one[:4] in (*mutate.PCAP, mutate.SECTION):
             yield bytes([TWO_CAPTURES]) + len(one).to_bytes(2, "big") + other[: len(other)] + one
     chance = random.Random(1)
     for size in range(8, 408):
         plain = bytes([0, 0, size & 7, 0, 0, 0, 0, 0]) if size & 8 else b""
         yield bytes([PLAN]) + plain + chance.randbytes(size if size & 1 else size // 8)
+
+
+def files(places: list[str]) -> Iterator[str]:
+    """The files among these, and those in the folders among them."""
+    for place in places:
+        if os.path.isfile(place):
+            yield place
+        for folder, _, names in os.walk(place):
+            yield from (os.path.join(folder, name) for name in sorted(names))
+
+
+def content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def search(hunt: Hunt, options: argparse.Namespace) -> None:
@@ -297,9 +327,8 @@ def search(hunt: Hunt, options: argparse.Namespace) -> None:
                 out.write(seed)
     guide = _guide()
     if guide is None:
-        print("atheris is not installed: the search goes on without coverage", flush=True)
+        say("atheris is not installed: the search goes on without coverage")
         blind(hunt, inputs, options.seed)
-        return
     words = [sys.argv[0], inputs, f"-max_len={LARGEST_INPUT}", "-timeout=300",
              "-rss_limit_mb=3000", f"-seed={options.seed}", "-len_control=0", "-print_final_stats=1",
              f"-artifact_prefix={hunt.state}/", "-verbosity=1"]  # fmt: skip
@@ -313,10 +342,7 @@ def search(hunt: Hunt, options: argparse.Namespace) -> None:
 
 def blind(hunt: Hunt, inputs: str, seed: int) -> NoReturn:
     chance = random.Random(seed)
-    pool = []
-    for name in sorted(os.listdir(inputs)):
-        with open(os.path.join(inputs, name), "rb") as file:
-            pool.append(file.read())
+    pool = [content(path) for path in files([inputs])]
     while True:
         data = mutated(chance.choice(pool), chance, None)[:LARGEST_INPUT]
         hunt.one(data)
@@ -332,17 +358,19 @@ def main() -> None:
     parser.add_argument("--env", action="append", default=[], help="NAME=VALUE for the process of that engine")
     parser.add_argument("--seeds", nargs="*", default=[os.path.join(ROOT, "captures")])
     parser.add_argument("--state", default=os.path.join(ROOT, ".cache", "fuzz"))
-    parser.add_argument("--again", nargs="*", help="inputs to run once more, and nothing else")
+    parser.add_argument("--again", nargs="*", default=[], help="inputs to run once more, and nothing else")
+    parser.add_argument("--captures", nargs="*", default=[], help="folders of captures to run, and nothing else")
+    parser.add_argument("--alone", action="store_true", help="ask the compiled engine only")
     options = parser.parse_args()
     sys.path.insert(1, os.path.join(ROOT, "tests"))
     hunt = Hunt(options)
     try:
-        if options.again is None:
+        if not options.again and not options.captures:
             search(hunt, options)
-        else:
-            for path in options.again:
-                with open(path, "rb") as file:
-                    hunt.one(file.read())
+        for path in files(options.again):
+            hunt.one(content(path))
+        for path in files(options.captures):
+            hunt.one(bytes([CAPTURE]) + content(path))
     finally:
         hunt.end()
 

@@ -203,7 +203,7 @@ def _values(record: Record, ending: str) -> list[Any]:
 
 
 def _findings(report: Record) -> Iterable[str]:
-    extra: Counter[str] = Counter()
+    extra: Counter[int] = Counter()
     frames_in = {source["path"]: source["packets"] for source in report["sources"]}
     most = max(frames_in.values(), default=0)
     for finding in report["findings"]:

@@ -55,7 +55,7 @@ class Partner:
         self.engine = engine
         self.environment = {**os.environ, **environment}
         self.process: subprocess.Popen[bytes] | None = None
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object
         self.folder = tempfile.TemporaryDirectory(prefix="verify-fuzz-")
         self.jobs = 0
 
@@ -108,8 +108,8 @@ def serve(folder: str) -> None:
             seconds = time.process_time() - began
             replayed = None
             if job.frames is not None and not outcome.complaint:
-                replayed = tuple(oracle.replay(job.frames, oracle.reading_of(paths[0]), job.kind))
-            answer = Answer(tuple(outcome), replayed, "", seconds, oracle.memory_mb())
+                replayed = oracle.replay(job.frames, oracle.reading_of(paths[0]), job.kind)[:]
+            answer = Answer(outcome[:], replayed, "", seconds, oracle.memory_mb())
         except Exception:  # noqa: BLE001 - that there is none is what is tested
             answer = Answer(broken=traceback.format_exc())
         send(out, answer)

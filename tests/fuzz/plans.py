@@ -49,7 +49,6 @@ STYLES: tuple[Callable[[list[Packet]], bytes], ...] = (
     craft.pcapng,
     lambda captured: craft.pcapng(captured, ">", 9),
     lambda captured: craft.pcapng(captured, "<", 0x80 | 20),
-    lambda captured: sections(captured),
 )
 PACKERS: tuple[Callable[[bytes], bytes], ...] = (
     lambda content: content,
@@ -61,12 +60,20 @@ PACKERS: tuple[Callable[[bytes], bytes], ...] = (
     lambda content: lzma.compress(content, preset=0),
     lambda content: gzip.compress(content[: len(content) // 2], mtime=0) + gzip.compress(content[len(content) // 2 :]),
 )
-NETWORKS = (craft.whole, craft.whole, craft.whole, craft.fragmented(64), craft.fragmented(8),
-            craft.with_ipv4(craft.IPv4(total_length=0)), craft.with_ipv4(craft.IPv4(b"\x01" * 8)), craft.whole)  # fmt: skip
+NETWORKS = (
+    craft.whole,
+    craft.whole,
+    craft.whole,
+    craft.fragmented(64),
+    craft.fragmented(8),
+    craft.with_ipv4(craft.IPv4(total_length=0)),
+    craft.with_ipv4(craft.IPv4(b"\x01" * 8)),
+    craft.whole,
+)
 LINKS = tuple(craft.LINKS.values())
 FLAGS = ("A", "PA", "FA", "FPA", "S", "SA", "R", "RA", "F", "", "SF", "SR", "SFRPAU", "PAEC", "U", "SAE")
-PAUSES_NS = (0, 1, 1_000, 1_000_000, 20_000_000, 50_000_000, 200_000_000, 1_000_000_000, 5_000_000_000, 15_000_000_000,
-             60_000_000_000, 75_000_000_000, 350_000_000_000, 3_600_000_000_000, -1_000_000, -5_000_000_000)  # fmt: skip
+PAUSES_MS = (0, 1, 20, 50, 200, 1_000, 5_000, 15_000, 60_000, 75_000, 350_000, 3_600_000, -1, -5_000)
+PAUSES_NS = (1, 1_000, *(pause * 1_000_000 for pause in PAUSES_MS))
 SHIFTS = (1, -1, 2, -2, 10, -10, 100, -100, 1460, -1460, 65535, -65535, 1 << 20, -(1 << 20), 1 << 31, (1 << 31) - 1)
 
 
@@ -90,6 +97,9 @@ def sections(captured: list[Packet]) -> bytes:
         file.statistics(len(half), 0)
         file.block(0x0BAD, b"unknown")
     return file.bytes()
+
+
+STYLES = (*STYLES, sections)
 
 
 class Bytes:

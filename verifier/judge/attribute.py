@@ -72,17 +72,26 @@ class Attribution:
                 facts[row] = facts.get(row, 0) | TOLD
             if self.run.unread:
                 facts[row] = facts.get(row, 0) | LEFT_UNREAD
-        return Account(facts, self.run.session)
+        return Account(facts, self.run.session, self.run.client)
 
     def peaks(self) -> dict[int, int]:
         """By one connection of each server: the most requests that the client had under way at that server at once."""
+        return self._peaks([request.began_ns for request in self.run.requests])
+
+    def asked(self) -> dict[int, int]:
+        """The same, of requests that were under way or waited for a connection."""
+        return self._peaks([request.started_ns for request in self.run.requests])
+
+    def _peaks(self, starts: list[int]) -> dict[int, int]:
+        """From when each request of the run is to count."""
+        begun = dict(zip(map(id, self.run.requests), starts, strict=True))
         spans: dict[Key, list[tuple[int, int]]] = {}
         first: dict[Key, int] = {}
         for row, requests in self.carried.items():
             server = self._end(row, 1 - self.columns["client"][row])
             first.setdefault(server, row)
             for request in requests:
-                start = request.began_ns
+                start = begun[id(request)]
                 # At equal times an end comes before a start: the intervals are half-open.
                 spans.setdefault(server, []).extend([(start, 1), (request.ended_ns, -1)])
         peaks: dict[int, int] = {}

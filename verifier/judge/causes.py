@@ -78,11 +78,19 @@ _IDLE = (
         sure=False,
         also=("no-session",),
     ),
-    Rule("host-spelling", stands=f.OTHER_NAME),
+    Rule("host-spelling", stands=f.OTHER_NAME | f.ALIAS),
+    Rule("host-spelling", stands=f.OTHER_NAME, sure=False, blame="nobody"),
     Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, sure=False),
     Rule(
         "concurrency",
-        stands=f.JUST_IDLE | f.PAIR_OVERLAPS,
+        stands=f.JUST_IDLE | f.PAIR_OVERLAPS | f.FEW_EXTRA,
+        not_stands=f.BOTH_ENCRYPTED,
+        sure=False,
+        also=("separate-pools", "no-session"),
+    ),
+    Rule(
+        "concurrency",
+        stands=f.JUST_IDLE | f.PAIR_OVERLAPS | f.PAIR_REUSES,
         not_stands=f.BOTH_ENCRYPTED,
         sure=False,
         also=("separate-pools",),
@@ -161,6 +169,14 @@ _UNANSWERED = (
         unless=f.CLOSED_BEFORE_REQUEST,
         sure=False,
         also=("keepalive-race", "server-restart"),
+    ),
+    Rule(
+        "server-restart",
+        ended=f.WAITING,
+        either=SERVER,
+        stands=f.KNOWING | f.TAKING_TIME,
+        sure=False,
+        also=("keepalive-race",),
     ),
     Rule(
         "keepalive-race",
@@ -281,7 +297,9 @@ _BY_SIZE = (
 
 _SERVER_CLOSED = (
     Rule("server-restart", either=SERVER, stands=f.REFUSED_BETWEEN),
-    Rule("server-restart", ended=f.SAME_INSTANT, either=SERVER),
+    Rule("server-restart", ended=f.SAME_INSTANT, either=SERVER, unless=f.IDLE),
+    # A server that looks after its connections now and then closes those whose time is over together.
+    Rule("server-restart", ended=f.SAME_INSTANT | f.IDLE, either=SERVER, sure=False, also=("server-idle-timeout",)),
     # Inside TLS, where messages can't be read.
     Rule(
         "h2-goaway",
@@ -346,9 +364,11 @@ _SERVER_CLOSED = (
     Rule(
         "server-never-keeps-alive",
         ended=f.SERVER_FIRST | f.AT_ONCE,
+        not_stands=f.PAIR_REUSES,
         sure=False,
         also=("max-requests-silent", "server-restart"),
     ),
+    Rule("server-reset-idle", ended=f.SERVER_FIRST | f.IDLE | f.BY_RESET | f.OTHER_HOPS, sure=False, blame="path"),
     Rule("server-reset-idle", ended=f.SERVER_FIRST | f.IDLE | f.BY_RESET),
     Rule("server-idle-timeout", ended=f.SERVER_FIRST | f.IDLE, either=f.GAP_REPEATS | f.GAP_ANNOUNCED),
     Rule(
@@ -381,6 +401,14 @@ _CLIENT_CLOSED = (
     ),
     Rule("pool-evicted", ended=f.CLIENT_FIRST, stands=f.ELSEWHERE, either=OVER),
     Rule(
+        "pool-evicted",
+        ended=f.CLIENT_FIRST,
+        stands=f.BESIDE_RESPONSE,
+        either=OVER,
+        sure=False,
+        also=("client-idle-expiry", "no-session"),
+    ),
+    Rule(
         "max-requests-announced",
         ended=f.CLIENT_FIRST | f.AT_ONCE | f.ENCRYPTED | f.COUNT_BY_SERVER,
         unless=f.TOLD | f.IS_H2,
@@ -411,7 +439,8 @@ _CLIENT_CLOSED = (
     Rule("pool-evicted", ended=f.CLIENT_FIRST | f.IDLE, stands=f.BESIDE_OTHER, sure=False, also=("no-session",)),
     Rule("no-session", ended=f.CLIENT_FIRST | f.IDLE | f.NO_EXPIRY, sure=False),
     Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE | f.GAP_REPEATS, not_stands=f.ADJACENT),
-    Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE | f.GAP_KNOWN),
+    Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE | f.GAP_KNOWN, stands=f.ADJACENT),
+    Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE | f.GAP_KNOWN, sure=False, also=("no-session",)),
     Rule(
         "client-idle-expiry",
         ended=f.CLIENT_FIRST | f.IDLE,

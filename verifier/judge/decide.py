@@ -33,6 +33,7 @@ UNREAD = frozenset({"tcp-header-cut", "link-type-unknown", "fragment-lost"})
 """Notes of packets that may have been TCP, and may have been anybody's handshake."""
 
 SEEN_TWICE = "port-reuse-same-isn"
+FINDINGS_LIMIT = "findings-limit"
 
 # What `Tally.lacking` counts, in its order: the reason, its words for one connection, and for several.
 LACKS = (
@@ -90,6 +91,9 @@ def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) ->
         # The packets may lack requests. The client knows them all: as many connections were needed as it kept busy.
         bench.raise_bounds(attribution.peaks())
         bench.all_counted = False
+    if bench.diagnose() is not None and bench.races:
+        # The client knows how many requests it had at once, those that waited for a connection among them.
+        bench.raise_bounds(attribution.asked())
     report = bench.report(missing, expectations)
     if not all(attribution.wanted):
         report = report._replace(notes=())  # which may be of others' connections
@@ -230,6 +234,8 @@ class _Bench:
         self.columns = self.details.columns
         self.exchanges = scope.exchanges
         self.account = scope.account
+        self.races: dict[int, int] = {}
+        """By pair: extra connections of which packets can't show whether they were needed."""
         self.fields = {name: self.tally.field(name) for name in self.tally.FIELDS}
         self.known = [
             self.client_knows or not (unreadable or missed)
@@ -289,13 +295,37 @@ class _Bench:
             cost_ns=sum(field["cost_ns"]),
         )
 
-    def _diagnosis(self) -> Diagnosis | None:
+    def _notes(self, diagnosis: Diagnosis | None) -> tuple[Note, ...]:
+        """What the engine noted, and what of the findings is left off."""
+        notes = [
+            Note(code, count, self.frames.local(frame) or 0) for code, count, frame in self.case.ledger.notes.seen()
+        ]
+        if diagnosis is not None and diagnosis.left_off:
+            notes.append(Note(FINDINGS_LIMIT, diagnosis.left_off, 1))
+        return tuple(notes)
+
+    def diagnose(self) -> Diagnosis | None:
         """Why connections were opened; nothing where there is but one, and nothing odd about it."""
         if not self.tally.curious:
             return None
         from verifier.judge.diagnose import Diagnosis, Matter
 
-        return Diagnosis(Matter(self.case.ledger, self.exchanges, self.tally, self.details, self.account))
+        diagnosis = Diagnosis(Matter(self.case.ledger, self.exchanges, self.tally, self.details, self.account))
+        self.races = diagnosis.races()
+        self.details.diagnosis = diagnosis
+        return diagnosis
+
+    def _race(self) -> Missing | None:
+        """That extra connections may have been needed, where nothing else is open."""
+        count = sum(self.races.values())
+        if not count:
+            return None
+        those = "1 connection was" if count == 1 else f"{count} connections were"
+        text = (
+            f"{those} opened while the others were in use or being opened, and one of these was free again before a"
+            " request went out on the new one: packets can't show whether it was needed"
+        )
+        return Missing(Reason.CLOSE_RACE, text)
 
     def _pairs(self, diagnosis: Diagnosis | None) -> tuple[Pair, ...]:
         field = self.fields
@@ -390,16 +420,19 @@ class _Bench:
             reused=totals.reused_requests,
             perhaps_reused=totals.unknown_requests + sum(self.fields["pre_existing"]),
             extra=totals.extra_handshakes,
-            certain_extra=sum(extra for extra, sure in zip(self.extra, self.known, strict=True) if sure),
+            certain_extra=sum(
+                extra - self.races.get(pair, 0)
+                for pair, (extra, sure) in enumerate(zip(self.extra, self.known, strict=True))
+                if sure
+            ),
             requests_known=self.all_counted,
         )
 
     def report(self, missing: list[Missing], expectations: Expectations) -> Report:
-        diagnosis = self._diagnosis()
-        self.details.diagnosis = diagnosis
+        diagnosis = self.diagnose()
         result, results = verdict.weigh(expectations, self._measured(), missing)
         if result is Verdict.INCONCLUSIVE and not missing:
-            missing.append(Missing(Reason.HANDSHAKE_NOT_SEEN, self._unsure()))
+            missing.append(self._race() or Missing(Reason.HANDSHAKE_NOT_SEEN, self._unsure()))
         return Report(
             verdict=result,
             expectations=results,
@@ -408,8 +441,6 @@ class _Bench:
             totals=self.totals,
             pairs=self._pairs(diagnosis),
             findings=() if diagnosis is None else diagnosis.findings,
-            notes=tuple(
-                Note(code, count, self.frames.local(frame) or 0) for code, count, frame in self.case.ledger.notes.seen()
-            ),
+            notes=self._notes(diagnosis),
             details=self.details,
         )

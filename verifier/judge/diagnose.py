@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CONCURRENCY = "concurrency"
 SHOWN = 3
 """Connections of a finding whose frames are cited."""
+MOST_FINDINGS = 10_000
+"""The weightiest: each takes some kilobytes. The causes of pairs count all."""
 MOST_NAMES = 4
 SECOND = 1_000_000_000
 
@@ -41,6 +43,7 @@ IDLE_LIMITS = {
 }
 COUNT_LIMITS = {"max-requests-announced": "max requests", "max-requests-silent": "max requests"}
 WAIT_LIMITS = {"client-timeout": "client timeout"}
+DROPPED = f.SERVER_FIRST | f.WAITING
 RESET_BY_SERVER = f.SERVER_FIRST | f.BY_RESET
 BY_CLIENT = ("client-idle-expiry", "balancer-idle-timeout")
 MOST_WAITS = 1000
@@ -73,7 +76,7 @@ class Diagnosis:
         self.columns = matter.details.columns
         self.column = {name: self.exchanges.column(name) for name in ("end_ns", "request_ns", "status", "host")}
         self.frames = {name: self.exchanges.column(name) for name in ("request_frame", "response_frame", "end_frame")}
-        groups = self._without_concurrent_extras(self.lineage.grouped(decide))
+        groups = self.groups = self._without_concurrent_extras(self.lineage.grouped(decide))
         self.causes = self._causes(groups)
         findings = self._findings(groups)
         self.findings = tuple(sorted(findings, key=lambda found: (-found.extra, -found.cost_ns, found.connections)))
@@ -81,6 +84,10 @@ class Diagnosis:
             from verifier.judge.sightings import sightings
 
             self.findings += tuple(sightings(self))
+
+    def races(self) -> dict[int, int]:
+        """By pair: extra connections that were opened while all others were in use, as far as packets can show."""
+        return {pair: len(rows) for (pair, rule), rows in self.groups.items() if rule == NEARLY_CONCURRENT}
 
     def _is_odd(self) -> bool:
         """Whether there may be something to tell beside the causes."""
@@ -130,7 +137,9 @@ class Diagnosis:
         merged: dict[tuple[int, str], list[tuple[int, list[int]]]] = {}
         for (pair, rule), rows in groups.items():
             merged.setdefault((pair, RULES[rule].cause), []).append((rule, rows))
-        found = [self._finding(pair, cause, parts) for (pair, cause), parts in merged.items()]
+        weighty = sorted(merged.items(), key=lambda item: -sum(len(rows) for _, rows in item[1]))
+        self.left_off = max(0, len(weighty) - MOST_FINDINGS)
+        found = [self._finding(pair, cause, parts) for (pair, cause), parts in weighty[:MOST_FINDINGS]]
         # What cost nothing, and is nobody's fault or not known to be, is no news.
         return [finding for finding in found if finding.extra or finding.cause not in (CONCURRENCY, UNKNOWN)]
 
@@ -173,7 +182,7 @@ class Diagnosis:
         before = self.lineage.before[rows[0]] if rows else -1
         if any(self.endings.bits[one] & f.FORWARDED for one in (before, *rows[:1]) if one >= 0):
             return None
-        return self._word("agent", rows)
+        return self._word("agent", rows) or (self.account.client if self.account is not None else None)
 
     def software(self, rows: Sequence[int]) -> str | None:
         return self._word("software", rows)
@@ -206,9 +215,13 @@ class Diagnosis:
             one=found.count.most == 1,
             statuses=listed([str(status) for status in statuses[:MOST_NAMES]]),
             names=listed(self._names(rows)),
+            keeps_others=before >= 0 and bool(self.endings.bits[before] & f.OTHERS_SAID_NOTHING),
+            dropped=before >= 0 and self.endings.bits[before] & DROPPED == DROPPED,
             in_use=self.lineage.decided[rows[0]] == NEARLY_CONCURRENT,
             goes_on=bool(self.lineage.bits[rows[0]] & f.GOES_ON),
             at_once=before >= 0 and bool(self.endings.bits[before] & f.AT_ONCE),
+            name=self.name(rows[0]) or "",
+            other=self._other(rows[0]),
             was_open=not self.lineage.bits[rows[0]] & f.CLOSED,
             with_reset=before >= 0 and bool(self.endings.bits[before] & f.BY_RESET),
             before_unused=before >= 0 and bool(self.endings.bits[before] & f.UNUSED),
@@ -219,6 +232,12 @@ class Diagnosis:
             refused=any(self.lineage.bits[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )
+
+    def _other(self, row: int) -> str:
+        """The other program's name, where two call themselves differently."""
+        if not self.lineage.bits[row] & f.OTHER_AGENT:
+            return ""
+        return self.matter.ledger.words.text(self.columns["agent"][self.lineage.before[row]] - 1) or ""
 
     def _lost(self, found: Summary) -> str:
         """The requests that got no response."""

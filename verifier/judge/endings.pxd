@@ -31,6 +31,7 @@ cdef class Endings:
     cdef int _end(self, Py_ssize_t row) except -1
     cdef int _forget_too_late(self, Py_ssize_t row, int closer) except -1
     cdef bint _speaks_h2(self, Py_ssize_t row) except -1
+    cdef unsigned long long _rested(self, Py_ssize_t row, long long end) except? 1
     cdef unsigned long long _unread(self, Py_ssize_t row) except? 1
     cdef unsigned long long _spoken(self, Py_ssize_t row, Py_ssize_t last) except? 1
     cdef unsigned long long _moment(self, Py_ssize_t row, Py_ssize_t last) except? 1
@@ -41,8 +42,7 @@ cdef class Endings:
     cpdef tuple limited(self, Py_ssize_t pair, unsigned int count)
     cdef bint _is_limited(self, unsigned long long bits) except -1
     cdef tuple _server(self, Py_ssize_t row)
-    cdef list _same(self, object rows, object times, unsigned long long fact)
-    cdef list _apart(self, object rows)
+    cdef list _same_gap(self, object rows)
     cdef int _bodiless(self, object members) except -1
     cdef bint _is_bodiless(self, Py_ssize_t at) except -1
     cdef int _short_timers(self, object members) except -1

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SOON_NS = cython.declare(cython.longlong, 50_000_000)
 """Measured on loopback: servers that close after a response do so within 1 ms, 20 ms under load."""
+CLIENT_SOON_NS = cython.declare(cython.longlong, 150_000_000)
+"""A client may have work to do with a response before it closes. Idle limits of clients are seconds."""
 QUICK_NS = cython.declare(cython.longlong, 20_000_000)
 """No timeout is set shorter: a client that gives up within it does not wait for the answer."""
 STALL_NS = cython.declare(cython.longlong, 200_000_000)
@@ -275,9 +277,11 @@ class Endings:
             bits |= BY_RESET
         if flags & LOST:
             bits |= DAMAGED
-        if flags & ENCRYPTED_ON:
+        if table.protocol[row] == H2:
+            self.count[row] = table.turns[row]
+        elif flags & ENCRYPTED_ON:
             bits |= ENCRYPTED
-            if table.protocol[row] == H2 or self._speaks_h2(row):
+            if self._speaks_h2(row):
                 bits |= IS_H2
         if self.table.agent[row] - 1 in self.patient:
             bits |= NO_EXPIRY
@@ -345,8 +349,22 @@ class Endings:
             return 0
         if table.flags[row] & SPOKE_LAST:
             return WAITING
-        self.gap[row] = max(0, table.closed[row] - table.active[row])
-        return AT_ONCE if self.gap[row] <= self.soon(row) else IDLE
+        if table.active[row] > table.closed[row]:
+            return IDLE  # the client went on, on a connection that was closed: since when it was idle can't be told
+        return self._rested(row, table.active[row])
+
+    def _rested(self, row: cython.Py_ssize_t, end: cython.longlong) -> cython.ulonglong:
+        """Keeps how long a connection was idle before it was closed; whether that was no time. An alert of the server
+        is its close, though its FIN may come as late as the client's answer."""
+        table: ConnectionTable = self.table
+        closed: cython.longlong = table.closed[row]
+        soon: cython.longlong = self.soon(row)
+        if table.flags[row] & SERVER_ALERT and end <= table.odd_ns[row] < closed:
+            closed = table.odd_ns[row]
+        elif table.closer[row] == BY_CLIENT and soon < CLIENT_SOON_NS:
+            soon = CLIENT_SOON_NS
+        self.gap[row] = max(0, closed - end)
+        return AT_ONCE if self.gap[row] <= soon else IDLE
 
     def _spoken(self, row: cython.Py_ssize_t, last: cython.Py_ssize_t) -> cython.ulonglong:
         """What the last exchange says, and the moment of the close."""
@@ -408,8 +426,7 @@ class Endings:
         if flags & DONE:
             if closed < 0:
                 return bits
-            self.gap[row] = max(0, closed - end)
-            return bits | (AT_ONCE if self.gap[row] <= self.soon(row) else IDLE)
+            return bits | self._rested(row, end)
         if exchanges.status[last] == 0:
             if closed >= 0 and closed <= exchanges.request_ns[last] and table.close_frame[row] < self._frame(last):
                 bits |= CLOSED_BEFORE_REQUEST
@@ -448,7 +465,7 @@ class Endings:
         self._short_timers(members)
         for row in members:
             bits = self.bits[row]
-            if bits & DAMAGED:
+            if bits & DAMAGED or (bits & IDLE and self.gap[row] < 0):
                 continue
             if bits & IDLE and bits & (SERVER_FIRST | BOTH_FIRST):
                 server_idle.append(row)
@@ -458,11 +475,10 @@ class Endings:
                 at_once.append(row)
             if bits & SERVER_FIRST and not bits & SAID_CLOSE:
                 self.by_server.setdefault(self._server(row), []).append(row)
-        apart = self._apart(server_idle)
-        same_gap = self._same(apart, [self.gap[row] for row in apart], GAP_REPEATS)
+        same_gap = self._same_gap(server_idle)
         if same_gap:
             self.limits[pair] = self.gap[same_gap[len(same_gap) // 2]]
-        self._same(client_idle, [self.gap[row] for row in client_idle], GAP_REPEATS)
+        self._same_gap(client_idle)
         self._counts(at_once)
         self._ages(at_once + server_idle)
         self._announced(pair, server_idle)
@@ -484,7 +500,7 @@ class Endings:
         row: cython.Py_ssize_t
         gaps: list[int] = []
         for row in self.members.get(pair, ()):
-            if self.bits[row] & IDLE and self.bits[row] & closers:
+            if self.bits[row] & IDLE and self.bits[row] & closers and self.gap[row] >= 0:
                 gaps.append(self.gap[row])
         return gaps
 
@@ -511,17 +527,16 @@ class Endings:
             return table.hi1[row], table.lo1[row], table.port1[row]
         return table.hi0[row], table.lo0[row], table.port0[row]
 
-    def _same(self, rows: Rows, times: Rows, fact: cython.ulonglong) -> list[int]:
-        """Marks the largest group of rows whose times are the same, as far as timers go; returns it."""
-        group = [rows[place] for place in alike(times)]
+    def _same_gap(self, rows: Rows) -> list[int]:
+        """Marks the largest group that was idle equally long, as far as timers go; returns it. None where all of it was
+        closed in one instant: a program that ends shows no timer."""
+        group = [rows[place] for place in alike([self.gap[row] for row in rows])]
+        closed = [self.table.closed[row] for row in group]
+        if not group or max(closed) - min(closed) <= INSTANT_NS:
+            return []
         for row in group:
-            self.bits[row] |= fact
+            self.bits[row] |= GAP_REPEATS
         return group
-
-    def _apart(self, rows: Rows) -> list[int]:
-        """Nothing where all were closed in one instant: what was idle equally long by then shows no timer."""
-        closed = [self.table.closed[row] for row in rows]
-        return list(rows) if closed and max(closed) - min(closed) > INSTANT_NS else []
 
     def _short_timers(self, members: Rows) -> cython.int:
         """Takes closes for those of an idle timer that follow the response soon, but always after the same time."""
@@ -548,7 +563,7 @@ class Endings:
         if len(rows) < 2:
             return 0
         usual = max(numbers, key=numbers.__getitem__)
-        if numbers[usual] < 2 or numbers[usual] * 2 < len(rows):
+        if numbers[usual] < 2 or numbers[usual] * 3 < len(rows) * 2:
             return 0
         by_server: cython.bint = False
         for row in rows:
@@ -807,7 +822,7 @@ def speech(exchanges: ExchangeTable, turns: ExchangeTable, connections: cython.P
 def leeway(time: int) -> int:
     """How much later than the shortest of them times of one timer may be, on a busy machine: a tenth, and for short
     ones up to 100 ms, but no more than a quarter."""
-    return max(time // 10, min(100_000_000, time // 4))
+    return max(0, time // 10, min(100_000_000, time // 4))
 
 
 def alike(times: list[int]) -> list[int]:

@@ -17,6 +17,8 @@ class Account(NamedTuple):
     """By connection."""
     session: bool
     """All requests went through one Session."""
+    client: str | None = None
+    """What the client calls itself: `python-requests/2.34.2`."""
 
 
 # -- how the one before ended
@@ -163,7 +165,8 @@ JUST_IDLE = 1 << 3
 """It had come to rest a moment before."""
 OTHER_NAME = 1 << 4
 """The server was called by another name, or port, or address (Host field, TLS server name)."""
-SAME_NAME = 1 << 5
+ALIAS = 1 << 5
+"""... by names of which one is an address or localhost, or that differ in their port or in `www.` alone."""
 REDIRECTED = 1 << 6
 """The request is what a redirect just before had pointed to."""
 REFUSED_BETWEEN = 1 << 7
@@ -192,6 +195,14 @@ BESIDE_OTHER = 1 << 22
 """The client was opening a connection to another server when it closed the one before."""
 OTHER_AGENT = 1 << 21
 """The two call themselves by different names (User-Agent): two programs."""
+KNOWING = 1 << 24
+"""The server had the last request of the one before when it closed that."""
+TAKING_TIME = 1 << 25
+"""... and closed well after a round trip."""
+BESIDE_RESPONSE = 1 << 26
+"""The client closed the one before just as a response from another server had come."""
+FEW_EXTRA = 1 << 27
+"""The pair has fewer extra connections than needed ones."""
 GIVEN_UP = 1 << 20
 """The one before had stopped in the middle of a body of known length, and never went on."""
 REUSED_BEFORE = 1 << 19

@@ -84,6 +84,7 @@ cdef class Lineage:
     cdef unsigned long long _named_otherwise(self, Py_ssize_t row, Py_ssize_t other) except? 1
     cdef bint _in_turn(self, Py_ssize_t row, Py_ssize_t other) except -1
     cpdef Summary summary(self, object rows)
+    cdef bint _beside_response(self, Py_ssize_t row, Py_ssize_t pair) except -1
     cdef bint _same_client(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef Py_ssize_t _next_opened(self, Py_ssize_t row) except -2
     cdef bint _used_others(self, Py_ssize_t row, Py_ssize_t pair) except -1

@@ -56,6 +56,10 @@ BREATH_NS = cython.declare(cython.longlong, 50_000_000)
 resolved in between."""
 STOPPED_NS = cython.declare(cython.longlong, 500_000_000)
 """A response that goes on pauses for less, mostly: two retransmissions."""
+TAKING_NS = cython.declare(cython.longlong, 30_000_000)
+"""Beyond a round trip: a server that closes without having seen a request does so sooner."""
+RESPONSE_NS = cython.declare(cython.longlong, 5_000_000)
+"""From a response to the close of another connection that makes room for its own. Measured with httpx: 0.4 to 4 ms."""
 REDIRECT_NS = cython.declare(cython.longlong, 5_000_000_000)
 MOST_OTHERS = 256
 """Exchanges of others that are looked at for one of the same client."""
@@ -78,6 +82,11 @@ BESIDE_OTHER = cython.declare(cython.ulonglong, facts.BESIDE_OTHER)
 UPGRADED = cython.declare(cython.ulonglong, facts.UPGRADED)
 AFTER_CHALLENGE = cython.declare(cython.ulonglong, facts.AFTER_CHALLENGE)
 TUNNEL = cython.declare(cython.ulonglong, facts.TUNNEL)
+CLOSED_KNOWING = cython.declare(cython.uint, tables.CLOSED_KNOWING)
+KNOWING = cython.declare(cython.ulonglong, facts.KNOWING)
+TAKING_TIME = cython.declare(cython.ulonglong, facts.TAKING_TIME)
+BESIDE_RESPONSE = cython.declare(cython.ulonglong, facts.BESIDE_RESPONSE)
+FEW_EXTRA = cython.declare(cython.ulonglong, facts.FEW_EXTRA)
 OTHER_AGENT = cython.declare(cython.ulonglong, facts.OTHER_AGENT)
 GIVEN_UP = cython.declare(cython.ulonglong, facts.GIVEN_UP)
 WAITING = cython.declare(cython.ulonglong, facts.WAITING)
@@ -92,7 +101,7 @@ OPEN_BUSY = cython.declare(cython.ulonglong, facts.OPEN_BUSY)
 CLOSED = cython.declare(cython.ulonglong, facts.CLOSED)
 JUST_IDLE = cython.declare(cython.ulonglong, facts.JUST_IDLE)
 OTHER_NAME = cython.declare(cython.ulonglong, facts.OTHER_NAME)
-SAME_NAME = cython.declare(cython.ulonglong, facts.SAME_NAME)
+ALIAS = cython.declare(cython.ulonglong, facts.ALIAS)
 REDIRECTED = cython.declare(cython.ulonglong, facts.REDIRECTED)
 REFUSED_BETWEEN = cython.declare(cython.ulonglong, facts.REFUSED_BETWEEN)
 ADJACENT = cython.declare(cython.ulonglong, facts.ADJACENT)
@@ -461,12 +470,23 @@ class Lineage:
             bits |= ADJACENT
         elif following >= 0 and self.tally.pair_of[following] != pair:
             bits |= ELSEWHERE if self._used_others(before, pair) else BESIDE_OTHER
-        bits |= SAME_NAME if self._same_name(row, before) else self._named_otherwise(row, before)
+        if not self._same_name(row, before):
+            bits |= self._named_otherwise(row, before)
         self.source[row] = self._redirect(row, first)
         if self.source[row] >= 0:
             bits |= REDIRECTED
         if not self._same_agent(row, before):
             bits |= OTHER_AGENT
+        if table.flags[before] & CLOSED_KNOWING:
+            bits |= KNOWING
+        if self.endings.last[before] >= 0 and table.closed[before] >= 0:
+            waited: cython.longlong = table.closed[before] - exchanges.request_ns[self.endings.last[before]]
+            if waited > TAKING_NS + max(0, table.handshake_ns[before]):
+                bits |= TAKING_TIME
+        if self.tally.handshakes[pair] - self.tally.least[pair] < self.tally.least[pair]:
+            bits |= FEW_EXTRA
+        if table.closer[before] == BY_CLIENT and not bits & ADJACENT and self._beside_response(before, pair):
+            bits |= BESIDE_RESPONSE
         if self._failed_between(pair, before, moment):
             bits |= REFUSED_BETWEEN
         if self._in_turn(row, before):
@@ -503,7 +523,11 @@ class Lineage:
         return bool(self._name(row) == self._name(other))
 
     def _named_otherwise(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.ulonglong:
-        return OTHER_NAME if self._name(row) and self._name(other) else 0
+        one = self._name(row)
+        two = self._name(other)
+        if not one or not two:
+            return 0
+        return OTHER_NAME | ALIAS if is_alias(one, two) else OTHER_NAME
 
     def _in_turn(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether the exchanges of the two never overlap, as those of one thread do not."""
@@ -611,7 +635,29 @@ class Lineage:
         if self.openings is None:
             self.openings = Openings(self.tally, Order(self.table.opened, self.table.rows))
         other: cython.Py_ssize_t = self.openings.first(row, left - SAME_NS)
-        return other if other >= 0 and self.table.opened[other] <= left + BREATH_NS else -1
+        if other < 0 or self.table.opened[other] > left + BREATH_NS or not self._same_agent(other, row):
+            return -1
+        return other
+
+    def _beside_response(self, row: cython.Py_ssize_t, pair: cython.Py_ssize_t) -> cython.bint:
+        """Whether a response of another server to the same client ended just before this connection was closed."""
+        exchanges: ExchangeTable = self.exchanges
+        if self.tally.pairs < 2 or self.endings.last[row] < 0 or self.endings.gap[row] < REST_NS:
+            return False
+        left: cython.longlong = self._left(row)
+        since: cython.longlong = max(left - RESPONSE_NS, exchanges.end_ns[self.endings.last[row]])
+        place: cython.Py_ssize_t = self.by_request.lower(left) - 1
+        last: cython.Py_ssize_t = max(0, place - MOST_BACK)
+        at: cython.Py_ssize_t
+        owner: cython.Py_ssize_t
+        while place >= last:
+            at = self.by_request.row(place)
+            owner = exchanges.connection[at]
+            near: cython.bint = since < exchanges.end_ns[at] <= left
+            if near and self.tally.pair_of[owner] not in (-1, pair) and self._same_client(owner, row):
+                return True
+            place -= 1
+        return False
 
     def _used_others(self, row: cython.Py_ssize_t, pair: cython.Py_ssize_t) -> cython.bint:
         """Whether the client asked other servers between this connection's last response and its close; of one that
@@ -629,7 +675,7 @@ class Lineage:
             owner = exchanges.connection[at]
             if exchanges.request_ns[at] >= self._left(row):
                 break
-            if self.tally.pair_of[owner] != pair and self._same_client(owner, row):
+            if self.tally.pair_of[owner] != pair and self._same_client(owner, row) and self._same_agent(owner, row):
                 return True
             place += 1
         return False
@@ -683,6 +729,23 @@ class Lineage:
             return bool(location == target)
         authority, slash, path = rest.partition("/")
         return bool(authority.lower() == host and (slash + path or "/") == target)
+
+
+def is_alias(one: str, two: str) -> bool:
+    """Whether two names plainly mean one place: an address, or localhost, beside a name, or names that differ in their
+    port or in a leading `www.` alone."""
+    hosts = [bare(name) for name in (one, two)]
+    if hosts[0] == hosts[1]:
+        return True
+    return any(host == "localhost" or ":" in host or not host.strip("0123456789.") for host in hosts)
+
+
+def bare(name: str) -> str:
+    """A host without port, brackets, and `www.`."""
+    host, colon, port = name.rpartition(":")
+    if not colon or not port.isdigit() or ("]" not in name and ":" in host):
+        host = name
+    return host.strip("[]").removeprefix("www.")
 
 
 class Line:

@@ -37,3 +37,7 @@ cdef class Ends:
     cdef int _pop(self) except -1
     cdef int _sink(self, long long end, long long frame) except -1
     cdef int _grow(self) except -1
+
+cdef Ends ends_of(list ends, Py_ssize_t pair)
+
+cdef Py_ssize_t peak_of(list ends, Py_ssize_t pair) except -1

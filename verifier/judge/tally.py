@@ -29,6 +29,7 @@ NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
 REFUSED = cython.declare(cython.int, tables.REFUSED)
 UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
 CLIENT_CLOSED = cython.declare(cython.int, tables.CLIENT)
+NOT_TAKEN = cython.declare(cython.uint, tables.NOT_TAKEN)
 RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
 REQUEST_CLOSE = cython.declare(cython.uint, tables.REQUEST_CLOSE)
 EXCESS = cython.declare(cython.uint, tables.EXCESS)
@@ -59,6 +60,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     Order = list[int] | None
     Pairs = set[int]
+    Several = list["Ends | None"]
 
 FOREVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
 Times = memoryview
@@ -80,8 +82,10 @@ def reuse(
 
 
 def gave_up(table: ConnectionTable, row: cython.Py_ssize_t) -> cython.bint:
-    """Whether an RST of the client is in a connection's history: of one that closed first, it answers what came too
-    late."""
+    """Whether an RST of the client is in a connection's history, and bytes of the server that it never acknowledged: of
+    a client that closed first, it answers what came too late. One that only closed its own direction reads on."""
+    if not table.flags[row] & NOT_TAKEN:
+        return False
     wanted: cython.ulonglong = HISTORY_RST * 2 + table.client[row] + 1
     letters: cython.ulonglong = table.history_early[row]
     while letters:
@@ -155,7 +159,7 @@ class Tally:
     def _number_pairs(self, wanted: Octets) -> list[int]:
         """Gives each connection that is wanted its pair's number; returns the first connection of each pair."""
         table: ConnectionTable = self.table
-        numbers: dict[tuple[int, ...], int] = {}
+        numbers: dict[int, int] = {}
         first_rows: list[int] = []
         row: cython.Py_ssize_t
         before: cython.Py_ssize_t = -1
@@ -168,23 +172,15 @@ class Tally:
                 continue
             before = row
             if table.client[row] == 0:
-                key = (
-                    table.hi0[row],
-                    table.lo0[row],
-                    table.hi1[row],
-                    table.lo1[row],
-                    table.port1[row],
-                    table.version[row],
-                )
+                client = int(table.hi0[row]) << 64 | table.lo0[row]
+                server = int(table.hi1[row]) << 64 | table.lo1[row]
+                service = table.port1[row]
             else:
-                key = (
-                    table.hi1[row],
-                    table.lo1[row],
-                    table.hi0[row],
-                    table.lo0[row],
-                    table.port0[row],
-                    table.version[row],
-                )
+                client = int(table.hi1[row]) << 64 | table.lo1[row]
+                server = int(table.hi0[row]) << 64 | table.lo0[row]
+                service = table.port0[row]
+            # One number takes a third of the memory of a tuple: there may be a million pairs.
+            key = ((client << 128 | server) << 16 | service) << 8 | table.version[row]
             number = numbers.setdefault(key, len(first_rows))
             if number == len(first_rows):
                 first_rows.append(row)
@@ -243,7 +239,7 @@ class Tally:
     def add_exchanges(self, exchanges: ExchangeTable) -> None:
         """Counts the exchanges, and finds each pair's peak."""
         table: ConnectionTable = self.table
-        ends: list[Ends] = [Ends() for _ in range(self.pairs)]
+        ends: Several = [None] * self.pairs
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         connection: cython.Py_ssize_t
@@ -271,7 +267,7 @@ class Tally:
                 continue
             self.ends_frame = exchanges.end_frame[row]
             end_ns: cython.longlong = self._end(exchanges, row, connection)
-            if cython.cast(Ends, ends[pair]).begin(
+            if ends_of(ends, pair).begin(
                 exchanges.request_ns[row], exchanges.request_frame[row], end_ns, self.ends_frame
             ):
                 self.needed[connection] = 1
@@ -280,10 +276,10 @@ class Tally:
             if exchanges.flags[row] & (REQUEST_CLOSE | EXCESS) or not exchanges.flags[row] & RESPONSE_DONE:
                 self.curious = True
         for pair in range(self.pairs):
-            if self.connections[pair] > 1 or cython.cast(Ends, ends[pair]).peak > 1:
-                self.curious = True
-            self.peak[pair] = cython.cast(Ends, ends[pair]).peak
+            self.peak[pair] = peak_of(ends, pair)
             self.least[pair] = self.peak[pair]
+            if self.connections[pair] > 1 or self.peak[pair] > 1:
+                self.curious = True
         if upgraded:
             self._use_up(exchanges, order, upgraded)
 
@@ -433,7 +429,7 @@ class Tally:
         """For each pair the most of its connections that were open at once: no more requests than that were ever under
         way."""
         table: ConnectionTable = self.table
-        ends: list[Ends] = [Ends() for _ in range(self.pairs)]
+        ends: Several = [None] * self.pairs
         order = in_order(table.opened, table.rows)
         place: cython.Py_ssize_t
         row: cython.Py_ssize_t
@@ -443,11 +439,22 @@ class Tally:
             pair = self.pair_of[row]
             if pair >= 0 and (table.bytes0[row] or table.bytes1[row]):
                 closed: cython.longlong = table.closed[row] if table.closed[row] >= 0 else self.end_ns
-                if cython.cast(Ends, ends[pair]).begin(
-                    table.opened[row], table.first_frame[row], closed, table.close_frame[row]
-                ):
+                if ends_of(ends, pair).begin(table.opened[row], table.first_frame[row], closed, table.close_frame[row]):
                     self.most[row] = 1
-        return [each.peak for each in ends]
+        return [peak_of(ends, pair) for pair in range(self.pairs)]
+
+
+def ends_of(ends: Several, pair: cython.Py_ssize_t) -> Ends:
+    """A pair's, made where it is the first time: of a million pairs few carry requests."""
+    known = ends[pair]
+    if known is None:
+        known = ends[pair] = Ends()
+    return known
+
+
+def peak_of(ends: Several, pair: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    known = ends[pair]
+    return 0 if known is None else known.peak
 
 
 def in_order(times: Times, rows: cython.Py_ssize_t) -> list[int] | None:

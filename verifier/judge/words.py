@@ -46,12 +46,20 @@ class Group(NamedTuple):
     """Statuses of their last responses: `400`, `413 and 503`."""
     names: str
     """What the server was called: `localhost:80 and 127.0.0.1:80`."""
+    keeps_others: bool
+    """The server says close with errors, and not with other responses."""
+    dropped: bool
+    """The server closed the first of the predecessors with a request unanswered."""
     in_use: bool
     """The others were in use when the new ones were opened, or had been a moment before."""
     goes_on: bool
     """The first of the predecessors was used again later."""
     at_once: bool
     """They were closed right behind their last responses."""
+    name: str
+    """What the server is called on the first of the new ones."""
+    other: str
+    """What the program calls itself that had the connection before the first of the new ones, where it is another."""
     was_open: bool
     """The predecessors were open when the new connections were."""
     with_reset: bool
@@ -191,13 +199,15 @@ def _unknown(group: Group) -> str:
     opened = f"{number(group.new, 'connection')} opened"
     if group.in_use:
         return (
-            f"{opened} while the others were in use, or had just been, and these were free again before the new one"
-            " carried a request: a close race, and nobody's fault"
+            f"{opened} while the others were in use or being opened, or had just been, and one of these was free again"
+            " before the new one carried a request: a close race, and nobody's fault"
         )
     if group.unused:
         return f"{opened} and never used"
     if group.before_unused:
         return f"{opened} after one that was closed without ever carrying a request"
+    if group.dropped:
+        return f"{opened} after the server had closed the one before without an answer to its request"
     why = "the open one was not used" if group.was_open else "the one before was given up"
     return f"{opened}, and nothing in the packets says why {why}"
 
@@ -220,7 +230,8 @@ _WORDS: dict[str, Say] = {
     "max-requests-announced": _limit("that says so"),
     "max-requests-silent": _limit("that did not say so"),
     "error-closes": lambda group: (
-        f"the server closed {_each(group)} after an error ({group.statuses}), and keeps them after other responses"
+        f"the server closed {_each(group)} after an error ({group.statuses}), "
+        + ("and keeps them after other responses" if group.keeps_others else "and the capture has no other response")
     ),
     "no-length": lambda group: (
         f"the response has neither a length nor chunks, so that only closing the connection ends it{_times(group)}"
@@ -276,7 +287,9 @@ _WORDS: dict[str, Say] = {
         " only"
     ),
     "separate-pools": lambda group: (
-        f"{number(group.new, 'connection')} opened while another one was idle"
+        f"{number(group.new, 'connection')} opened while another program's ({group.other}) was idle: each has its own"
+        if group.other
+        else f"{number(group.new, 'connection')} opened while another one was idle"
         + (
             ", and both were used afterwards: the client has several pools"
             if group.goes_on
@@ -288,7 +301,7 @@ _WORDS: dict[str, Say] = {
         " turn"
     ),
     "host-spelling": lambda group: f"the same server is called by different names: {group.names}",
-    "redirect": lambda group: f"a redirect led the client to {group.names or group.server}{_times(group)}",
+    "redirect": lambda group: f"a redirect led the client to {group.name or group.server}{_times(group)}",
     "proxy-tunnel": lambda group: f"the client asked the proxy for a new tunnel (CONNECT) each time{_times(group)}",
     "alpn-fanout": lambda group: (
         f"{number(group.new + 1, 'TLS connection')} opened at the same time, and one was enough: the others carried"

@@ -32,6 +32,7 @@ cdef class Connection:
     cdef bint _in_window(self, unsigned int seq, Half half, Half peer) except -1
     cdef int _stray(self, Packet packet) except -1
     cdef int _finished(self, Packet packet, int side, Half half, Half peer) except -1
+    cdef int _knows(self, Packet packet, int side, Half peer) except -1
     cdef int _answers(self, Packet packet, int side, int kind) except -1
     cdef int _payload(self, Packet packet, int side, Half half, Half peer) except -1
     cdef bint _early(self, bint acks, unsigned int ack, Half peer) except -1

@@ -80,6 +80,8 @@ PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
 SERVER_ASKS = cython.declare(cython.uint, tables.SERVER_ASKS)
 PROBES = cython.declare(cython.uint, 2)
 """Keep-alive probes without an answer, before the other end is taken for gone: one may have been lost."""
+NOT_TAKEN = cython.declare(cython.uint, tables.NOT_TAKEN)
+CLOSED_KNOWING = cython.declare(cython.uint, tables.CLOSED_KNOWING)
 PROBES_UNHEARD = cython.declare(cython.uint, tables.PROBES_UNHEARD)
 UNACKNOWLEDGED = cython.declare(cython.uint, tables.UNACKNOWLEDGED)
 RESET_BY_OTHER = cython.declare(cython.uint, tables.RESET_BY_OTHER)
@@ -309,6 +311,7 @@ class Connection:
             self.closed_with = WITH_RST
             self.closed = packet.ts
             self.close_frame = packet.frame
+            self._knows(packet, side, peer)
             if side != self.client and self.hops and packet.hops != self.hops:
                 self.flags |= RESET_BY_OTHER
         else:
@@ -335,11 +338,18 @@ class Connection:
             self.closed_with = WITH_FIN
             self.closed = packet.ts
             self.close_frame = packet.frame
+            self._knows(packet, side, peer)
             return 0
         self._answers(packet, side, WITH_FIN)
         if self.closer != side and self.closer != BOTH_SIDES and self.closed_with == WITH_FIN:
             if packet.flags & ACK == 0 or diff(packet.ack, peer.fin_seq) <= 0:
                 self.closer = BOTH_SIDES  # sent before the other's FIN had arrived
+        return 0
+
+    def _knows(self, packet: Packet, side: cython.int, peer: Half) -> cython.int:
+        """The first close: whether it acknowledges all that the client has sent."""
+        if side != self.client and packet.flags & ACK and peer.bytes and diff(packet.ack, peer.next) >= 0:
+            self.flags |= CLOSED_KNOWING
         return 0
 
     def _answers(self, packet: Packet, side: cython.int, kind: cython.int) -> cython.int:
@@ -612,6 +622,8 @@ class Connection:
             table.active[row] = -1
         client = self.half0 if self.client == 0 else self.half1
         server: Half = self.half1 if self.client == 0 else self.half0
+        if client.acks and server.bytes and diff(server.next, client.acked) > (1 if server.ended else 0):
+            self.flags |= NOT_TAKEN
         if self.probes >= PROBES and server.packets == self.heard:
             self.flags |= PROBES_UNHEARD
         if client.bytes and server.acks and diff(client.next, server.acked) > (1 if client.ended else 0):

@@ -153,6 +153,7 @@ class Engine:
                 or peer.fin_known
                 or half.pieces is not None
                 or peer.pieces is not None
+                or self.first_ns < 0
                 or packet.ts < connection.last
                 or packet.ts > LATEST_NS
             ):

@@ -39,6 +39,7 @@ cdef class Http1(Speech):
     cdef Py_ssize_t _head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _held_head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef bytearray _keep(self, Lane lane, Packet packet, Py_ssize_t at, Py_ssize_t end)
+    cdef bint _overfull(self, Packet packet) except -1
     cdef int _let_go(self, Lane lane) except -1
     cdef Py_ssize_t _not_http(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int _message(self, Lane lane, int side, Packet packet) except -1

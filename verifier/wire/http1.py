@@ -340,7 +340,7 @@ class Http1(Speech):
             if behind == INVALID and self.requests == 0 and self.head.proxy_line:
                 lane.fresh = True
                 return self.head.proxy_line
-            if behind == INVALID or end - at > LONGEST_HEAD:
+            if behind == INVALID or end - at > LONGEST_HEAD or self._overfull(packet):
                 return self._not_http(lane, side, packet, at, end)
             self._keep(lane, packet, at, end)
             return end
@@ -364,7 +364,9 @@ class Http1(Speech):
         if full >= 0 and (behind < 0 or full + 3 < behind):
             behind = full + 3
         if behind < 0:
-            if len(held) > LONGEST_HEAD or self.ledger.unread > MOST_UNREAD:
+            if self._overfull(packet):
+                return self._not_http(lane, side, packet, at, end)
+            if len(held) > LONGEST_HEAD:
                 self.ledger.notes.add(note.HTTP_HEAD_TOO_LONG, packet.frame)
                 return self._not_http(lane, side, packet, at, end)
             return end
@@ -382,6 +384,14 @@ class Http1(Speech):
         lane.held += copy(packet.view, at, end)
         self.ledger.unread += end - at
         return lane.held
+
+    def _overfull(self, packet: Packet) -> cython.bint:
+        """Whether all connections together have too much put aside: then this one's messages are given up."""
+        if self.ledger.unread <= MOST_UNREAD:
+            return False
+        self.ledger.notes.add(note.HTTP_HEAD_TOO_LONG, packet.frame)
+        self.flags |= REQUESTS_MISSED | RESPONSES_MISSED
+        return True
 
     def _let_go(self, lane: Lane) -> cython.int:
         if lane.held is not None:
@@ -664,7 +674,7 @@ class Http1(Speech):
         line_end: cython.Py_ssize_t = self.head.text.find(10, at, end)
         held: cython.Py_ssize_t = 0 if lane.held is None else len(lane.held)
         if line_end < 0:
-            if held + end - at > LONGEST_LINE or self.ledger.unread > MOST_UNREAD:
+            if held + end - at > LONGEST_LINE or self._overfull(packet):
                 return self._not_http(lane, side, packet, at, end)
             self._keep(lane, packet, at, end)
             return end

@@ -67,6 +67,7 @@ cdef class ConnectionTable:
     cdef unsigned int[::1] turns
     cdef unsigned int[::1] again_frame
     cdef unsigned int[::1] odd_frame
+    cdef long long[::1] odd_ns
     cdef unsigned short[::1] odd_status
     cdef unsigned int[::1] setup_packets
     cdef unsigned long long[::1] setup_bytes

@@ -106,6 +106,10 @@ SERVER_ALERT = 32768
 CLIENT_ALERT = 65536
 GOAWAY = 131072
 """HTTP/2: the server announced that it takes no more streams."""
+NOT_TAKEN = 4194304
+"""Bytes of the server that the client never acknowledged."""
+CLOSED_KNOWING = 2097152
+"""The server's FIN or RST acknowledges all that the client had sent: it had the request."""
 PROBES_UNHEARD = 1048576
 """The client's last segments were TCP keep-alive probes, several, and nothing came back."""
 CLIENT_SPOKE_LAST = 524288
@@ -183,7 +187,7 @@ class Words:
         place: cython.Py_ssize_t
         if self.starts[other + 1] - self.starts[other] != size:
             return False
-        for place in range(size):
+        for place in range(size):  # noqa: SIM110 - compiled, a loop is one, and `all` is a generator
             if self.buffer[at + place] != self.buffer[there + place]:
                 return False
         return True
@@ -256,7 +260,7 @@ class ConnectionTable:
         ("bytes0", "Q"), ("bytes1", "Q"), ("missing", "Q"),
         ("client", "B"), ("state", "B"), ("closer", "B"), ("closed_with", "B"), ("protocol", "B"),
         ("answered_with", "B"), ("answered", "q"), ("answer_frame", "I"),
-        ("active", "q"), ("turns", "I"), ("again_frame", "I"), ("odd_frame", "I"), ("odd_status", "H"),
+        ("active", "q"), ("turns", "I"), ("again_frame", "I"), ("odd_frame", "I"), ("odd_ns", "q"), ("odd_status", "H"),
         ("setup_packets", "I"), ("setup_bytes", "Q"), ("agent", "i"), ("software", "i"),
         ("keep_timeout", "I"), ("keep_max", "I"), ("body_left", "q"),
     )  # fmt: skip
@@ -333,6 +337,7 @@ class ConnectionTable:
         self.turns = self._wider("turns")
         self.again_frame = self._wider("again_frame")
         self.odd_frame = self._wider("odd_frame")
+        self.odd_ns = self._wider("odd_ns")
         self.odd_status = self._wider("odd_status")
         self.setup_packets = self._wider("setup_packets")
         self.setup_bytes = self._wider("setup_bytes")

@@ -202,6 +202,7 @@ class Tls(Speech):
         self.flags |= CLIENT_ALERT if side == self.asker else SERVER_ALERT
         if side != self.asker and self.ledger.connections.odd_frame[self.row] == 0:
             self.ledger.connections.odd_frame[self.row] = packet.frame
+            self.ledger.connections.odd_ns[self.row] = packet.ts
         return 0
 
     def _ready(self) -> cython.int:
