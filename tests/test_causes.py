@@ -252,6 +252,15 @@ def a_response_is_thrown_away_later() -> Talks:
     return [first, second]
 
 
+@story("host-spelling", MAYBE, NOBODY)
+def two_names_that_may_be_two_sites() -> Talks:
+    first = ended(exchanges(1))
+    second = opened(1, after(first, 0.2))
+    second.request(b"GET / HTTP/1.1\r\nHost: shop.example.org\r\n\r\n")
+    second.response(ok())
+    return [first, second]
+
+
 @story("host-spelling", SURE, CLIENT)
 def one_server_by_two_names() -> Talks:
     first = ended(exchanges(1))
@@ -614,6 +623,15 @@ def a_reset_after_a_long_pause() -> Talks:
     return followed(cut_off("RST", pause=351))
 
 
+@story("server-restart", MAYBE, BY_SERVER, also=["keepalive-race"])
+def a_server_that_had_the_request_for_a_while_closes() -> Talks:
+    first = ended(exchanges(1))
+    first.request(get("/crash"))
+    first.pause(0.2)
+    first.close("server")
+    return followed(first)
+
+
 @story("keepalive-race", SURE, BY_SERVER)
 def a_request_crosses_the_fin_of_the_server() -> Talks:
     first = ended(exchanges(1))
@@ -858,6 +876,19 @@ def an_idle_connection_is_closed_and_then_attempts_are_refused() -> Talks:
 
 
 @story("server-restart", SURE, BY_SERVER)
+def three_are_closed_in_the_same_instant_behind_responses_of_different_times() -> Talks:
+    talks = [opened(number) for number in range(3)]
+    for number, talk in enumerate(talks):
+        talk.request(get())
+        talk.pause(0.05 + 0.004 * number)
+        talk.response(ok())
+    end = after(talks[-1], 0.01)
+    for number, talk in enumerate(talks):
+        moved(talk, end + 1_000 * number).close("server")
+    return followed(*talks)
+
+
+@story("server-restart", MAYBE, BY_SERVER, also=["server-idle-timeout"])
 def two_are_closed_in_the_same_instant_after_different_pauses() -> Talks:
     first, other = two_open(exchanges(1))
     other.pause(0.5)
@@ -977,6 +1008,15 @@ def a_close_behind_one_of_several_responses() -> Talks:
 @story("server-never-keeps-alive", MAYBE, BY_SERVER, also=["max-requests-silent", "server-restart"])
 def a_close_behind_the_only_response() -> Talks:
     return followed(ended(closing("server")))
+
+
+@story("server-reset-idle", MAYBE, PATH)
+def an_idle_connection_is_reset_from_another_distance() -> Talks:
+    first = ended(exchanges(1))
+    first.pause(5)
+    first.reset("server")
+    first.segments[-1] = first.segments[-1]._replace(ttl=251)
+    return followed(first)
 
 
 @story("server-reset-idle", SURE, BY_SERVER)
@@ -1136,6 +1176,21 @@ def a_timer_of_the_client_closes_after_the_same_time() -> Talks:
 def a_client_known_to_expire_does_so() -> Talks:
     first = ended(closing("client", 7.3, answered(ok(), get("/", "User-Agent: python-httpx/0.28.1"))))
     return followed(first, pause=0.001)
+
+
+@story("client-idle-expiry", MAYBE, CLIENT, also=["no-session"])
+def a_client_known_to_expire_closes_once_and_opens_another_much_later() -> Talks:
+    first = ended(closing("client", 7.3, answered(ok(), get("/", "User-Agent: python-httpx/0.28.1"))))
+    return followed(first, pause=2)
+
+
+@story("pool-evicted", MAYBE, CLIENT, also=["client-idle-expiry", "no-session"])
+def the_client_closes_as_another_server_has_answered() -> Talks:
+    first = ended(exchanges(1))
+    second = opened(1, after(first, 0.2), OTHER_SERVER)
+    second.exchange()
+    moved(first, after(second, 0.001)).close("client")
+    return followed(first, second)
 
 
 @story("client-idle-expiry", MAYBE, CLIENT, also=["no-session"])

@@ -343,7 +343,11 @@ scenes = st.builds(Scene, st.lists(st.tuples(st.integers(0, 200), exchange_scrip
 def test_verdicts_on_whole_captures(scene: Scene) -> None:
     report = examine(packets(scene.segments))
     assert (report.totals.lower_bound, report.totals.extra_handshakes) == (scene.peak, scene.extra)
-    assert report.verdict == ("refuted" if scene.extra else "proved")
+    if reasons(report) == {"close-race"}:  # opened while all others were in use, and free again before it was ready
+        assert scene.extra
+        assert report.verdict == "inconclusive"
+    else:
+        assert report.verdict == ("refuted" if scene.extra else "proved")
 
 
 @settings(max_examples=600)

@@ -240,7 +240,7 @@ case(
 case(
     "nginx reloads",
     clients.threads_meet_a_reload,
-    Expected("server-restart", extra=3, advice=("Reload nginx", "HTTPAdapter(max_retries=Retry(")),
+    Expected("server-restart", "consistent", extra=3, advice=("Reload nginx", "HTTPAdapter(max_retries=Retry(")),
     nginx(),
 )
 case(

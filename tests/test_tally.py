@@ -24,7 +24,7 @@ from craft import (
     packets,
     response_head,
 )
-from examine import examine
+from examine import examine, reasons
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -446,7 +446,8 @@ def test_the_lower_bound_is_what_trying_finds(lines: list[Line]) -> None:
     assert report.totals.extra_handshakes == handshakes - fewest
     assert report.totals.cost_ns == (handshakes - fewest) * HANDSHAKE_MS * MS
     assert report.totals.reused_requests == len(spans) - handshakes
-    assert verdict_by_hand(handshakes - fewest, len(spans)) == report.verdict
+    if reasons(report) != {"close-race"}:  # opened while all others were in use: what no two exchanges show
+        assert verdict_by_hand(handshakes - fewest, len(spans)) == report.verdict
     assert in_order(report)
 
 

@@ -362,17 +362,17 @@ def main() -> None:
     parser.add_argument("--captures", nargs="*", default=[], help="folders of captures to run, and nothing else")
     parser.add_argument("--alone", action="store_true", help="ask the compiled engine only")
     options = parser.parse_args()
+    options.seeds = [os.path.abspath(place) for place in options.seeds]
     sys.path.insert(1, os.path.join(ROOT, "tests"))
+    again, captures = ([os.path.abspath(place) for place in places] for places in (options.again, options.captures))
     hunt = Hunt(options)
-    try:
-        if not options.again and not options.captures:
-            search(hunt, options)
-        for path in files(options.again):
-            hunt.one(content(path))
-        for path in files(options.captures):
-            hunt.one(bytes([CAPTURE]) + content(path))
-    finally:
-        hunt.end()
+    if not again and not captures:
+        search(hunt, options)
+    for path in files(again):
+        hunt.one(content(path))
+    for path in files(captures):
+        hunt.one(bytes([CAPTURE]) + content(path))
+    hunt.end()
 
 
 if __name__ == "__main__":
