@@ -1336,7 +1336,7 @@ UNKNOWN = Cause(
     apart="Each other cause has evidence of its own.",
     settle="The logs of client and server, or a capture that begins earlier and holds whole packets.",
     advice=(
-        "Look at the logs of both sides at the times of the frames above. A capture of whole packets that begins before "
-        "the first connection may show more."
+        "Look at the logs of both sides at the times of the frames above. A capture of whole packets that begins "
+        "before the first connection may show more."
     ),
 )
