@@ -811,7 +811,7 @@ _TABLE = (
         blame="client",
         explanation=(
             "The client drops connections that it did not use for a while, by a limit of its own. Its pauses between "
-            "requests are longer than that, so each pause costs a new connection, although the server would have kept "
+            "requests are longer than that, so each pause costs a new connection, although the server had not closed "
             "the old one."
         ),
         evidence=(

@@ -25,7 +25,7 @@ else:
     from verifier.wire.seq import diff, plus
 
 PIECE = cython.declare(cython.Py_ssize_t, 256)
-"""What it costs to hold a segment, beside its bytes: measured 190 to 250 bytes, by the size that Python rounds to."""
+"""What it is taken to cost to hold a segment, beside its bytes: two objects with their headers, and some room."""
 
 
 class Piece:
