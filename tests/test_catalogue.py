@@ -171,7 +171,7 @@ def test_advice_is_in_the_words_of_the_client() -> None:
         ("bodiless-quirk", "client", None, None, "Update the client library"),
         ("http10", "client", None, None, "ab -k`). The packets don't say which client this is: `verify causes http10`"),
         ("path-dropped", "path", None, "nginx", "has the words for requests, httpx, aiohttp, urllib3 and others."),
-        ("odd-code", "nobody", None, None, "Capture whole packets"),
+        ("odd-code", "nobody", None, None, "Look at the logs"),
     ],
 )
 def test_remedies(code: str, blame: str, agent: str | None, server: str | None, said: str) -> None:
