@@ -10,7 +10,7 @@ import itertools
 import multiprocessing
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -448,10 +448,19 @@ def unplayable(name: str) -> str | None:
     return next((reason for reason in map(Needs.reason, needs) if reason), None)
 
 
+class Plays(NamedTuple):
+    """The first capture of each case, and another one where that is asked for."""
+
+    first: dict[str, Future[str]]
+    again: Callable[[str, int], Future[str]]
+
+
+TURNS = 3
+"""How often a case may be played: real programs on a busy machine are late now and then. What is wrong is so always."""
+
+
 @pytest.fixture(scope="module")
-def captures(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[str]]]:
+def captures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plays]:
     """The captures of the cases that are to be tested, as soon as they are there."""
     patch = pytest.MonkeyPatch()
     # Proxies, and certificates that requests would prefer to those of a Session.
@@ -464,23 +473,35 @@ def captures(
     ]
     wanted = {item.callspec.params["name"] for item in items if item.path == request.path}
     processes = ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("spawn"))
+
+    def playing(name: str, turn: int = 0) -> Future[str]:
+        plain = "".join(letter if letter.isalnum() else "-" for letter in name)
+        return processes.submit(play, name, folder / f"{plain}-{turn}")
+
     try:
-        yield {
-            name: processes.submit(play, name, folder / "".join(letter if letter.isalnum() else "-" for letter in name))
-            for name in CASES
-            if name in wanted and not unplayable(name)
-        }
+        yield Plays({name: playing(name) for name in CASES if name in wanted and not unplayable(name)}, playing)
     finally:
         processes.shutdown(cancel_futures=True)
         patch.undo()
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_case(name: str, captures: dict[str, Future[str]]) -> None:
+def test_case(name: str, captures: Plays) -> None:
     if lacking := unplayable(name):
         pytest.skip(lacking)
-    path = captures[name].result(3 * PATIENCE_S)
-    report = app.analyze([path], Selection(), Expectations())
+    playing = captures.first[name]
+    for turn in range(1, TURNS):
+        try:
+            assert_expected(name, playing)
+        except (AssertionError, ValueError):
+            playing = captures.again(name, turn)
+        else:
+            return
+    assert_expected(name, playing)
+
+
+def assert_expected(name: str, playing: Future[str]) -> None:
+    report = app.analyze([playing.result(3 * PATIENCE_S)], Selection(), Expectations())
     expected = CASES[name].expected
     if expected.cause is None:
         assert_nothing_found(report)

@@ -583,7 +583,9 @@ class Endings:
         once, or one event."""
         opened = [self.table.opened[row] for row in rows]
         closed = [self.table.closed[row] for row in rows]
-        return max(closed) - min(closed) <= INSTANT_NS and max(opened) < min(closed)
+        spread: cython.longlong = max(closed) - min(closed)
+        # One that is opened just as the one before it is closed overlaps with that one, too.
+        return spread <= INSTANT_NS and min(closed) - max(opened) > spread
 
     def _ages(self, rows: Rows) -> cython.int:
         """Whether the server closed connections of the same age, where nothing else repeats."""
