@@ -53,8 +53,6 @@ NEIGHBOURS = cython.declare(cython.Py_ssize_t, 64)
 """Connections of a pair that are looked at around one: as many are not open at once but in load tests."""
 
 NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
-COMPLETE = cython.declare(cython.int, tables.COMPLETE)
-HALF = cython.declare(cython.int, tables.HALF)
 H2 = cython.declare(cython.int, tables.H2)
 WITH_RST = cython.declare(cython.int, tables.RST)
 BY_NOBODY = cython.declare(cython.int, tables.NOBODY)
