@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from io import FileIO
     from typing import Literal, Protocol
 
+    from verifier.sources.ahead import Ahead
     from verifier.wire.engine import Engine
     from verifier.wire.pcapng import PcapngReader
-    from verifier.wire.records import Reader
+    from verifier.wire.records import Reader, Told
 
     class Stream(Protocol):
         """Where bytes come from."""
@@ -43,6 +44,10 @@ MOST_PADDING = 3
 HEADROOM = 1 << 18
 """Bytes in front of a chunk, for what is left of a record at the end of the one before: 256 KiB are the largest packets
 that capture programs write."""
+LARGE = 64 << 20
+COMPRESSED_LARGE = 4 << 20
+"""Bytes of a file from which on another process reads ahead: copying or unpacking then takes several times the
+millisecond that the process costs."""
 STANDARD_INPUT = "-"
 SECTION_HEADER = b"\x0a\x0d\x0d\x0a"
 
@@ -135,13 +140,22 @@ class Feed:
         self.left = b""
         """The file's first bytes, by which its format was told, as far as they are the reader's."""
         self.view = memoryview(b"")
-        """What the reader has."""
-        self.buffer = bytearray()
+        """What the reader has, beginning at `begin` of the buffer."""
+        self.begin = 0
+        self.buffer = memoryview(b"")
+        """Where chunks are put, behind `headroom` bytes for the rest of the one before."""
+        self.headroom = HEADROOM
+        self.kept = False
+        """Whether what was loaded once has to stay as it is."""
         self.described: PcapngReader | None = None
         """The reader of a pcapng file, until it has met interfaces, and their link types are known to be of use."""
+        self.ahead: Ahead | None = None
+        """The process that reads the file, where that is not done here, and the reader that is told what it finds."""
+        self.told: Told | None = None
         self.stream: Stream = Plain(self._opened())
         try:
             self.reader = self._reader()
+            self._read_ahead()
         except OSError as error:
             self.close()
             raise self._refused(error) from error
@@ -151,9 +165,13 @@ class Feed:
 
     def close(self) -> None:
         self.stream.close()
+        if self.ahead is not None:
+            self.ahead.close()
 
     def advance(self) -> bool:
         """Loads the reader with what comes next, behind what it has left; False where no more comes."""
+        if self.ahead is not None:
+            return self._advance_told(self.ahead)
         reader = self.reader
         if self.left:
             self._load(memoryview(self.left))
@@ -167,22 +185,28 @@ class Feed:
             return False
         rest = bytes(self.view[reader.at :])
         if not self.buffer:
-            self.buffer = bytearray(HEADROOM + self.manner.chunk)
-        size = self._read(memoryview(self.buffer)[HEADROOM:])
+            self.buffer = memoryview(bytearray(HEADROOM + self.manner.chunk))
+        size = self._read(self.buffer[self.headroom :])
         if not size:
             self._end(rest)
             return False
-        begin = HEADROOM - len(rest)
-        if begin >= 0:
-            self.buffer[begin:HEADROOM] = rest
-            self._load(memoryview(self.buffer)[begin : HEADROOM + size])
-        else:  # a record of more than HEADROOM bytes
-            self._load(memoryview(rest + self.buffer[HEADROOM : HEADROOM + size]))
+        self.begin = self.headroom - len(rest)
+        if self.begin >= 0:
+            self.buffer[self.begin : self.headroom] = rest
+            self._load(self.buffer[self.begin : self.headroom + size])
+        else:  # a record of more than the headroom
+            self._load(memoryview(rest + self.buffer[self.headroom : self.headroom + size]))
         return True
 
     def keep(self) -> None:
         """What is loaded stays as it is: the next chunk goes elsewhere."""
-        self.buffer = bytearray()
+        self.buffer = memoryview(b"")
+        self.kept = True
+
+    def fill(self, buffer: memoryview, headroom: int) -> None:
+        """The next chunk goes into this buffer, behind so many bytes."""
+        self.buffer = buffer
+        self.headroom = headroom
 
     def source(self, packets: int, size: int, times: tuple[int | None, int | None]) -> Source:
         """What there is to say of the file, once it is read: `packets` of `size` bytes came out of it."""
@@ -301,6 +325,40 @@ class Feed:
             )
 
     # -- reading
+
+    def _read_ahead(self) -> None:
+        """Has another process read what follows, where that is worth it."""
+        if self.manner.chunk != CHUNK or not self._is_large():
+            return
+        from verifier.sources import ahead
+
+        if ahead.possible():
+            from verifier.wire.records import Told
+
+            self.ahead = ahead.Ahead(self)
+            self.reader = self.told = Told()
+
+    def _is_large(self) -> bool:
+        """Whether this is a file, no pipe, whose reading takes long."""
+        if self.path == STANDARD_INPUT or self.format.endswith("editcap"):
+            return False
+        try:
+            return os.path.getsize(self.path) >= (COMPRESSED_LARGE if self.suffix else LARGE)
+        except OSError:  # gone since it was opened
+            return False
+
+    def _advance_told(self, ahead: Ahead) -> bool:
+        chunk = ahead.copy() if self.kept else ahead.next()
+        if chunk is None:
+            last = ahead.last
+            if last.refused is not None:
+                raise NoCapture(*last.refused)
+            self.problem = last.problem
+            self.reader.dropped = last.dropped
+            return False
+        assert self.told is not None
+        self.told.tell(*chunk)
+        return True
 
     def _load(self, view: memoryview) -> None:
         self.view = view

@@ -19,7 +19,7 @@ cdef class Engine:
     cdef public Py_ssize_t open_connections
     cdef public long long packets, tcp_packets, bytes, first_ns, last_ns
     cpdef read(self, Reader reader)
-    cdef bint _usual(self, Packet packet) except -1
+    cdef bint _usual(self, Packet packet, Reader reader, Py_ssize_t place) except -1
     cdef int _take(self, Packet packet) except -1
     cdef int _segment(self, Packet packet) except -1
     cdef bint _begins(self, Packet packet, Connection connection) except -1

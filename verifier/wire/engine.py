@@ -23,7 +23,6 @@ if cython.compiled:
     from cython.cimports.verifier.wire.half import Half
     from cython.cimports.verifier.wire.link import decode
     from cython.cimports.verifier.wire.notes import Notes
-    from cython.cimports.verifier.wire.octets import number16, number32
     from cython.cimports.verifier.wire.packet import Packet
     from cython.cimports.verifier.wire.records import Reader
     from cython.cimports.verifier.wire.seq import diff, plus
@@ -47,9 +46,6 @@ LINGER = cython.declare(cython.Py_ssize_t, 1024)
 
 TCP = cython.declare(cython.int, layers.TCP)
 ETHERNET = cython.declare(cython.int, 1)
-CONTROL = cython.declare(cython.uint, layers.FIN | layers.SYN | layers.RST | layers.ACK)
-SHORTEST_USUAL = cython.declare(cython.Py_ssize_t, 54)
-"""Bytes of the headers of Ethernet, IPv4 and TCP without options."""
 ACK_LETTER = cython.declare(cython.int, connections.LETTERS.index("a"))
 DATA_LETTER = cython.declare(cython.int, connections.LETTERS.index("d"))
 ACK_SEEN = cython.declare(cython.uint, 1 << (ACK_LETTER * 2))
@@ -102,63 +98,64 @@ class Engine:
         """Takes all whole records that the reader has."""
         packet: Packet = self.one
         packet.view = reader.view
-        while reader.next(packet):
-            if self._usual(packet):
-                continue
-            self._take(packet)
-            if packet.swapped:
-                packet.view = reader.view
-                packet.swapped = False
+        if cython.compiled:
+            place: cython.Py_ssize_t
+            count: cython.Py_ssize_t = reader.look(packet)
+            while count:
+                for place in range(count):
+                    glimpse = cython.address(reader.glimpses[place])
+                    if glimpse.usual and self._usual(packet, reader, place):
+                        continue
+                    packet.at = glimpse.at
+                    packet.end = packet.at + glimpse.size
+                    packet.wire_end = packet.at + glimpse.wire_size
+                    packet.ts = glimpse.ts
+                    packet.link_type = glimpse.link_type
+                    self._take(packet)
+                    if packet.swapped:
+                        packet.view = reader.view
+                        packet.swapped = False
+                count = reader.look(packet)
+        else:
+            while reader.next(packet):
+                self._take(packet)
+                if packet.swapped:
+                    packet.view = reader.view
+                    packet.swapped = False
 
-    def _usual(self, packet: Packet) -> cython.bint:
-        """Takes the packet if it is what nearly all are, and does with it what `_take` would, without asking for what
-        is rare; else False, and nothing was touched.
+    def _usual(self, packet: Packet, reader: Reader, place: cython.Py_ssize_t) -> cython.bint:
+        """Takes the segment, whose headers are what nearly all are, if its connection is so, too, and does with it what
+        `_take` would, without asking for what is rare; else False, and nothing was touched.
 
-        The usual: a whole TCP segment in IPv4 in Ethernet, of a connection met lately whose handshake is complete and
-        that nobody has closed, with bytes whose turn it is, or none, that acknowledges nothing that was not seen.
+        The usual: of a connection met lately whose handshake is complete and that nobody has closed, with bytes whose
+        turn it is, or none, that acknowledges nothing that was not seen.
         """
         if cython.compiled:
-            begin: cython.Py_ssize_t = packet.at
-            size: cython.Py_ssize_t = packet.end - begin
-            if size < SHORTEST_USUAL or packet.link_type != ETHERNET:
+            glimpse = cython.address(reader.glimpses[place])
+            known = lately(self.flows, glimpse.addresses, glimpse.ports)
+            if known.addresses != glimpse.addresses or known.ports != glimpse.ports or known.row == 0:
                 return False
-            packet.view[packet.end - 1]  # the bounds check, with that of the next line, of all `size` bytes
-            first: cython.p_const_uchar = cython.address(packet.view[begin])
-            if number16(first + 12) != 0x0800 or first[14] != 0x45 or first[23] != 6 or number16(first + 20) & 0x3FFF:
-                return False
-            behind: cython.Py_ssize_t = 14 + number16(first + 16)
-            header: cython.Py_ssize_t = 34 + (first[46] >> 4) * 4
-            if header < SHORTEST_USUAL or header > behind or behind > size:
-                return False
-            if first[47] & CONTROL != ACK or number16(first + 48) == 0:
-                return False
-            addresses: cython.ulonglong = number32(first + 26)
-            addresses = (addresses << 32) | number32(first + 30)
-            ports: cython.uint = number32(first + 34)
-            place = lately(self.flows, addresses, ports)
-            if place.addresses != addresses or place.ports != ports or place.row == 0:
-                return False
-            connection = cython.cast(Connection, self.live[place.row - 1])
+            connection = cython.cast(Connection, self.live[known.row - 1])
             if connection is None:
                 return False
-            side: cython.int = place.side
+            side: cython.int = known.side
             half: Half = connection.half1 if side else connection.half0
             peer: Half = connection.half0 if side else connection.half1
-            length: cython.Py_ssize_t = behind - header
-            ack: cython.uint = number32(first + 42)
+            length: cython.uint = glimpse.length
+            ack: cython.uint = glimpse.ack
+            ts: cython.longlong = glimpse.ts
             if (
-                connection.state != COMPLETE
+                glimpse.seq != half.next
+                or connection.state != COMPLETE
                 or connection.full_close
                 or half.fin_known
                 or peer.fin_known
                 or half.pieces is not None
                 or peer.pieces is not None
                 or self.first_ns < 0
-                or packet.ts < connection.last
-                or packet.ts > LATEST_NS
+                or ts < connection.last
+                or ts > LATEST_NS
             ):
-                return False
-            if number32(first + 38) != half.next:
                 return False
             if length and (
                 diff(ack, peer.next) > 0 or not half.isn_known or not peer.known or self.ledger.control_only
@@ -166,10 +163,10 @@ class Engine:
                 return False
             self.packets += 1
             self.tcp_packets += 1
-            self.bytes += size
-            if packet.ts > self.last_ns:
-                self.last_ns = packet.ts
-            connection.last = packet.ts
+            self.bytes += glimpse.size
+            if ts > self.last_ns:
+                self.last_ns = ts
+            connection.last = ts
             half.packets += 1
             if not half.acks or diff(ack, half.acked) > 0:
                 half.acked = ack
@@ -183,7 +180,8 @@ class Engine:
                 half.next = plus(half.next, length)
                 half.bytes += length
                 packet.frame = cython.cast(cython.uint, self.packets & LARGEST_FRAME)
-                packet.at = begin + header
+                packet.ts = ts
+                packet.at = glimpse.payload
                 packet.length = length
                 packet.have = length
                 if connection.speech is None:

@@ -158,6 +158,7 @@ class Merged(Reader):
 
     def __init__(self) -> None:
         super().__init__()
+        self.reach = 1  # they are not all in one view
         self.runs = Runs()
         self.lanes: list[Lane] = []
         self.hungry: Lane | None = None
@@ -212,7 +213,8 @@ class Merged(Reader):
         return False
 
     def turn(self, packet: Packet) -> Lane | None:
-        """The lane whose waiting packet is the earliest; the first of several. None where nothing can be read."""
+        """The lane whose waiting packet is the earliest; of several the one that had its turn, or the first. None where
+        nothing can be read."""
         best: Lane | None = None
         lane: Lane
         self.until_ns = self.upcoming_ns
@@ -222,7 +224,7 @@ class Merged(Reader):
                 return None
             if best is None:
                 best = lane
-            elif lane.due_ns < best.due_ns:
+            elif lane.due_ns < best.due_ns or (lane.due_ns == best.due_ns and lane.source == self.latest):
                 self.until_ns = min(self.until_ns, best.due_ns)
                 best = lane
             else:

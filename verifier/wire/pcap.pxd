@@ -6,3 +6,4 @@ cdef class PcapReader(Reader):
     cdef Py_ssize_t header
     cdef bint native
     cdef bint next(self, Packet packet) except -1
+    cpdef Py_ssize_t look(self, Packet packet) except -1

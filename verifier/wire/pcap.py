@@ -13,7 +13,7 @@ from verifier.wire import records
 if cython.compiled:
     from cython.cimports.libc.string import memcpy
     from cython.cimports.verifier.wire.packet import Packet
-    from cython.cimports.verifier.wire.records import Reader
+    from cython.cimports.verifier.wire.records import Reader, recognise
 else:
     from verifier.wire.packet import Packet
     from verifier.wire.records import Reader
@@ -90,3 +90,43 @@ class PcapReader(Reader):
         packet.link_type = self.link_type
         self.at = body + captured
         return True
+
+    def look(self, packet: Packet) -> cython.Py_ssize_t:
+        """As for any reader, without the way through `next`."""
+        count: cython.Py_ssize_t = 0
+        if cython.compiled:
+            if not self.native or self.end == 0:
+                return Reader.look(self, packet)
+            words = cython.declare(cython.uint[4])
+            at: cython.Py_ssize_t = self.at
+            end: cython.Py_ssize_t = self.end
+            body: cython.Py_ssize_t
+            captured: cython.Py_ssize_t
+            seconds: cython.longlong
+            fraction: cython.longlong
+            self.view[end - 1]  # the bounds check of all that is loaded
+            while count < self.reach:
+                body = at + self.header
+                if body > end:
+                    break
+                memcpy(words, cython.address(self.view[at]), 16)
+                captured = words[2]
+                if captured > end - body or captured > LARGEST_RECORD:
+                    break
+                seconds = words[0]
+                fraction = words[1]
+                glimpse = cython.address(self.glimpses[count])
+                glimpse.ts = seconds * 1000000000 + fraction * self.tick
+                glimpse.at = cython.cast(cython.uint, body)
+                glimpse.size = words[2]
+                glimpse.wire_size = words[3] if words[3] > words[2] else words[2]
+                glimpse.link_type = self.link_type
+                glimpse.usual = 0
+                if captured:
+                    recognise(glimpse, cython.address(self.view[body]))
+                count += 1
+                at = body + captured
+            self.at = at
+            if count == 0:  # a record that is not whole, or is damaged
+                return Reader.look(self, packet)
+        return count
