@@ -42,6 +42,8 @@ _PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./"
 _UNITS = frozenset(("ns", "ms", "s", "min", "h", "B", "kB", "MB", "GB", "TB", "%"))
 _UNICODE = Glyphs(arrow="→", ellipsis="…", good="✓ ", bad="✗ ", unsure="? ")
 _ASCII = Glyphs(arrow="->", ellipsis="...", good="", bad="", unsure="")
+_OURS = dict.fromkeys(map(ord, "".join(_UNICODE)))
+"""For `str.translate`: without our own glyphs, each of which takes one column."""
 
 
 def glyphs(style: Style) -> Glyphs:
@@ -73,7 +75,7 @@ def _escaped(char: str) -> str:
 
 def columns(text: str) -> int:
     """How many columns `text` takes, for text that `safe` has passed."""
-    if text.isascii():
+    if text.isascii() or text.translate(_OURS).isascii():
         return len(text)
     import unicodedata
 
