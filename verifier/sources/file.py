@@ -137,6 +137,8 @@ class Feed:
         self.view = memoryview(b"")
         """What the reader has."""
         self.buffer = bytearray()
+        """Room for a chunk, behind `headroom` bytes for what is left of the one before."""
+        self.headroom = HEADROOM
         self.described: PcapngReader | None = None
         """The reader of a pcapng file, until it has met interfaces, and their link types are known to be of use."""
         self.stream: Stream = Plain(self._opened())
@@ -167,18 +169,26 @@ class Feed:
             return False
         rest = bytes(self.view[reader.at :])
         if not self.buffer:
-            self.buffer = bytearray(HEADROOM + self.manner.chunk)
-        size = self._read(memoryview(self.buffer)[HEADROOM:])
+            self.headroom, chunk = self._room()
+            self.buffer = bytearray(self.headroom + chunk)
+        at = self.headroom
+        size = self._read(memoryview(self.buffer)[at:])
         if not size:
             self._end(rest)
             return False
-        begin = HEADROOM - len(rest)
+        begin = at - len(rest)
         if begin >= 0:
-            self.buffer[begin:HEADROOM] = rest
-            self._load(memoryview(self.buffer)[begin : HEADROOM + size])
-        else:  # a record of more than HEADROOM bytes
-            self._load(memoryview(rest + self.buffer[HEADROOM : HEADROOM + size]))
+            self.buffer[begin:at] = rest
+            self._load(memoryview(self.buffer)[begin : at + size])
+        else:  # a record of more than the headroom
+            self._load(memoryview(rest + self.buffer[at : at + size]))
         return True
+
+    def _room(self) -> tuple[int, int]:
+        """Bytes in front of a chunk, and of a chunk: no more than a small file has, as Python sets all of them to zero.
+        That took 0.4 ms."""
+        size = os.fstat(self.stream.raw.fileno()).st_size if isinstance(self.stream, Plain) else 0
+        return (size, size) if 0 < size < min(HEADROOM, self.manner.chunk) else (HEADROOM, self.manner.chunk)
 
     def keep(self) -> None:
         """What is loaded stays as it is: the next chunk goes elsewhere."""
