@@ -111,11 +111,14 @@ def wrap(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` columns, broken at spaces, but not between a number and its unit; a longer
     word keeps a line of its own."""
     lines = [""]
+    used = 0
     for word in _words(text):
-        if lines[-1] and columns(lines[-1]) + 1 + columns(word) > width:
+        size = columns(word)
+        if lines[-1] and used + 1 + size > width:
             lines.append(word)
+            used = size
         else:
-            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+            lines[-1], used = (f"{lines[-1]} {word}", used + 1 + size) if lines[-1] else (word, size)
     return lines
 
 
