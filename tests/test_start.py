@@ -67,6 +67,12 @@ def test_whoever_wants_to_be_called_at_the_end_is() -> None:
     assert done.returncode == 0
 
 
+def test_a_profiler_has_its_say() -> None:
+    command = [sys.executable, "-m", "cProfile", "-m", "verifier", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "function calls" in done.stdout, done.stderr
+
+
 def test_the_exit_status_is_that_of_the_command() -> None:
     assert python(RUN, "analyze", f"{CAUSES / 'no-session'}.pcapng").returncode == 1
     assert python(RUN, "analyze", "nowhere.pcapng").returncode == 2

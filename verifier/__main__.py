@@ -24,10 +24,22 @@ def run() -> NoReturn:
     from verifier.cli import main
 
     status = main()
-    # Standard output is flushed, and whoever wants to be called at the end, or waited for, has imported one of these.
-    if "atexit" in sys.modules or "threading" in sys.modules:
+    if _watched():
         sys.exit(status)
+    # Nothing is left to be done: `main` has flushed what it wrote, and left its `with` blocks.
     os._exit(status)
+
+
+def _watched() -> bool:
+    """Whether somebody may be waiting for the interpreter's own end: threads, functions that are to be called then, a
+    profiler, a debugger, `python -i`."""
+    return (
+        "threading" in sys.modules
+        or "atexit" in sys.modules
+        or sys.getprofile() is not None
+        or sys.gettrace() is not None
+        or bool(sys.flags.inspect)
+    )
 
 
 if __name__ == "__main__":
