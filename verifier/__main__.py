@@ -1,28 +1,23 @@
 """The program: `verify`, which is `python -m verifier`. How its process begins and ends; what it does is in cli.py.
 
-A run may be over in 22 ms, so what Python does around it counts: looking for garbage where hardly any can be would take
-another 1 ms, and taking the interpreter down, object by object, 3 ms (Python 3.11; of a large result much longer).
+A run may be over in 22 ms, so what Python does around it counts: taking the interpreter down, object by object, would
+be another 3 ms (Python 3.11; with a large result many more).
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
+
+from verifier.cli import main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-_GARBAGE = 50_000
-"""New objects before they are looked through for cycles. Reading a small capture makes fewer; Python has 700."""
-
 
 def run() -> NoReturn:
     """Runs the command line, and ends the process with its exit status."""
-    gc.set_threshold(_GARBAGE)
-    from verifier.cli import main
-
     status = main()
     if _watched():
         sys.exit(status)
