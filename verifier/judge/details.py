@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 from _bisect import bisect_right
-from _socket import (  # `socket` itself imports 3 ms more: enums and selectors
-    AF_INET,
-    AF_INET6,
-    inet_ntop,
-)
 
 from verifier.judge import model
 from verifier.judge.tally import in_order, reuse
@@ -37,7 +32,9 @@ TLS_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303:
 def address(high: int, low: int, version: int) -> str:
     """An address of the tables as text."""
     if version == 4:
-        return inet_ntop(AF_INET, low.to_bytes(4, "big"))
+        return ".".join(map(str, low.to_bytes(4, "big")))
+    from _socket import AF_INET6, inet_ntop  # `socket` itself imports 3 ms more: enums and selectors
+
     return inet_ntop(AF_INET6, (high << 64 | low).to_bytes(16, "big"))
 
 

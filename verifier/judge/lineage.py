@@ -10,7 +10,7 @@ once.
 from __future__ import annotations
 
 import array
-from bisect import bisect_right
+from _bisect import bisect_right
 
 import cython
 

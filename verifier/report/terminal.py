@@ -42,6 +42,8 @@ _PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./"
 _UNITS = frozenset(("ns", "ms", "s", "min", "h", "B", "kB", "MB", "GB", "TB", "%"))
 _UNICODE = Glyphs(arrow="→", ellipsis="…", good="✓ ", bad="✗ ", unsure="? ")
 _ASCII = Glyphs(arrow="->", ellipsis="...", good="", bad="", unsure="")
+_OURS = dict.fromkeys(map(ord, "".join(_UNICODE)))
+"""For `str.translate`: without our own glyphs, each of which takes one column."""
 
 
 def glyphs(style: Style) -> Glyphs:
@@ -73,7 +75,7 @@ def _escaped(char: str) -> str:
 
 def columns(text: str) -> int:
     """How many columns `text` takes, for text that `safe` has passed."""
-    if text.isascii():
+    if text.isascii() or text.translate(_OURS).isascii():
         return len(text)
     import unicodedata
 
@@ -109,11 +111,14 @@ def wrap(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` columns, broken at spaces, but not between a number and its unit; a longer
     word keeps a line of its own."""
     lines = [""]
+    used = 0
     for word in _words(text):
-        if lines[-1] and columns(lines[-1]) + 1 + columns(word) > width:
+        size = columns(word)
+        if lines[-1] and used + 1 + size > width:
             lines.append(word)
+            used = size
         else:
-            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+            lines[-1], used = (f"{lines[-1]} {word}", used + 1 + size) if lines[-1] else (word, size)
     return lines
 
 

@@ -7,7 +7,7 @@ together; past that the oldest is given up and noted.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from _bisect import bisect_left, bisect_right
 
 import cython
 

@@ -12,7 +12,7 @@ Bounds: a head of `LONGEST_HEAD` bytes, a chunk line of `LONGEST_LINE`, `MOST_WA
 
 from __future__ import annotations
 
-from collections import deque
+from _collections import deque  # `collections` itself imports 1.3 ms more
 
 import cython
 
