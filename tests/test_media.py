@@ -142,7 +142,7 @@ UNREAD_BY_TSHARK: dict[str, Link] = {
     "docsis, extended": Link(143, lambda ip: struct.pack(">BBHIH", 1, 4, 22 + len(ip), 0, 0) + ethernet(ip)),
     "mpacket, unsummed": Link(274, behind(b"\x55" * 7 + b"\xd5", ethernet)),
 }
-"""tshark 4.0 does not know them, heeds checksums that these do not have, or finds no HTTP there when it puts segments in
+"""tshark 4.0 does not know them, heeds checksums that these lack, or finds no HTTP there when it puts segments in
 order (ATM)."""
 
 
