@@ -21,5 +21,9 @@ cdef int udp(Packet packet) except -100
 cdef int tunnelled_user_data(Packet packet, Py_ssize_t body) except -100
 cdef int access_point(Packet packet, Py_ssize_t body) except -100
 cdef int teredo(Packet packet, Py_ssize_t body) except -100
-cdef int wifi(Packet packet) except -100
-cdef int wifi_data(Packet packet, int control, int flags) except -100
+cdef int elsewhere(Packet packet, int kind) except -100
+cdef int radiotap(Packet packet) except -100
+cdef int multilink(Packet packet) except -100
+cdef int network_layer(int number) except -100
+cdef int wifi(Packet packet, bint padded) except -100
+cdef int wifi_data(Packet packet, int control, int flags, bint padded) except -100

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""From a frame to its TCP segment: link layers, tags and tunnels, one step at a time.
+"""From a frame to its TCP segment: link layers, tags and tunnels, one step at a time. `media` has the link types that
+are rare.
 
 `decode` follows the layers until TCP, or until it is clear that there is none. Each step reads one header at
 `packet.at` and says what comes next, as one number (see `packet`): an EtherType, an IP protocol, or a link type. Tags
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import cython
 
-from verifier.wire import notes as note
 from verifier.wire import packet as layers
 
 if cython.compiled:
@@ -39,10 +39,10 @@ ETHERTYPE_ERSPAN_2 = 0x88BE
 ETHERTYPE_ERSPAN_3 = 0x22EB
 ETHERTYPE_PPP = 0x880B
 
-# Numbers of our own for layers without a registered one of those kinds.
-LLC = cython.declare(cython.int, 0x30001)
-WIFI = cython.declare(cython.int, 0x30002)
-PPP = cython.declare(cython.int, 0x30003)
+LLC = cython.declare(cython.int, layers.LLC)
+WIFI = cython.declare(cython.int, layers.WIFI)
+PPP = cython.declare(cython.int, layers.PPP)
+PADDED_WIFI = cython.declare(cython.int, layers.PADDED_WIFI)
 
 
 def decode(packet: Packet, link_type: cython.int) -> cython.int:
@@ -67,7 +67,7 @@ def step(packet: Packet, layer: cython.int) -> cython.int:
     if layer >= LLC:
         if layer == LLC:
             return logical_link(packet)
-        return wifi(packet) if layer == WIFI else point_to_point(packet)
+        return point_to_point(packet) if layer == PPP else wifi(packet, layer == PADDED_WIFI)
     if layer >= LINK:
         return link(packet, layer - LINK)
     if layer >= PROTOCOL:
@@ -90,8 +90,10 @@ def link(packet: Packet, kind: cython.int) -> cython.int:
     at: cython.Py_ssize_t = packet.at
     if kind == 1:
         return ether_type(packet, 12, 14)
-    if kind in (12, 14, 101, 228, 229):
+    if kind in (12, 14, 101, 228):
         return raw(packet)
+    if kind == 229:
+        return IPV6 if raw(packet) == IPV6 else OTHER
     if kind == 0 or kind == 108:
         return family(packet, 4, packet.u32(at)) if has(packet, 4) else packet.bad()
     if kind == 109:  # OpenBSD's encapsulated IP: family, SPI, flags
@@ -131,18 +133,40 @@ def wifi_capture(packet: Packet, kind: cython.int) -> cython.int:
     if kind == 105:
         return WIFI
     if kind not in (119, 127, 163, 192):
-        packet.notes.add(note.LINK_TYPE_UNKNOWN, packet.frame)
-        return OTHER
+        return elsewhere(packet, kind)
     if not has(packet, 8):
         return packet.bad()
-    if kind == 127:  # radiotap: version, pad, length (little-endian)
-        return skip(packet, packet.view[at + 2] | (packet.view[at + 3] << 8), WIFI)
+    if kind == 127:
+        return radiotap(packet)
     if kind == 192:  # per-packet information: version, flags, length, link type
         inner: cython.int = packet.view[at + 4] | (packet.view[at + 5] << 8)
         return skip(packet, packet.view[at + 2] | (packet.view[at + 3] << 8), LINK + inner)
     if kind == 119 and packet.u32(at) & 0xFFFFF000 != 0x80211000:
         return skip(packet, 144, WIFI)  # Prism, of fixed length
     return skip(packet, packet.u32(at + 4), WIFI)  # AVS: magic, length
+
+
+def elsewhere(packet: Packet, kind: cython.int) -> cython.int:
+    """A link type that few captures have."""
+    from verifier.wire import media
+
+    return media.first_header(packet, kind)
+
+
+def radiotap(packet: Packet) -> cython.int:
+    """Version, pad, length, fields that are present, all little-endian. Of the fields, only the flags matter: whether
+    padding lies between the frame's header and what it carries."""
+    at: cython.Py_ssize_t = packet.at
+    flags_at: cython.Py_ssize_t = at + 8
+    size: cython.Py_ssize_t = packet.view[at + 2] | (packet.view[at + 3] << 8)
+    more: cython.int = packet.view[at + 7]
+    while more & 0x80 and flags_at + 4 <= packet.end:
+        more = packet.view[flags_at + 3]
+        flags_at += 4
+    if packet.view[at + 4] & 1:  # a time of 8 bytes, aligned, comes first
+        flags_at = at + ((flags_at - at + 7) & ~7) + 8
+    padded: cython.bint = packet.view[at + 4] & 2 != 0 and flags_at < packet.end and packet.view[flags_at] & 0x20 != 0
+    return skip(packet, size, PADDED_WIFI if padded else WIFI)
 
 
 def ether_type(packet: Packet, type_at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.int:
@@ -169,7 +193,9 @@ def family(packet: Packet, size: cython.Py_ssize_t, number: cython.uint) -> cyth
         number = ((number & 0xFF) << 24) | ((number & 0xFF00) << 8) | ((number >> 8) & 0xFF00) | (number >> 24)
     if number == 2:
         return skip(packet, size, IPV4)
-    return skip(packet, size, IPV6) if number in (10, 24, 28, 30) else OTHER
+    if number in (10, 24, 28, 30):
+        return skip(packet, size, IPV6)
+    return skip(packet, size, number) if number in (0x0800, 0x86DD) else OTHER  # some write an EtherType instead
 
 
 def inside_frame(packet: Packet, kind: cython.int) -> cython.int:
@@ -218,12 +244,18 @@ def label(packet: Packet) -> cython.int:
 
 
 def point_to_point(packet: Packet) -> cython.int:
-    """PPP, with or without the HDLC address and control bytes, its protocol in two bytes or one."""
-    if has(packet, 2) and packet.view[packet.at] == 0xFF and packet.view[packet.at + 1] == 3:
+    """PPP, with or without the HDLC address and control bytes, its protocol in two bytes or one. Cisco's HDLC, which
+    has other addresses, is met in its place."""
+    if not has(packet, 2):
+        return packet.bad()
+    number: cython.int = packet.u16(packet.at)
+    if number == 0x0F00 or number == 0x8F00:
+        return ether_type(packet, 2, 4)
+    if number == 0xFF03:
         packet.at += 2
     if not has(packet, 2):
         return packet.bad()
-    number: cython.int = packet.view[packet.at]
+    number = packet.view[packet.at]
     if number & 1:
         packet.at += 1
     else:
@@ -233,7 +265,18 @@ def point_to_point(packet: Packet) -> cython.int:
         return IPV4
     if number == 0x57:
         return IPV6
+    if number == 0x3D:
+        return multilink(packet)
+    if number == 0x31 and has(packet, 2):  # bridging (RFC 3518): flags, the kind of frame
+        return skip(packet, 2, ETHERNET) if packet.view[packet.at + 1] == 1 else OTHER
     return MPLS if number in (0x281, 0x283) else OTHER
+
+
+def multilink(packet: Packet) -> cython.int:
+    """PPP over several links (RFC 1990), with the long sequence number: packets that were not taken apart."""
+    if not has(packet, 4):
+        return packet.bad()
+    return skip(packet, 4, PPP) if packet.view[packet.at] & 0xC0 == 0xC0 else OTHER
 
 
 def logical_link(packet: Packet) -> cython.int:
@@ -242,10 +285,26 @@ def logical_link(packet: Packet) -> cython.int:
     if not has(packet, 3):
         return OTHER
     if packet.view[at] == 0xAA and packet.view[at + 1] == 0xAA:
-        return ether_type(packet, 6, 8) if has(packet, 8) else packet.bad()
+        if not has(packet, 8):
+            return packet.bad()
+        if packet.u32(at + 2) == 0x030080C2:  # a bridged frame (RFC 2684, section 5.2)
+            return skip(packet, 10, ETHERNET) if packet.u16(at + 6) in (1, 7) else OTHER
+        return ether_type(packet, 6, 8)
     if packet.view[at] == 0x06 and packet.view[at + 1] == 0x06:
         return skip(packet, 3, IPV4)
+    if packet.view[at] == 0xFE and packet.view[at + 1] == 0xFE and has(packet, 4):
+        packet.at += 4
+        return network_layer(packet.view[at + 3])
     return OTHER
+
+
+def network_layer(number: cython.int) -> cython.int:
+    """What a network layer protocol identifier announces (ISO/IEC TR 9577)."""
+    if number == 0xCC:
+        return IPV4
+    if number == 0x8E:
+        return IPV6
+    return PPP if number == 0xCF else OTHER
 
 
 def frame_relay(packet: Packet) -> cython.int:
@@ -264,11 +323,11 @@ def frame_relay(packet: Packet) -> cython.int:
         at += 1
     packet.at = at + 1
     kind: cython.int = packet.view[at]
-    if kind == 0xCC:
-        return IPV4
-    if kind == 0x8E:
-        return IPV6
-    return ether_type(packet, 3, 5) if kind == 0x80 else OTHER
+    if kind != 0x80:
+        return network_layer(kind)
+    if has(packet, 5) and packet.u32(at) == 0x800080C2:  # a bridged frame
+        return skip(packet, 5, ETHERNET) if packet.u16(at + 4) in (1, 7) else OTHER
+    return ether_type(packet, 3, 5)
 
 
 def netfilter_log(packet: Packet) -> cython.int:
@@ -396,7 +455,7 @@ def access_point(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
     packet.at = body + size
     # Cisco's controllers send the two bytes of the frame control field the other way round.
     if has(packet, 2) and packet.view[packet.at] & 0x0C != 0x08 and packet.view[packet.at + 1] & 0x0C == 0x08:
-        return wifi_data(packet, packet.view[packet.at + 1], packet.view[packet.at])
+        return wifi_data(packet, packet.view[packet.at + 1], packet.view[packet.at], False)
     return WIFI
 
 
@@ -411,24 +470,33 @@ def teredo(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
     return raw(packet)
 
 
-def wifi(packet: Packet) -> cython.int:
+def wifi(packet: Packet, padded: cython.bint) -> cython.int:
     """802.11: data frames in the clear."""
     if not has(packet, 24):
         return OTHER
-    return wifi_data(packet, packet.view[packet.at], packet.view[packet.at + 1])
+    return wifi_data(packet, packet.view[packet.at], packet.view[packet.at + 1], padded)
 
 
-def wifi_data(packet: Packet, control: cython.int, flags: cython.int) -> cython.int:
-    """A data frame with these two bytes of frame control: addresses, QoS and HT fields passed over, LLC follows."""
+def wifi_data(packet: Packet, control: cython.int, flags: cython.int, padded: cython.bint) -> cython.int:
+    """A data frame with these two bytes of frame control: addresses, QoS, HT and mesh fields passed over, LLC follows.
+    Of an aggregate of several frames, the first one. `padded` is a header filled up to four bytes."""
     if control & 0x0C != 0x08 or control & 0x40 or flags & 0x40:  # not data, no data, or protected
         return OTHER
     size: cython.Py_ssize_t = 24
+    services: cython.int = 0
     if flags & 3 == 3:
         size += 6
     if control & 0x80:
+        if not has(packet, size + 2):
+            return packet.bad()
+        services = packet.u16(packet.at + size)
         size += 2
         if flags & 0x80:
             size += 4
-        if has(packet, size) and packet.view[packet.at + size - (6 if flags & 0x80 else 2)] & 0x80:
-            return OTHER  # an aggregate of several frames
+    if padded:
+        size = (size + 3) & ~3
+    if services & 0x8000:  # addresses and a length for each frame inside
+        return skip(packet, size + 14, LLC)
+    if services & 1 and flags & 2 and has(packet, size + 1) and packet.view[packet.at + size] < 3:
+        size += 6 + 6 * packet.view[packet.at + size]  # how often a mesh passes it on, and for whom
     return skip(packet, size, LLC)

@@ -31,6 +31,12 @@ IPV4 = 0x0800
 IPV6 = 0x86DD
 TCP = IP_PROTOCOL + 6
 
+# And numbers of our own for layers without a registered one of those kinds.
+LLC = 0x30001
+WIFI = 0x30002
+PPP = 0x30003
+PADDED_WIFI = 0x30004
+
 _PROTOCOL = cython.declare(cython.int, IP_PROTOCOL)
 _TCP = cython.declare(cython.int, TCP)
 
