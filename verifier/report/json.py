@@ -57,6 +57,12 @@ def dump(report: Report, detail: Detail, write: Callable[[str], object]) -> None
     write("\n}\n")
 
 
+def dump_line(report: Report, detail: Detail, write: Callable[[str], object]) -> None:
+    """The same object on one line, as JSON Lines has it: line breaks stand between values alone, never in a string."""
+    dump(report, detail, lambda text: write(text.replace("\n", "")))
+    write("\n")
+
+
 def _write_records(records: Iterable[Record], encode: Callable[[Value], str], write: Callable[[str], object]) -> None:
     """A record to a line. A batch is encoded as one list, then broken where a record begins.
 
@@ -91,6 +97,8 @@ def _head(report: Report) -> Iterator[tuple[str, Value]]:
         from verifier.report import opinion
 
         yield "cross_check", opinion.record(report.opinion)
+    if report.error is not None:
+        yield "error", {"problem": _text(report.error.problem), "mend": _text(report.error.mend) or None}
 
 
 def _lists(report: Report, detail: Detail) -> Iterator[tuple[str, Iterable[Record]]]:
