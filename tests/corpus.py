@@ -4,9 +4,9 @@
     make corpus CORPUS=DIR
     python tests/corpus.py DIR [--jobs N] [--alone] [--quiet]
 
-Each file is analysed in a process of its own, which may take 5 s (more only above 100 MB) and 500 MB and must not fail
-with a traceback; then, unless --alone, tshark counts, too. Exit status 1 where a file broke a bound, or a difference
-has no rule.
+As many files at once as there are processors, told in order. Each is analysed in a process of its own, which may take
+5 s (more only above 100 MB) and 500 MB and must not fail with a traceback; then, unless --alone, tshark counts, too.
+Exit status 1 where a file broke a bound, or a difference has no rule.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
 from verifier.opinion import check, tshark
 from verifier.opinion.model import Difference
+from verifier.workers import processors
 
 LIMIT_S = 5.0
 BYTES_A_SECOND = 20_000_000
@@ -173,7 +174,7 @@ def described(difference: Difference) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder")
-    parser.add_argument("--jobs", type=int, default=1, help="files at once")
+    parser.add_argument("--jobs", type=int, default=processors(), help="files at once (default: as many as processors)")
     parser.add_argument("--alone", action="store_true", help="bounds only, without tshark")
     parser.add_argument("--quiet", action="store_true", help="leave out the files on which both agree")
     options = parser.parse_args()

@@ -22,7 +22,8 @@ from reports import (
 )
 
 from verifier import vocabulary
-from verifier.app import analyze
+from verifier.app import analyze, unread
+from verifier.errors import VerifierError
 from verifier.judge.model import Report
 from verifier.judge.options import Expectations, Selection
 from verifier.report import schema
@@ -100,6 +101,7 @@ def test_every_fixed_name_is_demanded(path: tuple[str, ...]) -> None:
     report["inconclusive_because"] = loaded(inconclusive())["inconclusive_because"]
     report["connections"] = loaded(encrypted())["connections"]
     report["cross_check"] = loaded(second_opinion())["cross_check"]
+    report["error"] = loaded(unread("absent.pcap", VerifierError("absent.pcap: no such file"), Expectations()))["error"]
     VALIDATOR.validate(report)
     at = report
     for name in path[:-1]:

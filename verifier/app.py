@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from verifier.judge.model import Report
     from verifier.judge.options import Expectations, Selection
     from verifier.lab.perform import Performance
+    from verifier.sources.operands import Found
     from verifier.sources.options import CaptureWish
 
     Progress = Callable[[int, int], None]
@@ -36,11 +37,35 @@ def new_engine(control_only: bool = False) -> Engine:
 
 def analyze(paths: Sequence[str], selection: Selection, expectations: Expectations) -> Report:
     """The report on saved captures: files, folders, patterns and `-`, read as one in the order of time."""
+    return _judged(lambda engine: read(paths, engine), selection, expectations)
+
+
+def analyze_alone(found: Found, selection: Selection, expectations: Expectations) -> Report:
+    """The report on one file, found in a folder or by a pattern or named itself."""
+    path, named = found.path, found.named
+    if not os.path.isfile(path):
+        return analyze((path,), selection, expectations)
+    manner = file.USUAL._replace(guess=named)
+    return _judged(lambda engine: Reading((file.read(path, engine, manner),)), selection, expectations)
+
+
+def unread(path: str, error: VerifierError, expectations: Expectations) -> Report:
+    """The report on a file that can't be read: inconclusive, as whatever lacks a capture."""
+    from verifier.judge.model import Failure
+    from verifier.judge.options import Selection
+    from verifier.sources import several
+
+    case = Case(new_engine().finish(), Counts(0, 0), (several.unread(path, error),))
+    return of_files(case, Selection(), expectations)._replace(error=Failure(error.problem, error.mend))
+
+
+def _judged(load: Callable[[Engine], Reading], selection: Selection, expectations: Expectations) -> Report:
+    """The report on what `load` reads into the engine."""
     engine = new_engine()
     # Reading makes no cycles: the collector would only visit all open connections again and again.
     gc.disable()
     try:
-        reading = read(paths, engine)
+        reading = load(engine)
     finally:
         gc.enable()
     case = Case(engine.finish(), Counts(engine.packets, engine.tcp_packets), reading.sources, reading.runs)

@@ -186,6 +186,8 @@ class Analyze(NamedTuple):
     expectations: Expectations
     output: Output
     cross_check: bool
+    each: bool
+    """Every file a capture of its own."""
 
 
 class Causes(NamedTuple):
@@ -253,7 +255,10 @@ def analyze(words: Words) -> Analyze:
     cross_check = _is_set(words, "--cross-check")
     if cross_check and "-" in words.operands:
         raise VerifierError("--cross-check reads a capture twice, and standard input can't be", "save it to a file")
-    return Analyze(words.operands, selection, _expectations(words), _output(words), cross_check)
+    each = _is_set(words, "--each")
+    if each and cross_check:
+        raise VerifierError("--each has a line for a file, and --cross-check more to tell", "leave one of them out")
+    return Analyze(words.operands, selection, _expectations(words), _output(words), cross_check, each)
 
 
 def only_file(words: Words) -> str:

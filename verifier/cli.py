@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import TextIO
 
-    from verifier.arguments import Demo, Output, Words
+    from verifier.arguments import Analyze, Demo, Output, Words
     from verifier.judge.model import Report
 
 COULD_NOT_RUN = 2
@@ -128,6 +128,8 @@ def _http(words: Words) -> int:
 
 def _analyze(words: Words) -> int:
     options = arguments.analyze(words)
+    if options.each:
+        return _analyze_each(options)
     usual = gc.get_threshold()
     gc.set_threshold(_GARBAGE)
     try:
@@ -140,6 +142,24 @@ def _analyze(words: Words) -> int:
         return _deliver(report, options.output)
     finally:
         gc.set_threshold(*usual)
+
+
+def _analyze_each(options: Analyze) -> int:
+    from verifier import each
+
+    output = options.output
+    if output.json:
+        form: each.Form = each.Objects(output.detail, options.expectations)
+    else:
+        style = _style(output.color)
+        # Where nobody's terminal bounds it, the name of a file stays whole: lines are searched for it.
+        form = each.Lines(style if os.environ.get("COLUMNS") or sys.stdout.isatty() else style._replace(width=0))
+    files = each.Each(options.paths, options.selection, options.expectations, form)
+    for text in files:
+        _say(text)
+    status = 0 if output.exit_zero and files.worst != COULD_NOT_RUN else files.worst
+    _say(files.closing(status))
+    return status
 
 
 def _open(words: Words) -> int:
@@ -230,6 +250,10 @@ def _put(produce: Callable[[Callable[[str], object]], object]) -> None:
     written = _Out(sys.stdout)
     produce(written.write)
     written.flush()
+
+
+def _say(text: str) -> None:
+    _put(lambda write: write(text))
 
 
 class _Out:

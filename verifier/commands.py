@@ -105,6 +105,10 @@ _SELECTION = Group(
     ),
 )
 
+_FILES = Group(
+    "Several files",
+    (Option(("--each",), "", "each is a capture of its own, analysed in parallel: a line for each"),),
+)
 _SECOND_OPINION = Group(
     "Second opinion",
     (Option(("--cross-check",), "", "have tshark count too, by way of pyshark, and explain each difference"),),
@@ -151,14 +155,17 @@ COMMANDS = {
             "analyze",
             "FILE...",
             "saved captures of any kind, whole folders; - is standard input",
-            (_SELECTION, _EXPECTATIONS, _OUTPUT, _SECOND_OPINION),
+            (_FILES, _SELECTION, _EXPECTATIONS, _OUTPUT, _SECOND_OPINION),
             "Reads every TCP connection of a capture, on any port: pcap and pcapng, also\n"
             "compressed (gzip, zstd, lz4, xz, bzip2), other formats by way of editcap.\n"
-            "Several files are one capture in the order of time, as rotated sets are.\n"
+            "Several files are one capture in the order of time, as rotated sets are; with\n"
+            "--each they have nothing to do with each other, and with --json each is one\n"
+            "object on one line. The exit status is then the worst: 2 before 1, 3 and 0.\n"
             "`verify FILE` is short for it.",
             (
                 ("verify traffic.pcapng", "who opens how many connections?"),
                 ("verify analyze traces/", "a folder, or a rotated set in it"),
+                ("verify --each traces/*.pcap", "which of them are refuted?"),
                 ("verify big.pcap.gz --client 10.0.0.7", "one client alone"),
                 ("tcpdump -w - tcp port 80 | verify -", "as it is captured"),
                 ("verify x.pcap --min-reuse 95%", "in a build: exit status 1 fails it"),

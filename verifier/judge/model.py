@@ -217,6 +217,14 @@ class RunRequest(NamedTuple):
     reuse: Reuse
 
 
+class Failure(NamedTuple):
+    """Why a file could not be read."""
+
+    problem: str
+    mend: str
+    """What to do about it; empty where nothing is known to help."""
+
+
 class Report(NamedTuple):
     verdict: Verdict
     expectations: tuple[Expectation, ...]
@@ -234,3 +242,5 @@ class Report(NamedTuple):
     """What another program counts in the same files, where it was asked."""
     skipped: tuple[Skipped, ...] = ()
     """Files that were found beside the sources, and not read."""
+    error: Failure | None = None
+    """Of one file among independent ones: why it could not be read."""

@@ -55,6 +55,12 @@ def dump(report: Report, detail: Detail, write: Callable[[str], object]) -> None
     write("\n}\n")
 
 
+def dump_line(report: Report, detail: Detail, write: Callable[[str], object]) -> None:
+    """The same object on one line, as JSON Lines has it: line breaks stand between values alone, never in a string."""
+    dump(report, detail, lambda text: write(text.replace("\n", "")))
+    write("\n")
+
+
 def _encoder() -> Callable[[Value], str]:
     """Compact JSON in ASCII, as `json.JSONEncoder(allow_nan=False).encode` makes it.
 
@@ -62,12 +68,13 @@ def _encoder() -> Callable[[Value], str]:
     """
     try:
         from _json import encode_basestring_ascii, make_encoder
-    except ImportError:
+
+        # markers (of what is inside itself), default, encoder, indent, two separators, sort_keys, skipkeys, allow_nan
+        pieces = make_encoder(None, _refused, encode_basestring_ascii, None, ": ", ", ", False, False, False)
+    except (ImportError, TypeError):  # a Python that has it elsewhere, or wants something else
         from json import JSONEncoder
 
         return JSONEncoder(allow_nan=False).encode
-    # markers (of what is inside of itself), default, encoder, indent, two separators, sort_keys, skipkeys, allow_nan
-    pieces = make_encoder(None, _refused, encode_basestring_ascii, None, ": ", ", ", False, False, False)
     return lambda value: "".join(pieces(value, 0))
 
 
@@ -109,6 +116,8 @@ def _head(report: Report) -> Iterator[tuple[str, Value]]:
         from verifier.report import opinion
 
         yield "cross_check", opinion.record(report.opinion)
+    if report.error is not None:
+        yield "error", {"problem": _text(report.error.problem), "mend": _text(report.error.mend) or None}
 
 
 def _lists(report: Report, detail: Detail) -> Iterator[tuple[str, Iterable[Record]]]:

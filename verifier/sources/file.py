@@ -96,11 +96,11 @@ class Manner(NamedTuple):
 USUAL = Manner()
 
 
-def read(path: str, engine: Engine) -> Source:
+def read(path: str, engine: Engine, manner: Manner = USUAL) -> Source:
     """Reads all of the capture at `path` (`-`: standard input) into the engine. VerifierError where it is none."""
     packets, size = engine.packets, engine.bytes
     engine.first_ns = -1
-    feed = Feed(path)
+    feed = Feed(path, manner)
     try:
         while feed.advance():
             engine.read(feed.reader)

@@ -34,10 +34,29 @@ class Files(NamedTuple):
     skipped: tuple[Skipped, ...]
 
 
+class Fruitless(NamedTuple):
+    """An operand that stands for no file."""
+
+    operand: str
+    what: str
+
+
 def files(operands: Sequence[str]) -> Files:
     """The files that the operands stand for. VerifierError where one stands for none."""
     found: list[Found] = []
     skipped: list[Skipped] = []
+    for each in looked_up(operands):
+        if isinstance(each, Fruitless):
+            raise VerifierError(f"{each.operand}: {each.what}")
+        elif isinstance(each, Found):
+            found.append(each)
+        else:
+            skipped.append(each)
+    return Files(tuple(found), tuple(skipped))
+
+
+def looked_up(operands: Sequence[str]) -> Iterator[Found | Skipped | Fruitless]:
+    """What the operands stand for, in their order; those given twice at the end."""
     known: set[tuple[int, int] | str] = set()
     for operand in dict.fromkeys(operands):
         several = False
@@ -45,18 +64,23 @@ def files(operands: Sequence[str]) -> Files:
             several = True
             mode, identity = _identity(path)
             if path != operand and mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                skipped.append(Skipped(path, "no regular file"))
+                yield Skipped(path, "no regular file")
             elif identity in known:
-                skipped.append(Skipped(path, "the same file as another one"))
+                yield Skipped(path, "the same file as another one")
             else:
                 known.add(identity)
-                found.append(Found(path, operand))
+                yield Found(path, operand)
         if not several:
-            what = "the folder has no file" if os.path.isdir(operand) else "no file has such a name"
-            raise VerifierError(f"{operand}: {what}")
+            yield Fruitless(operand, "the folder has no file" if os.path.isdir(operand) else "no file has such a name")
     repeated = [operand for number, operand in enumerate(operands) if operand in operands[:number]]
-    skipped += [Skipped(operand, "given twice") for operand in dict.fromkeys(repeated)]
-    return Files(tuple(found), tuple(skipped))
+    yield from (Skipped(operand, "given twice") for operand in dict.fromkeys(repeated))
+
+
+def no_capture_in(operand: str, count: int, first: str) -> VerifierError:
+    """What is wrong with a folder or a pattern that led to `count` files, none of them a capture."""
+    name = os.path.basename(first)
+    what = f"its only file, {name}, is no capture" if count == 1 else f"none of its {count} files is a capture"
+    return VerifierError(f"{operand}: {what}", "pcap and pcapng are read, compressed or not")
 
 
 def _identity(path: str) -> tuple[int, tuple[int, int] | str]:

@@ -106,18 +106,23 @@ class _Entry:
 
     def fail(self, error: VerifierError) -> None:
         """The file can't be read."""
-        self.source = Source(
-            name=self.found.path,
-            live=False,
-            format="unknown",
-            packets=0,
-            bytes=0,
-            first_ns=None,
-            last_ns=None,
-            truncated=True,
-            dropped=None,
-            problem=_without_name(error, self.found.path),
-        )
+        self.source = unread(self.found.path, error)
+
+
+def unread(path: str, error: VerifierError) -> Source:
+    """What there is to say of a file that can't be read."""
+    return Source(
+        name=path,
+        live=False,
+        format="unknown",
+        packets=0,
+        bytes=0,
+        first_ns=None,
+        last_ns=None,
+        truncated=True,
+        dropped=None,
+        problem=_without_name(error, path),
+    )
 
 
 def _without_name(error: VerifierError, name: str) -> str:
@@ -170,9 +175,7 @@ def _require_captures(entries: list[_Entry], captures: list[_Entry]) -> None:
         operand = entry.found.operand
         if operand not in fruitful:
             count = sum(other.found.operand == operand for other in entries)
-            first = os.path.basename(entry.found.path)
-            what = f"its only file, {first}, is no capture" if count == 1 else f"none of its {count} files is a capture"
-            raise VerifierError(f"{operand}: {what}", "pcap and pcapng are read, compressed or not")
+            raise operands.no_capture_in(operand, count, entry.found.path)
 
 
 def _read(entries: list[_Entry], engine: Engine, merged: Merged) -> None:

@@ -1,0 +1,135 @@
+"""Work in processes of its own: order, statuses, long texts, and what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from verifier.workers import FAILED, OUT_OF_MEMORY, WHOLE, Result, Workers, processors
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from verifier.workers import Write
+
+
+def all_of(workers: Workers) -> list[Result]:
+    with workers:
+        return list(workers.results())
+
+
+def test_results_come_in_order_however_long_each_takes() -> None:
+    reading, writing = os.pipe()
+
+    def work(number: int, write: Write) -> int:
+        """The first waits for the second."""
+        if number == 0:
+            os.read(reading, 1)
+        else:
+            os.write(writing, b"x")
+        write(f"told by {number}")
+        return number
+
+    told = all_of(Workers(2, work, 2))
+    os.close(reading)
+    os.close(writing)
+    assert told == [(0, "told by 0", 0), (1, "told by 1", 1)]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7])
+def test_many(at_once: int) -> None:
+    def work(number: int, write: Write) -> int:
+        write(f"{number}," * 1000 * (number % 4))
+        return number % 3
+
+    told = all_of(Workers(40, work, at_once))
+    assert told == [(number, f"{number}," * 1000 * (number % 4), number % 3) for number in range(40)]
+
+
+def test_no_more_at_once_than_asked_for() -> None:
+    """Each writes its number of the parent's other children, as Linux has it."""
+    if not os.path.exists("/proc/self/task"):
+        pytest.skip("children are known from Linux's /proc")
+    parent = os.getpid()
+
+    def work(number: int, write: Write) -> int:
+        with open(f"/proc/{parent}/task/{parent}/children") as file:
+            write(str(len(file.read().split())))
+        return 0
+
+    assert max(int(text) for _, text, _ in all_of(Workers(20, work, 3))) <= 3
+
+
+def test_a_long_text_comes_in_pieces_of_whole_characters() -> None:
+    piece = "aé→𝄞" * 50_000
+    times = 3 * WHOLE // len(piece.encode())
+
+    def work(number: int, write: Write) -> int:
+        for _ in range(times):
+            write(piece)
+        return 0
+
+    told = all_of(Workers(2, work, 2))
+    assert [status for _, _, status in told].count(0) == 2
+    assert len(told) > 2
+    for number in (0, 1):
+        assert "".join(text for of, text, _ in told if of == number) == piece * times
+
+
+def test_what_goes_wrong_in_one_leaves_the_others(capfd: pytest.CaptureFixture[str]) -> None:
+    def work(number: int, write: Write) -> int:
+        write("begun")
+        if number == 0:
+            raise MemoryError
+        if number == 1:
+            raise ZeroDivisionError("on purpose")
+        if number == 2:
+            os.kill(os.getpid(), 9)
+        return 0
+
+    told = all_of(Workers(4, work, 2))
+    assert [status for _, _, status in told] == [OUT_OF_MEMORY, FAILED, -9, 0]
+    complained = capfd.readouterr().err
+    assert complained.count("Traceback") == 1
+    assert complained.endswith("ZeroDivisionError: on purpose\n")
+
+
+def test_what_still_runs_ends_with_the_context() -> None:
+    """Even what pays no heed when it is asked to."""
+    reading, writing = os.pipe()
+
+    def work(number: int, write: Write) -> int:
+        if number:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            os.write(writing, str(os.getpid()).encode())
+            signal.pause()
+        write(os.read(reading, 10).decode())
+        return 0
+
+    with Workers(2, work, 2) as workers:
+        first = next(workers.results())
+    os.close(reading)
+    os.close(writing)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(first.text), 0)
+
+
+def test_processors_are_those_that_may_be_used() -> None:
+    assert processors() >= 1
+    if hasattr(os, "sched_getaffinity"):
+        assert processors() == len(os.sched_getaffinity(0))
+
+
+def test_without_fork_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = os.getpid()
+    monkeypatch.delattr("os.fork")
+
+    def work(number: int, write: Write) -> int:
+        write(str(os.getpid()))
+        return number
+
+    assert all_of(Workers(3, work, 2)) == [(number, str(here), number) for number in range(3)]
