@@ -108,7 +108,7 @@ class Details:
             closed_ns=column["closed"] if column["closed"] >= 0 else None,
             handshake=HANDSHAKES[column["state"]],
             handshake_ns=column["handshake_ns"] if column["handshake_ns"] >= 0 else None,
-            tls_ns=column["tls_ns"] if column["tls_ns"] >= 0 else None,
+            tls_ns=column["tls_ns"] - 1 if column["tls_ns"] else None,
             requests=column["requests"],
             responses=column["responses"],
             first_closer=CLOSERS[column["closer"]],

@@ -11,7 +11,7 @@ cdef class Line:
     cdef int remove(self, Py_ssize_t row) except -1
 
 cdef class Order:
-    cdef long long[::1] times
+    cdef long long[:] times
     cdef Py_ssize_t rows
     cdef list order
     cdef Py_ssize_t row(self, Py_ssize_t place) except -1

@@ -422,7 +422,7 @@ class Lineage:
     def _opening(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.bint:
         """Whether its handshake was under way."""
         table: ConnectionTable = self.table
-        ready: cython.longlong = table.opened[row] + max(0, table.handshake_ns[row]) + max(0, table.tls_ns[row])
+        ready: cython.longlong = table.opened[row] + max(0, table.handshake_ns[row]) + max(0, table.tls_ns[row] - 1)
         return table.state[row] != NOT_SEEN and moment <= ready + REST_NS
 
     def _rests_since(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.longlong:
@@ -582,7 +582,7 @@ class Lineage:
         for row in rows:
             if self.tally.extra[row]:
                 found.extra += 1
-                found.cost_ns += max(0, table.handshake_ns[row]) + max(0, table.tls_ns[row])
+                found.cost_ns += max(0, table.handshake_ns[row]) + max(0, table.tls_ns[row] - 1)
                 found.packets += table.setup_packets[row]
                 found.octets += table.setup_bytes[row]
             before = self.before[row]

@@ -229,7 +229,7 @@ class _Eyes:
     def _used(self, pair: int) -> Iterable[int]:
         """Connections of a pair that carried requests."""
         members = self.endings.members.get(pair) or [self.first_rows[pair]]
-        return (row for row in members[:16] if self.endings.first[row] >= 0 or self.columns["tls_ns"][row] >= 0)
+        return (row for row in members[:16] if self.endings.first[row] >= 0 or self.columns["tls_ns"][row])
 
     def discards(self) -> Iterable[Seen]:
         """Connections that a full pool did not take back, where no request had to wait for another one yet."""
@@ -323,7 +323,7 @@ class _Eyes:
         for pair, members in self.endings.members.items():
             if (pair, "alpn-fanout") in self.found:
                 continue
-            tls = [row for row in members if self.columns["tls_ns"][row] >= 0]
+            tls = [row for row in members if self.columns["tls_ns"][row]]
             unused = [row for row in tls if self.endings.bits[row] & f.UNUSED]
             if unused and len(unused) < len(tls) and self._began_together(members):
                 text = (
@@ -337,7 +337,7 @@ class _Eyes:
     def _began_together(self, rows: list[int]) -> bool:
         """Whether the second was opened before the first was ready."""
         first, second = rows[0], rows[1]
-        ready = self.columns["handshake_ns"][first] + self.columns["tls_ns"][first]
+        ready = self.columns["handshake_ns"][first] + self.columns["tls_ns"][first] - 1
         return bool(self.columns["opened"][second] - self.columns["opened"][first] <= max(ready, 0))
 
     def _connections(self, exchanges: list[int]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@ from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
 cpdef int reuse(int connection_state, unsigned int connection_flags, unsigned int exchange_flags, unsigned int depth) except -1
 
-cpdef list in_order(long long[::1] times, Py_ssize_t rows)
+cpdef list in_order(long long[:] times, Py_ssize_t rows)
 
 cdef bint gave_up(ConnectionTable table, Py_ssize_t row) except -1
 

@@ -373,7 +373,7 @@ class Tally:
             if table.handshake_ns[row] > 0:
                 self.cost_ns[pair] += table.handshake_ns[row]
             if table.tls_ns[row] > 0:
-                self.cost_ns[pair] += table.tls_ns[row]
+                self.cost_ns[pair] += table.tls_ns[row] - 1
 
     def lacking(self, runner_knows: cython.bint) -> list[tuple[int, int]]:
         """(how many connections, the first of them) whose handshake is missing, whose requests are unreadable, of which

@@ -9,18 +9,14 @@ from verifier.wire.tables cimport Ledger
 @cython.final
 cdef class Connection:
     cdef Ledger ledger
-    cdef Py_ssize_t row
     cdef Half half0, half1
     cdef Speech speech
-    cdef int client, state, closer, closed_with, patience
-    cdef bint full_close
-    cdef unsigned int flags, first_frame, syn_frame, synack_frame, ack_frame, close_frame, seen
-    cdef unsigned int answer_frame, again_frame, setup_packets, probes, heard
+    cdef long long last, established
     cdef unsigned long long setup_bytes
-    cdef int answered_with, hops
-    cdef long long opened, last, established, closed, answered
-    cdef Py_ssize_t syn_length
-    cdef unsigned long long letters_early, letters_late
+    cdef int row
+    cdef unsigned int flags, seen, synack_frame, setup_packets, probes, heard, syn_length
+    cdef signed char client, state, closer, patience
+    cdef unsigned char full_close, hops
     cdef int begin(self, Ledger ledger, Py_ssize_t row, Packet packet) except -1
     cdef int take(self, Packet packet, int side) except -1
     cdef int _probe(self, Packet packet, Half half, Half peer) except -1
@@ -32,7 +28,7 @@ cdef class Connection:
     cdef bint _in_window(self, unsigned int seq, Half half, Half peer) except -1
     cdef int _stray(self, Packet packet) except -1
     cdef int _finished(self, Packet packet, int side, Half half, Half peer) except -1
-    cdef int _knows(self, Packet packet, int side, Half peer) except -1
+    cdef int _closes(self, Packet packet, int side, Half peer, int kind) except -1
     cdef int _answers(self, Packet packet, int side, int kind) except -1
     cdef int _payload(self, Packet packet, int side, Half half, Half peer) except -1
     cdef bint _early(self, bint acks, unsigned int ack, Half peer) except -1

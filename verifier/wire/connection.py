@@ -56,6 +56,7 @@ FIN = cython.declare(cython.uint, layers.FIN)
 SYN = cython.declare(cython.uint, layers.SYN)
 RST = cython.declare(cython.uint, layers.RST)
 ACK = cython.declare(cython.uint, layers.ACK)
+ANY = cython.declare(cython.uint, layers.FIN | layers.SYN | layers.RST | layers.ACK)
 
 PATIENCE = cython.declare(cython.int, 16)
 """Segments of the connection. Captures swap neighbours (several receive queues, several interfaces), not more."""
@@ -111,27 +112,15 @@ class Connection:
         self.row = row
         self.half0 = Half.__new__(Half)
         self.half0.begin()
-        self.half1 = Half.__new__(Half)
-        self.half1.begin()
+        self.half1 = ledger.silent
         self.speech: Speech | None = None
         self.client = 0
         self.state = NOT_SEEN
         self.flags = 0
-        self.opened = packet.ts
         self.last = packet.ts
         self.established = -1
-        self.first_frame = packet.frame
-        self.syn_frame = 0
         self.synack_frame = 0
-        self.ack_frame = 0
         self.closer = NO_SIDE
-        self.closed_with = 0
-        self.closed = -1
-        self.close_frame = 0
-        self.answered = -1
-        self.answered_with = 0
-        self.answer_frame = 0
-        self.again_frame = 0
         self.probes = 0
         self.heard = 0
         self.setup_packets = 0
@@ -141,8 +130,10 @@ class Connection:
         self.syn_length = 0
         self.patience = 0
         self.seen = 0
-        self.letters_early = 0
-        self.letters_late = 0
+        table: ConnectionTable = ledger.connections
+        table.opened[row] = packet.ts
+        table.closed[row] = -1
+        table.first_frame[row] = packet.frame
         if packet.flags & SYN == 0 and packet.src_port < packet.dst_port:
             self.client = 1  # no better sign: servers have the lower port
         elif packet.flags & SYN and packet.flags & ACK:
@@ -151,6 +142,9 @@ class Connection:
 
     def take(self, packet: Packet, side: cython.int) -> cython.int:
         """The next segment, sent by `side`."""
+        if self.half1 is self.ledger.silent and (side == 1 or packet.flags & ANY != SYN or packet.length):
+            self.half1 = Half.__new__(Half)
+            self.half1.begin()
         half: Half = self.half0 if side == 0 else self.half1
         peer: Half = self.half1 if side == 0 else self.half0
         flags: cython.uint = packet.flags
@@ -202,7 +196,7 @@ class Connection:
         if diff(packet.seq, half.next) == -1:
             self.probes = self.probes + 1 if peer.packets == self.heard else 1
             self.heard = peer.packets
-            self.again_frame = packet.frame
+            self.ledger.connections.again_frame[self.row] = packet.frame
         return 0
 
     def _note_history(self, kind: cython.int, side: cython.int) -> cython.int:
@@ -211,18 +205,20 @@ class Connection:
         if not self.seen & bit:
             self.seen |= bit
             letter: cython.ulonglong = kind * 2 + side + 1
-            if self.letters_early <= FULL_WORD:
-                self.letters_early = (self.letters_early << 5) | letter
+            table: ConnectionTable = self.ledger.connections
+            if table.history_early[self.row] <= FULL_WORD:
+                table.history_early[self.row] = (table.history_early[self.row] << 5) | letter
             else:
-                self.letters_late = (self.letters_late << 5) | letter
+                table.history_late[self.row] = (table.history_late[self.row] << 5) | letter
         return 0
 
     def _syn(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
+        table: ConnectionTable = self.ledger.connections
         if packet.flags & ACK:
             self._note_history(HISTORY_SYNACK, side)
             return self._syn_ack(packet, side, half, peer)
         self._note_history(HISTORY_SYN, side)
-        if half.isn_known and half.isn == packet.seq and self.syn_frame:
+        if half.isn_known and half.isn == packet.seq and table.syn_frame[self.row]:
             self.ledger.notes.add(note.SYN_RETRANSMISSION, packet.frame)
             return 0
         if self.state == UNANSWERED and side != self.client:
@@ -234,9 +230,9 @@ class Connection:
             return 0
         self.client = side
         self.flags |= SYN_SEEN
-        self.syn_frame = packet.frame
+        table.syn_frame[self.row] = packet.frame
         if self.closer == NO_SIDE:  # else the capture has the SYN behind a close
-            self.opened = packet.ts
+            table.opened[self.row] = packet.ts
         self.syn_length = packet.length
         if packet.joins():
             self.flags |= SUBFLOW
@@ -262,7 +258,7 @@ class Connection:
         if self.state == COMPLETE or (half.isn_known and half.isn == packet.seq):
             self.ledger.notes.add(note.SYN_RETRANSMISSION, packet.frame)
             return 0
-        if self.syn_frame:
+        if self.ledger.connections.syn_frame[self.row]:
             ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
             if ahead < 0 or ahead > self.syn_length:
                 self.ledger.notes.add(note.HANDSHAKE_MISMATCH, packet.frame)
@@ -290,7 +286,7 @@ class Connection:
             self.state = COMPLETE
             self.setup_packets = self.half0.packets + self.half1.packets
             if not self.ledger.control_only:  # else this is its FIN
-                self.ack_frame = packet.frame
+                self.ledger.connections.ack_frame[self.row] = packet.frame
                 self.established = packet.ts
         return 0
 
@@ -307,11 +303,7 @@ class Connection:
             self.ledger.notes.add(note.RESET_OUT_OF_WINDOW, packet.frame)
             return 0
         if self.closer == NO_SIDE:
-            self.closer = side
-            self.closed_with = WITH_RST
-            self.closed = packet.ts
-            self.close_frame = packet.frame
-            self._knows(packet, side, peer)
+            self._closes(packet, side, peer, WITH_RST)
             if side != self.client and self.hops and packet.hops != self.hops:
                 self.flags |= RESET_BY_OTHER
         else:
@@ -334,30 +326,32 @@ class Connection:
         half.fin_seq = plus(packet.seq, packet.length)
         self._note_history(HISTORY_FIN, side)
         if self.closer == NO_SIDE:
-            self.closer = side
-            self.closed_with = WITH_FIN
-            self.closed = packet.ts
-            self.close_frame = packet.frame
-            self._knows(packet, side, peer)
-            return 0
+            return self._closes(packet, side, peer, WITH_FIN)
         self._answers(packet, side, WITH_FIN)
-        if self.closer != side and self.closer != BOTH_SIDES and self.closed_with == WITH_FIN:
+        first: cython.int = self.ledger.connections.closed_with[self.row]
+        if self.closer != side and self.closer != BOTH_SIDES and first == WITH_FIN:
             if packet.flags & ACK == 0 or diff(packet.ack, peer.fin_seq) <= 0:
                 self.closer = BOTH_SIDES  # sent before the other's FIN had arrived
         return 0
 
-    def _knows(self, packet: Packet, side: cython.int, peer: Half) -> cython.int:
-        """The first close: whether it acknowledges all that the client has sent."""
+    def _closes(self, packet: Packet, side: cython.int, peer: Half, kind: cython.int) -> cython.int:
+        """The first close, and whether it acknowledges all that the client has sent."""
+        table: ConnectionTable = self.ledger.connections
+        self.closer = side
+        table.closed_with[self.row] = kind
+        table.closed[self.row] = packet.ts
+        table.close_frame[self.row] = packet.frame
         if side != self.client and packet.flags & ACK and peer.bytes and diff(packet.ack, peer.next) >= 0:
             self.flags |= CLOSED_KNOWING
         return 0
 
     def _answers(self, packet: Packet, side: cython.int, kind: cython.int) -> cython.int:
         """A FIN or RST behind the first: kept where it is the other side's first."""
-        if self.answered_with == 0 and self.closer != side:
-            self.answered = packet.ts
-            self.answered_with = kind
-            self.answer_frame = packet.frame
+        table: ConnectionTable = self.ledger.connections
+        if table.answered_with[self.row] == 0 and self.closer != side:
+            table.answered[self.row] = packet.ts
+            table.answered_with[self.row] = kind
+            table.answer_frame[self.row] = packet.frame
         return 0
 
     def _payload(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
@@ -373,7 +367,7 @@ class Connection:
                 fin = False  # of an earlier connection between the same ends
             else:
                 self._finished(packet, side, half, peer)
-        if self.ledger.control_only or (not half.isn_known and half.bytes == 0 and half.missing == 0):
+        if self.ledger.control_only or (not half.isn_known and half.bytes == 0 and not half.gaps):
             # The capture begins inside: with these bytes, wherever an acknowledgement or a keep-alive probe stood
             # before.
             half.next = seq
@@ -384,7 +378,7 @@ class Connection:
                 return self._stray(packet)
             if packet.length:
                 if side == self.client:
-                    self.again_frame = packet.frame
+                    self.ledger.connections.again_frame[self.row] = packet.frame
                 self._note_history(HISTORY_AGAIN, side)
                 self.ledger.notes.add(note.RETRANSMISSION, packet.frame)
             return 0
@@ -568,7 +562,8 @@ class Connection:
     def _lose(self, packet: Packet, side: cython.int, half: Half, size: cython.longlong) -> cython.int:
         """The next `size` bytes of this half were sent, and are not in the capture."""
         half.next = plus(half.next, size)
-        half.missing += size
+        half.gaps = True
+        self.ledger.connections.missing[self.row] += size
         self._note_history(HISTORY_GAP, side)
         self.ledger.notes.add(note.BYTES_MISSING, packet.frame)
         if self.speech is None:
@@ -579,7 +574,8 @@ class Connection:
 
     def finish(self, packet: Packet) -> cython.int:
         """Nothing more comes: takes what is held, counts what is missing at the ends, writes the connection's row."""
-        packet.frame = self.close_frame or self.first_frame
+        table: ConnectionTable = self.ledger.connections
+        packet.frame = table.close_frame[self.row] or table.first_frame[self.row]
         packet.ts = self.last
         while self.half0.pieces is not None or self.half1.pieces is not None:
             if not self._turns(packet) and not self._give_up(packet, True):
@@ -600,6 +596,7 @@ class Connection:
         return 0
 
     def _write(self) -> cython.int:
+        """The rest of the row: what is only known now, and what is not written down as it happens."""
         table: ConnectionTable = self.ledger.connections
         row: cython.Py_ssize_t = self.row
         speech: Speech | None = self.speech
@@ -616,8 +613,10 @@ class Connection:
             table.request_frame[row] = speech.request_frame
             table.protocol[row] = speech.protocol
             table.active[row] = speech.active_ns
-            table.turns[row] = speech.turns
-            table.body_left[row] = speech.body_left
+            if speech.turns:
+                table.turns[row] = speech.turns
+            if speech.body_left:
+                table.body_left[row] = speech.body_left
         else:
             table.active[row] = -1
         client = self.half0 if self.client == 0 else self.half1
@@ -632,18 +631,11 @@ class Connection:
             self.flags |= CLIENT_STOPPED_READING
         if self.full_close:
             self.flags |= FULL_CLOSE
-        table.opened[row] = self.opened
         table.last[row] = self.last
-        table.closed[row] = self.closed
-        table.handshake_ns[row] = self.established - self.opened if self.established >= 0 else -1
-        table.tls_ns[row] = -1
+        table.handshake_ns[row] = self.established - table.opened[row] if self.established >= 0 else -1
         if speech is not None and speech.ready_ns >= 0 and self.established >= 0:
-            table.tls_ns[row] = max(0, speech.ready_ns - self.established)
-        table.first_frame[row] = self.first_frame
-        table.syn_frame[row] = self.syn_frame
+            table.tls_ns[row] = 1 + max(0, speech.ready_ns - self.established)
         table.synack_frame[row] = self.synack_frame
-        table.ack_frame[row] = self.ack_frame
-        table.close_frame[row] = self.close_frame
         table.flags[row] = self.flags
         table.packets0[row] = self.half0.packets
         table.packets1[row] = self.half1.packets
@@ -651,10 +643,8 @@ class Connection:
         table.largest1[row] = self.half1.largest
         table.bytes0[row] = self.half0.bytes
         table.bytes1[row] = self.half1.bytes
-        table.missing[row] = self.half0.missing + self.half1.missing
         table.client[row] = self.client
         table.state[row] = self.state
-        table.closed_with[row] = self.closed_with
         if self.closer == NO_SIDE:
             table.closer[row] = NOBODY
         elif self.closer == BOTH_SIDES:
@@ -662,13 +652,8 @@ class Connection:
         else:
             table.closer[row] = CLIENT if self.closer == self.client else SERVER
         table.setup_packets[row] = self.setup_packets
-        table.setup_bytes[row] = self.setup_bytes
-        table.answered[row] = self.answered
-        table.answered_with[row] = self.answered_with
-        table.answer_frame[row] = self.answer_frame
-        table.again_frame[row] = self.again_frame
-        table.history_early[row] = self.letters_early
-        table.history_late[row] = self.letters_late
+        if self.setup_bytes:
+            table.setup_bytes[row] = self.setup_bytes
         return 0
 
 

@@ -327,4 +327,6 @@ class Engine:
         for row in range(len(self.live)):
             if self.live[row] is not None:
                 self._finish(self.one, row)
+        self.live.clear()
+        self.flows = Flows(self.ledger.connections, 0)  # what it held is needed elsewhere
         return self.ledger

@@ -16,8 +16,7 @@ cdef class Flows:
     cdef ConnectionTable table
     cdef unsigned long long seed
     cdef Py_ssize_t size, used, slot
-    cdef int[::1] rows
-    cdef unsigned int[::1] hashes
+    cdef unsigned long long[::1] places
     cdef int side
     cdef unsigned int hash
     cdef int _remember(self, Packet packet, Py_ssize_t row) except -1

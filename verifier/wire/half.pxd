@@ -13,11 +13,10 @@ cdef class Piece:
 # They hold each other in no circle, so that the collector need not know them.
 @cython.final
 cdef class Half:
-    cdef bint known, isn_known, acks, fin_known, ended, closed_window
-    cdef unsigned int next, isn, acked, fin_seq, packets, largest
+    cdef unsigned char known, isn_known, acks, fin_known, ended, closed_window, gaps
+    cdef unsigned int next, isn, acked, fin_seq, packets, largest, held_bytes
     cdef list pieces
-    cdef Py_ssize_t held_bytes
-    cdef unsigned long long bytes, missing
+    cdef unsigned long long bytes
     cdef int begin(self) except -1
     cdef int start(self, unsigned int seq) except -1
     cdef int hold(self, Packet packet, unsigned int seq, bint fin, Notes notes) except -1

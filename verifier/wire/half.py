@@ -67,7 +67,8 @@ class Half:
         self.largest = 0
         """Payload bytes of the largest packet."""
         self.bytes = 0
-        self.missing = 0
+        self.gaps = False
+        """Whether bytes are missing."""
         self.closed_window = False
         return 0
 

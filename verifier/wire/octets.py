@@ -14,6 +14,12 @@ Octets = memoryview
 """A buffer of bytes. The `.pxd` files type such arguments `const unsigned char[:]`."""
 
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import mmap
+
+    Region = bytearray | mmap.mmap
+
 LOW_BITS = cython.declare(cython.uint, 0xFFFFFFFF)
 PAGED = 1 << 18
 """Bytes from which on zeros are taken from the system page by page."""
@@ -37,18 +43,38 @@ def zeros(code: str, size: int) -> array.array[int] | memoryview:
     return memoryview(region).cast(code)  # type: ignore[call-overload, no-any-return]
 
 
-def in_large_pages(zeros: array.array[int] | memoryview) -> array.array[int] | memoryview:
-    """The same zeros. Where they are taken only as they are written to, Linux is asked to give them 2 MiB at a time: it
+def grown(region: Region, octets: int) -> Region:
+    """`octets` bytes: those of `region`, then zeros, which of many take memory only as they are written to. Where the
+    system can move memory nothing is copied, so that what was not written to takes none afterwards, either; nobody may
+    look at the region meanwhile."""
+    if octets < PAGED or not sparse():
+        return bytearray(region[:]) + bytearray(octets - len(region))
+    import mmap
+
+    if isinstance(region, mmap.mmap):
+        try:
+            region.resize(octets)
+        except (BufferError, SystemError):  # somebody looks at it after all; a system that can't move memory
+            pass
+        else:
+            return region
+    larger = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    larger[: len(region)] = region[:]
+    return larger
+
+
+def in_large_pages(region: Region) -> Region:
+    """The same region. Where memory is taken only as it is written to, Linux is asked to give it 2 MiB at a time: it
     takes a fifth of the time that as much in pages of 4 KiB takes."""
-    advise = getattr(zeros.obj, "madvise", None) if isinstance(zeros, memoryview) else None
+    advise = getattr(region, "madvise", None)
     if advise is not None:
         import mmap
 
         try:
             advise(mmap.MADV_HUGEPAGE)
         except (AttributeError, OSError):  # a system without such pages
-            return zeros
-    return zeros
+            return region
+    return region
 
 
 def copy(view: Octets, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:

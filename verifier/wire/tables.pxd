@@ -1,5 +1,6 @@
 cimport cython
 
+from verifier.wire.half cimport Half
 from verifier.wire.head cimport Head
 from verifier.wire.notes cimport Notes
 from verifier.wire.octets cimport Text
@@ -8,7 +9,7 @@ from verifier.wire.octets cimport Text
 cdef class Words:
     cdef public Py_ssize_t count
     cdef Py_ssize_t filled
-    cdef object buffer_array, starts_array
+    cdef object letters, places
     cdef unsigned char[::1] buffer
     cdef unsigned int[::1] starts
     cdef int[::1] recent
@@ -21,87 +22,38 @@ cdef class Words:
     cdef int _room(self, Py_ssize_t size) except -1
 
 
-@cython.final
-cdef class ConnectionTable:
+cdef class Table:
     cdef public Py_ssize_t rows, capacity
-    cdef public dict arrays
-    cdef unsigned long long[::1] hi0
-    cdef unsigned long long[::1] lo0
-    cdef unsigned long long[::1] hi1
-    cdef unsigned long long[::1] lo1
-    cdef unsigned short[::1] port0
-    cdef unsigned short[::1] port1
-    cdef unsigned char[::1] version
-    cdef long long[::1] opened
-    cdef long long[::1] closed
-    cdef long long[::1] last
-    cdef long long[::1] handshake_ns
-    cdef long long[::1] tls_ns
-    cdef unsigned int[::1] first_frame
-    cdef unsigned int[::1] syn_frame
-    cdef unsigned int[::1] synack_frame
-    cdef unsigned int[::1] ack_frame
-    cdef unsigned int[::1] close_frame
-    cdef unsigned int[::1] request_frame
-    cdef unsigned int[::1] requests
-    cdef unsigned int[::1] responses
-    cdef unsigned int[::1] flags
-    cdef unsigned long long[::1] history_early
-    cdef unsigned long long[::1] history_late
-    cdef unsigned int[::1] packets0
-    cdef unsigned int[::1] packets1
-    cdef unsigned int[::1] largest0
-    cdef unsigned int[::1] largest1
-    cdef unsigned long long[::1] bytes0
-    cdef unsigned long long[::1] bytes1
-    cdef unsigned long long[::1] missing
-    cdef unsigned char[::1] client
-    cdef unsigned char[::1] state
-    cdef unsigned char[::1] closer
-    cdef unsigned char[::1] closed_with
-    cdef unsigned char[::1] protocol
-    cdef unsigned char[::1] answered_with
-    cdef long long[::1] answered
-    cdef unsigned int[::1] answer_frame
-    cdef long long[::1] active
-    cdef unsigned int[::1] turns
-    cdef unsigned int[::1] again_frame
-    cdef unsigned int[::1] odd_frame
-    cdef long long[::1] odd_ns
-    cdef unsigned short[::1] odd_status
-    cdef unsigned int[::1] setup_packets
-    cdef unsigned long long[::1] setup_bytes
-    cdef int[::1] agent
-    cdef int[::1] software
-    cdef unsigned int[::1] keep_timeout
-    cdef unsigned int[::1] keep_max
-    cdef long long[::1] body_left
+    cdef Py_ssize_t width, taken
+    cdef object block
+    cdef unsigned char[::1] cells
+    cdef dict apart, views
     cdef Py_ssize_t add(self) except -1
     cdef int _grow(self) except -1
+    cdef int _lay_out(self) except -1
+    cdef object _in_row(self, str name, str code)
+    cdef object _apart(self, str name, str code)
+
+
+@cython.final
+cdef class ConnectionTable(Table):
+    cdef unsigned long long[:] lo0, lo1, bytes0, bytes1, history_early, hi0, hi1, history_late, setup_bytes, missing
+    cdef long long[:] opened, closed, answered, last, active, handshake_ns, tls_ns, body_left, odd_ns
+    cdef unsigned int[:] packets0, packets1, largest0, largest1, first_frame, syn_frame, synack_frame, ack_frame, close_frame
+    cdef unsigned int[:] answer_frame, request_frame, requests, responses, setup_packets, flags, turns, keep_timeout, keep_max
+    cdef unsigned int[:] again_frame, odd_frame
+    cdef int[:] agent, software
+    cdef unsigned short[:] port0, port1, odd_status
+    cdef unsigned char[:] version, client, state, closer, closed_with, answered_with, protocol
     cdef public dict tls
 
 
 @cython.final
-cdef class ExchangeTable:
-    cdef public Py_ssize_t rows, capacity
-    cdef public dict arrays
-    cdef unsigned int[::1] connection
-    cdef unsigned int[::1] depth
-    cdef int[::1] method
-    cdef int[::1] target
-    cdef int[::1] host
-    cdef unsigned short[::1] status
-    cdef unsigned int[::1] flags
-    cdef long long[::1] request_ns
-    cdef long long[::1] response_ns
-    cdef long long[::1] end_ns
-    cdef unsigned int[::1] request_frame
-    cdef unsigned int[::1] response_frame
-    cdef unsigned int[::1] end_frame
-    cdef int[::1] location
-    cdef unsigned int[::1] octets
-    cdef Py_ssize_t add(self) except -1
-    cdef int _grow(self) except -1
+cdef class ExchangeTable(Table):
+    cdef long long[:] request_ns, response_ns, end_ns
+    cdef unsigned int[:] connection, depth, flags, request_frame, response_frame, end_frame, octets
+    cdef int[:] method, target, host, location
+    cdef unsigned short[:] status
     cdef int add_from(self, ExchangeTable other, Py_ssize_t row) except -1
 
 
@@ -113,4 +65,5 @@ cdef class Ledger:
     cdef public ExchangeTable exchanges, turns
     cdef public Words words
     cdef Head request_head, response_head, other_response_head
+    cdef Half silent
     cdef Head response_heads_swapped(self)

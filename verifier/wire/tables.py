@@ -1,8 +1,7 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """The result: one row a connection, one row an exchange, in typed columns. Bytes a row, not objects a row.
 
-A column is a growing array; its typed view is an attribute for the engine's writes, and `column(name)` reads it from
-Python. Absent times and frames are -1 and 0. Words (hosts, targets, ...) are interned: a column holds their number.
+Absent times and frames are -1 and 0. Words (hosts, targets, ...) are interned: a column holds their number.
 """
 
 from __future__ import annotations
@@ -11,23 +10,27 @@ import array
 
 import cython
 
-from verifier.wire.octets import in_large_pages, sparse, zeros
+from verifier.wire.octets import grown, in_large_pages, zeros
 
 if cython.compiled:
     from cython.cimports.libc.string import memcpy
+    from cython.cimports.verifier.wire.half import Half
     from cython.cimports.verifier.wire.head import Head
     from cython.cimports.verifier.wire.notes import Notes
     from cython.cimports.verifier.wire.octets import Text, transfer
 else:
+    from verifier.wire.half import Half
     from verifier.wire.head import Head
     from verifier.wire.notes import Notes
     from verifier.wire.octets import Text, transfer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from verifier.wire.octets import Region
+
 FIRST_CAPACITY = 64
-MANY = 1 << 15
-VERY_MANY = 1 << 21
-"""Rows, or bytes of words. 600,000 exchanges are copied once on the way, when they are 32,768; by doubling it were a
-million rows in all."""
+NOTHING = bytearray(8)
+"""What columns are laid out on that have no rows: zeros of any type."""
 WORDS_LIMIT = cython.declare(cython.Py_ssize_t, 64 << 20)
 """Bytes of hosts, targets and other words together: 600,000 different targets of 100 bytes."""
 RECENT_SLOTS = cython.declare(cython.Py_ssize_t, 4096)
@@ -128,10 +131,10 @@ class Words:
     def __init__(self) -> None:
         self.count = 0
         self.filled = 0
-        self.buffer_array = zeros("B", 1024)
-        self.buffer = memoryview(self.buffer_array)
-        self.starts_array = zeros("I", 64)
-        self.starts = memoryview(self.starts_array)
+        self.letters: Region = bytearray(1024)
+        self.buffer = memoryview(self.letters)
+        self.places: Region = bytearray(256)
+        self.starts = memoryview(self.places).cast("I")
         self.recent = memoryview(array.array("i", [-1] * RECENT_SLOTS))
         self.hashes = memoryview(zeros("I", RECENT_SLOTS))
         self.single = Text()
@@ -201,44 +204,93 @@ class Words:
         """The word, read as Latin-1 (RFC 9110, section 5.5), or None."""
         if number < 0:
             return None
-        return bytes(self.buffer_array[self.starts_array[number] : self.starts_array[number + 1]]).decode("latin-1")
+        return bytes(self.letters[self.starts[number] : self.starts[number + 1]]).decode("latin-1")
 
     def _room(self, size: cython.Py_ssize_t) -> cython.int:
         """Makes sure that one more word of `size` bytes fits."""
         if self.filled + size > len(self.buffer):
-            self.buffer_array = widened_in_large_pages(self.buffer_array, larger(self.filled + size))
-            self.buffer = memoryview(self.buffer_array)
+            self.buffer = memoryview(NOTHING)
+            self.letters = in_large_pages(grown(self.letters, 2 * (self.filled + size)))
+            self.buffer = memoryview(self.letters)
         if self.count + 2 > len(self.starts):
-            self.starts_array = widened(self.starts_array, larger(self.count + 2))
-            self.starts = memoryview(self.starts_array)
+            self.starts = memoryview(NOTHING).cast("I")
+            self.places = grown(self.places, 8 * (self.count + 2))
+            self.starts = memoryview(self.places).cast("I")
         return 0
 
 
-def larger(least: int) -> int:
-    """A capacity with room to grow: the double; far more where memory is taken only as it is written to, because each
-    time what there is has to be copied."""
-    if least >= MANY and sparse():
-        return max(VERY_MANY, least * 4)
-    return max(FIRST_CAPACITY, least * 2)
+class Table:
+    """Rows of typed columns, all zero at first, in memory that grows.
+
+    What every row has stands in the rows themselves, one behind the other: so a row is written into two or three cache
+    lines, not into one for each column. What few rows have stands apart, each column for itself: it takes no memory
+    where nothing is written to it. `column(name)` reads either from Python; typed views are attributes, for the engine.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.capacity = 0
+        self.width = 8
+        """Bytes of a row."""
+        self.taken = 0
+        """Bytes of a row that the columns laid out so far take."""
+        self.block: Region = bytearray()
+        self.cells = memoryview(NOTHING)
+        self.apart: dict[str, Region] = {}
+        self.views: dict[str, memoryview] = {}
+        self._grow()
+
+    def add(self) -> cython.Py_ssize_t:
+        """A new row, all zero."""
+        if self.rows == self.capacity:
+            self._grow()
+        self.rows += 1
+        return self.rows - 1
+
+    def column(self, name: str) -> memoryview:
+        """The column's values, one for each row."""
+        return self.views[name][: self.rows]
+
+    def columns(self) -> dict[str, memoryview]:
+        """All columns, by name."""
+        return {name: self.column(name) for name in self.views}
+
+    def _grow(self) -> cython.int:
+        """Room for twice as many rows."""
+        capacity: cython.Py_ssize_t = max(FIRST_CAPACITY, self.capacity * 2)
+        self.capacity = 0
+        self._lay_out()  # on nothing: lets go of the memory, which could not grow else, and measures a row
+        self.width = (self.taken + 7) & ~7
+        self.block = in_large_pages(grown(self.block, capacity * self.width))
+        self.capacity = capacity
+        self._lay_out()
+        return 0
+
+    def _lay_out(self) -> cython.int:
+        """Makes the columns, by the two methods below; those of the largest items first, so that all are aligned."""
+        self.taken = 0
+        self.cells = memoryview(self.block if self.capacity else NOTHING)
+        return 0
+
+    def _in_row(self, name: str, code: str) -> memoryview:
+        """A column of what every row has."""
+        items = memoryview(self.cells).cast(code)  # type: ignore[call-overload]
+        size: cython.Py_ssize_t = items.itemsize
+        self.views[name] = items[self.taken // size :: self.width // size]
+        self.taken += size
+        return self.views[name]
+
+    def _apart(self, name: str, code: str) -> memoryview:
+        """A column of what few rows have."""
+        size: cython.Py_ssize_t = array.array(code).itemsize
+        if self.capacity:
+            self.apart[name] = grown(self.apart.get(name, NOTHING), self.capacity * size)
+        region = memoryview(self.apart[name] if self.capacity else NOTHING)
+        self.views[name] = region.cast(code)  # type: ignore[call-overload]
+        return self.views[name]
 
 
-def widened(old: array.array[int] | memoryview, capacity: int) -> array.array[int] | memoryview:
-    """A zeroed array of `capacity` items that begins with those of `old`."""
-    return refilled(zeros(memoryview(old).format, capacity), old)
-
-
-def widened_in_large_pages(old: array.array[int] | memoryview, capacity: int) -> array.array[int] | memoryview:
-    """As `widened`: for what will be filled to megabytes where it is large at all."""
-    return refilled(in_large_pages(zeros(memoryview(old).format, capacity)), old)
-
-
-def refilled(new: array.array[int] | memoryview, old: array.array[int] | memoryview) -> array.array[int] | memoryview:
-    """`new`, which begins with the items of `old` now."""
-    memoryview(new)[: len(old)] = memoryview(old)
-    return new
-
-
-class ConnectionTable:
+class ConnectionTable(Table):
     """One row a connection, in the order of first packets. Side 0 sent the first packet, side 1 is its peer.
 
     `closer`, `closed`, `closed_with`, `close_frame`: the first FIN or RST; `answered`, `answered_with`, `answer_frame`:
@@ -247,181 +299,103 @@ class ConnectionTable:
     the first bytes that nobody asked the server for, an alert, or a GOAWAY; `odd_status`: of a response to nothing.
     `setup_packets`, `setup_bytes`: packets and payload until it could carry a request, TLS included.
     `agent`, `software`: words of User-Agent and Server, plus one, 0 for none. `keep_timeout`, `keep_max`: the last
-    Keep-Alive field, plus one. `body_left`: bytes that the last response announced and never had, -1 for unknown.
+    Keep-Alive field, plus one. `tls_ns`: of the TLS handshake, plus one, 0 for none. `body_left`: bytes that the last
+    response announced and never had, -1 for unknown.
     """
 
-    COLUMNS = (
-        ("hi0", "Q"), ("lo0", "Q"), ("hi1", "Q"), ("lo1", "Q"), ("port0", "H"), ("port1", "H"), ("version", "B"),
-        ("opened", "q"), ("closed", "q"), ("last", "q"), ("handshake_ns", "q"), ("tls_ns", "q"),
-        ("first_frame", "I"), ("syn_frame", "I"), ("synack_frame", "I"), ("ack_frame", "I"), ("close_frame", "I"),
-        ("request_frame", "I"), ("requests", "I"), ("responses", "I"), ("flags", "I"),
-        ("history_early", "Q"), ("history_late", "Q"),
-        ("packets0", "I"), ("packets1", "I"), ("largest0", "I"), ("largest1", "I"),
-        ("bytes0", "Q"), ("bytes1", "Q"), ("missing", "Q"),
-        ("client", "B"), ("state", "B"), ("closer", "B"), ("closed_with", "B"), ("protocol", "B"),
-        ("answered_with", "B"), ("answered", "q"), ("answer_frame", "I"),
-        ("active", "q"), ("turns", "I"), ("again_frame", "I"), ("odd_frame", "I"), ("odd_ns", "q"), ("odd_status", "H"),
-        ("setup_packets", "I"), ("setup_bytes", "Q"), ("agent", "i"), ("software", "i"),
-        ("keep_timeout", "I"), ("keep_max", "I"), ("body_left", "q"),
-    )  # fmt: skip
-
     def __init__(self) -> None:
-        self.rows = 0
-        self.capacity = 0
-        self.arrays: dict[str, array.array[int] | memoryview] = {name: array.array(code) for name, code in self.COLUMNS}
+        super().__init__()
         self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
         """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
-        self._grow()
 
-    def add(self) -> cython.Py_ssize_t:
-        """A new row, all zero."""
-        if self.rows == self.capacity:
-            self._grow()
-        self.rows += 1
-        return self.rows - 1
-
-    def column(self, name: str) -> memoryview:
-        """The column's values, one for each row."""
-        return memoryview(self.arrays[name])[: self.rows]
-
-    def columns(self) -> dict[str, memoryview]:
-        """All columns, by name."""
-        return {name: self.column(name) for name in self.arrays}
-
-    def _wider(self, name: str) -> memoryview:
-        """The column with room for `capacity` rows. One after the other: the old one goes before the next is made."""
-        self.arrays[name] = widened(self.arrays[name], self.capacity)
-        return memoryview(self.arrays[name])
-
-    def _grow(self) -> cython.int:
-        self.capacity = larger(self.capacity)
-        self.hi0 = self._wider("hi0")
-        self.lo0 = self._wider("lo0")
-        self.hi1 = self._wider("hi1")
-        self.lo1 = self._wider("lo1")
-        self.port0 = self._wider("port0")
-        self.port1 = self._wider("port1")
-        self.version = self._wider("version")
-        self.opened = self._wider("opened")
-        self.closed = self._wider("closed")
-        self.last = self._wider("last")
-        self.handshake_ns = self._wider("handshake_ns")
-        self.tls_ns = self._wider("tls_ns")
-        self.first_frame = self._wider("first_frame")
-        self.syn_frame = self._wider("syn_frame")
-        self.synack_frame = self._wider("synack_frame")
-        self.ack_frame = self._wider("ack_frame")
-        self.close_frame = self._wider("close_frame")
-        self.request_frame = self._wider("request_frame")
-        self.requests = self._wider("requests")
-        self.responses = self._wider("responses")
-        self.flags = self._wider("flags")
-        self.history_early = self._wider("history_early")
-        self.history_late = self._wider("history_late")
-        self.packets0 = self._wider("packets0")
-        self.packets1 = self._wider("packets1")
-        self.largest0 = self._wider("largest0")
-        self.largest1 = self._wider("largest1")
-        self.bytes0 = self._wider("bytes0")
-        self.bytes1 = self._wider("bytes1")
-        self.missing = self._wider("missing")
-        self.client = self._wider("client")
-        self.state = self._wider("state")
-        self.closer = self._wider("closer")
-        self.closed_with = self._wider("closed_with")
-        self.protocol = self._wider("protocol")
-        self.answered_with = self._wider("answered_with")
-        self.answered = self._wider("answered")
-        self.answer_frame = self._wider("answer_frame")
-        self.active = self._wider("active")
-        self.turns = self._wider("turns")
-        self.again_frame = self._wider("again_frame")
-        self.odd_frame = self._wider("odd_frame")
-        self.odd_ns = self._wider("odd_ns")
-        self.odd_status = self._wider("odd_status")
-        self.setup_packets = self._wider("setup_packets")
-        self.setup_bytes = self._wider("setup_bytes")
-        self.agent = self._wider("agent")
-        self.software = self._wider("software")
-        self.keep_timeout = self._wider("keep_timeout")
-        self.keep_max = self._wider("keep_max")
-        self.body_left = self._wider("body_left")
+    def _lay_out(self) -> cython.int:
+        Table._lay_out(self)
+        self.lo0 = self._in_row("lo0", "Q")
+        self.lo1 = self._in_row("lo1", "Q")
+        self.opened = self._in_row("opened", "q")
+        self.closed = self._in_row("closed", "q")
+        self.answered = self._in_row("answered", "q")
+        self.last = self._in_row("last", "q")
+        self.active = self._in_row("active", "q")
+        self.handshake_ns = self._in_row("handshake_ns", "q")
+        self.bytes0 = self._in_row("bytes0", "Q")
+        self.bytes1 = self._in_row("bytes1", "Q")
+        self.history_early = self._in_row("history_early", "Q")
+        self.packets0 = self._in_row("packets0", "I")
+        self.packets1 = self._in_row("packets1", "I")
+        self.largest0 = self._in_row("largest0", "I")
+        self.largest1 = self._in_row("largest1", "I")
+        self.first_frame = self._in_row("first_frame", "I")
+        self.syn_frame = self._in_row("syn_frame", "I")
+        self.synack_frame = self._in_row("synack_frame", "I")
+        self.ack_frame = self._in_row("ack_frame", "I")
+        self.close_frame = self._in_row("close_frame", "I")
+        self.answer_frame = self._in_row("answer_frame", "I")
+        self.request_frame = self._in_row("request_frame", "I")
+        self.requests = self._in_row("requests", "I")
+        self.responses = self._in_row("responses", "I")
+        self.setup_packets = self._in_row("setup_packets", "I")
+        self.flags = self._in_row("flags", "I")
+        self.port0 = self._in_row("port0", "H")
+        self.port1 = self._in_row("port1", "H")
+        self.version = self._in_row("version", "B")
+        self.client = self._in_row("client", "B")
+        self.state = self._in_row("state", "B")
+        self.closer = self._in_row("closer", "B")
+        self.closed_with = self._in_row("closed_with", "B")
+        self.answered_with = self._in_row("answered_with", "B")
+        self.protocol = self._in_row("protocol", "B")
+        # IPv6, TLS, names that agents give themselves, and what is odd: a capture has none of it, or much.
+        self.hi0 = self._apart("hi0", "Q")
+        self.hi1 = self._apart("hi1", "Q")
+        self.history_late = self._apart("history_late", "Q")
+        self.tls_ns = self._apart("tls_ns", "q")
+        self.turns = self._apart("turns", "I")
+        self.setup_bytes = self._apart("setup_bytes", "Q")
+        self.agent = self._apart("agent", "i")
+        self.software = self._apart("software", "i")
+        self.keep_timeout = self._apart("keep_timeout", "I")
+        self.keep_max = self._apart("keep_max", "I")
+        self.missing = self._apart("missing", "Q")
+        self.body_left = self._apart("body_left", "q")
+        self.again_frame = self._apart("again_frame", "I")
+        self.odd_frame = self._apart("odd_frame", "I")
+        self.odd_ns = self._apart("odd_ns", "q")
+        self.odd_status = self._apart("odd_status", "H")
         return 0
 
 
-class ExchangeTable:
+class ExchangeTable(Table):
     """One row an exchange, in the order in which request heads were complete. `location`: word of the response's
     Location, plus one, 0 for none. `octets`: in a turn, bytes of the server's records."""
 
-    COLUMNS = (
-        ("connection", "I"), ("depth", "I"), ("method", "i"), ("target", "i"), ("host", "i"), ("status", "H"),
-        ("flags", "I"), ("request_ns", "q"), ("response_ns", "q"), ("end_ns", "q"),
-        ("request_frame", "I"), ("response_frame", "I"), ("end_frame", "I"), ("location", "i"), ("octets", "I"),
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.capacity = 0
-        self.arrays: dict[str, array.array[int] | memoryview] = {name: array.array(code) for name, code in self.COLUMNS}
-        self._grow()
-
-    def add(self) -> cython.Py_ssize_t:
-        """A new row, all zero."""
-        if self.rows == self.capacity:
-            self._grow()
-        self.rows += 1
-        return self.rows - 1
-
-    def column(self, name: str) -> memoryview:
-        """The column's values, one for each row."""
-        return memoryview(self.arrays[name])[: self.rows]
-
-    def columns(self) -> dict[str, memoryview]:
-        """All columns, by name."""
-        return {name: self.column(name) for name in self.arrays}
-
-    def _wider(self, name: str) -> memoryview:
-        """The column with room for `capacity` rows. One after the other: the old one goes before the next is made."""
-        self.arrays[name] = widened_in_large_pages(self.arrays[name], self.capacity)
-        return memoryview(self.arrays[name])
-
-    def _grow(self) -> cython.int:
-        self.capacity = larger(self.capacity)
-        self.connection = self._wider("connection")
-        self.depth = self._wider("depth")
-        self.method = self._wider("method")
-        self.target = self._wider("target")
-        self.host = self._wider("host")
-        self.status = self._wider("status")
-        self.flags = self._wider("flags")
-        self.request_ns = self._wider("request_ns")
-        self.response_ns = self._wider("response_ns")
-        self.end_ns = self._wider("end_ns")
-        self.request_frame = self._wider("request_frame")
-        self.response_frame = self._wider("response_frame")
-        self.end_frame = self._wider("end_frame")
-        self.location = self._wider("location")
-        self.octets = self._wider("octets")
+    def _lay_out(self) -> cython.int:
+        Table._lay_out(self)
+        self.request_ns = self._in_row("request_ns", "q")
+        self.response_ns = self._in_row("response_ns", "q")
+        self.end_ns = self._in_row("end_ns", "q")
+        self.connection = self._in_row("connection", "I")
+        self.depth = self._in_row("depth", "I")
+        self.method = self._in_row("method", "i")
+        self.target = self._in_row("target", "i")
+        self.host = self._in_row("host", "i")
+        self.flags = self._in_row("flags", "I")
+        self.request_frame = self._in_row("request_frame", "I")
+        self.response_frame = self._in_row("response_frame", "I")
+        self.end_frame = self._in_row("end_frame", "I")
+        self.status = self._in_row("status", "H")
+        self.location = self._apart("location", "i")
+        self.octets = self._apart("octets", "I")
         return 0
 
     def add_from(self, other: ExchangeTable, row: cython.Py_ssize_t) -> cython.int:
         """Appends one row of another table."""
         here: cython.Py_ssize_t = self.add()
-        self.connection[here] = other.connection[row]
-        self.depth[here] = other.depth[row]
-        self.method[here] = other.method[row]
-        self.target[here] = other.target[row]
-        self.host[here] = other.host[row]
-        self.status[here] = other.status[row]
-        self.flags[here] = other.flags[row]
-        self.request_ns[here] = other.request_ns[row]
-        self.response_ns[here] = other.response_ns[row]
-        self.end_ns[here] = other.end_ns[row]
-        self.request_frame[here] = other.request_frame[row]
-        self.response_frame[here] = other.response_frame[row]
-        self.end_frame[here] = other.end_frame[row]
-        self.location[here] = other.location[row]
-        self.octets[here] = other.octets[row]
+        transfer(other.cells, row * self.width, self.cells, here * self.width, self.width)
+        if other.location[row]:
+            self.location[here] = other.location[row]
+        if other.octets[row]:
+            self.octets[here] = other.octets[row]
         return 0
 
     def extend(self, records: list[dict[str, int]]) -> None:
@@ -429,7 +403,7 @@ class ExchangeTable:
         for record in records:
             row = self.add()
             for name, value in record.items():
-                self.arrays[name][row] = value
+                self.views[name][row] = value
 
 
 class Ledger:
@@ -453,6 +427,9 @@ class Ledger:
         self.response_head = Head()
         self.other_response_head = Head()
         """Where heads are read: for all connections, as each is done with before the next."""
+        self.silent: Half = Half.__new__(Half)
+        """The half of every side that has sent nothing, and that nothing but a SYN was sent to."""
+        self.silent.begin()
 
     def response_heads_swapped(self) -> Head:
         """The head of the response before last, where the next one is read."""
