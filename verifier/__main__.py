@@ -28,11 +28,13 @@ def run() -> NoReturn:
 def _watched() -> bool:
     """Whether somebody may be waiting for the interpreter's own end: threads, functions that are to be called then, a
     profiler, a debugger, `python -i`."""
+    monitoring = getattr(sys, "monitoring", None)  # of Python 3.12 and newer, with at most six users
     return (
         "threading" in sys.modules
         or "atexit" in sys.modules
         or sys.getprofile() is not None
         or sys.gettrace() is not None
+        or (monitoring is not None and any(map(monitoring.get_tool, range(6))))
         or bool(sys.flags.inspect)
     )
 
