@@ -17,6 +17,7 @@ from craft import (
     START_NS,
     Conversation,
     Interface,
+    Link,
     Packet,
     Pcapng,
     cut,
@@ -230,6 +231,15 @@ def test_each_rule(name: str, tmp_path: Path) -> None:
         assert all(1 <= frame <= last for frame in difference.frames)
         assert difference.rule is not None
         assert difference.rule.reference
+
+
+def test_a_header_that_stops_tshark(tmp_path: Path) -> None:
+    """SLIP has no dissector in tshark: it sees frames, and no TCP in them."""
+    slip = Link(8, lambda ip: b"\x00\x45" + bytes(14) + ip)
+    opinion = opinion_on(tmp_path, pcap(closed().packets(slip)))
+    assert {rule for _, rule in rules_of(opinion)} == {"below-tcp"}
+    assert [each.frames for each in opinion.differences if each.what == "connections"] == [(1,)]
+    assert not opinion.unexplained
 
 
 def test_a_connection_is_named_where_there_is_one(tmp_path: Path) -> None:

@@ -327,6 +327,20 @@ def _begins_in(payload: bytes, word: bytes) -> bool:
     return any(payload.endswith(word[:size]) for size in range(2, len(word)))
 
 
+def unseen(open_: Open) -> bool:
+    """Whether it is of a connection of which tshark has nothing, and not explained."""
+    return open_.difference.rule is None and not open_.unit.theirs
+
+
+def below_tcp(open_: Open, layers: Mapping[int, Sequence[str]]) -> Open:
+    """With the rule, if tshark finds no TCP in the frames of the difference."""
+    difference = open_.difference
+    known = [layers[frame] for frame in difference.frames if frame in layers]
+    if not known or any("tcp" in names for names in known):
+        return open_
+    return Open(difference._replace(rule=rules.BELOW_TCP), open_.unit)
+
+
 def last_resort(open_: Open) -> Open:
     """The rules that say only that the capture lacks something, for what nothing more exact explains."""
     difference, unit = open_

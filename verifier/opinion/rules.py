@@ -42,6 +42,12 @@ CUT_HEADERS = Rule(
     "the capture cuts packets off inside their TCP head: tshark makes a stream of ports alone, here they are a note",
     "note tcp-header-cut in this report",
 )
+BELOW_TCP = Rule(
+    "below-tcp",
+    "tshark finds no TCP in these frames: it stops at a header below, which it does not know, hands to another"
+    " dissector or finds fault with; here what that header says is followed",
+    "tried: frame.protocols of the frames in tshark",
+)
 FILE_DAMAGED = Rule(
     "damaged-file",
     "the file is damaged, and the two stop reading it at different packets",
