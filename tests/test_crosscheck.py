@@ -155,6 +155,27 @@ def method() -> list[Packet]:
     return asked.packets()
 
 
+def no_version() -> list[Packet]:
+    asked = talk()
+    asked.request(b"GET /\r\nHost: a.example\r\n\r\n")
+    return asked.packets()
+
+
+def both_ask() -> list[Packet]:
+    asked = talk()
+    asked.exchange(1)
+    asked.response(get("/of-the-server"))
+    return asked.packets()
+
+
+def no_length() -> list[Packet]:
+    asked = talk()
+    asked.request(get("/1"))
+    asked.response(response_head("200 OK", "Content-Length: +2") + b"ok")
+    asked.exchange(2)
+    return asked.packets()
+
+
 def sip() -> list[Packet]:
     asked = talk(5060)
     asked.exchange(1)
@@ -209,6 +230,9 @@ RULES = {
     "interim-responses": (interim, {"responses"}),
     "connect-tunnel": (tunnel, {"requests", "responses"}),
     "method-unknown": (method, {"requests"}),
+    "start-line": (no_version, {"requests"}),
+    "other-role": (both_ask, {"requests"}),
+    "bad-framing": (no_length, {"responses"}),
     "another-dissector": (sip, {"requests", "responses"}),
     "out-of-order": (disordered, {"requests"}),
     "unfinished-body": (endless, {"responses"}),

@@ -87,6 +87,23 @@ PLAIN_SIGHT = Rule(
     " tshark itself prints it: it loses its way in pipelined messages, unusual framing and small segments",
     "tried: tcp.payload of the frames in tshark",
 )
+START_LINE = Rule(
+    "start-line",
+    "tshark counts a message of which the first line is none of HTTP's: a request without a version or a target, or of"
+    " another protocol (RTSP, SIP, STOMP...), a response such as ICY 200; here the start line has to be one",
+    "RFC 9112, 3 and 4; tried: tcp.payload of the frames in tshark",
+)
+OTHER_ROLE = Rule(
+    "other-role",
+    "tshark counts requests of either side of a connection; here one side asks, and the other one answers",
+    "RFC 9110, 3.3; tcp.srcport of the requests in tshark",
+)
+BAD_FRAMING = Rule(
+    "bad-framing",
+    "lengths that contradict themselves or are no numbers: tshark makes what it can of them; here what is behind such a"
+    " response is not taken for another one",
+    "RFC 9112, 6.3; note http-framing in this report",
+)
 DECRYPTED = Rule(
     "decrypted",
     "the capture carries TLS secrets, and tshark reads inside; here the connection stays encrypted",
