@@ -17,6 +17,7 @@ from craft import (
     START_NS,
     Conversation,
     Interface,
+    Link,
     Packet,
     Pcapng,
     cut,
@@ -154,6 +155,27 @@ def method() -> list[Packet]:
     return asked.packets()
 
 
+def no_version() -> list[Packet]:
+    asked = talk()
+    asked.request(b"GET /\r\nHost: a.example\r\n\r\n")
+    return asked.packets()
+
+
+def both_ask() -> list[Packet]:
+    asked = talk()
+    asked.exchange(1)
+    asked.response(get("/of-the-server"))
+    return asked.packets()
+
+
+def no_length() -> list[Packet]:
+    asked = talk()
+    asked.request(get("/1"))
+    asked.response(response_head("200 OK", "Content-Length: +2") + b"ok")
+    asked.exchange(2)
+    return asked.packets()
+
+
 def sip() -> list[Packet]:
     asked = talk(5060)
     asked.exchange(1)
@@ -208,6 +230,9 @@ RULES = {
     "interim-responses": (interim, {"responses"}),
     "connect-tunnel": (tunnel, {"requests", "responses"}),
     "method-unknown": (method, {"requests"}),
+    "start-line": (no_version, {"requests"}),
+    "other-role": (both_ask, {"requests"}),
+    "bad-framing": (no_length, {"responses"}),
     "another-dissector": (sip, {"requests", "responses"}),
     "out-of-order": (disordered, {"requests"}),
     "unfinished-body": (endless, {"responses"}),
@@ -230,6 +255,15 @@ def test_each_rule(name: str, tmp_path: Path) -> None:
         assert all(1 <= frame <= last for frame in difference.frames)
         assert difference.rule is not None
         assert difference.rule.reference
+
+
+def test_a_header_that_stops_tshark(tmp_path: Path) -> None:
+    """SLIP has no dissector in tshark: it sees frames, and no TCP in them."""
+    slip = Link(8, lambda ip: b"\x00\x45" + bytes(14) + ip)
+    opinion = opinion_on(tmp_path, pcap(closed().packets(slip)))
+    assert {rule for _, rule in rules_of(opinion)} == {"below-tcp"}
+    assert [each.frames for each in opinion.differences if each.what == "connections"] == [(1,)]
+    assert not opinion.unexplained
 
 
 def test_a_connection_is_named_where_there_is_one(tmp_path: Path) -> None:

@@ -44,6 +44,25 @@ CASES: dict[str, Case] = {
         (*answered(get(), response_head("200 OK", "Content-Length: 4, 4") + b"body"), *NEXT),
         (("GET", 200), NEXT_EXCHANGE),
     ),
+    "identity, which is no coding": Case(
+        (
+            *answered(get(), response_head("200 OK", "Transfer-Encoding: identity", "Content-Length: 4") + b"body"),
+            *NEXT,
+        ),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "a request that claims version 2.0": Case(
+        (*answered(b"GET / HTTP/2.0\r\nHost: a.example\r\n\r\n", response_head("505 No", "Content-Length: 0")), *NEXT),
+        (("GET", 505), NEXT_EXCHANGE),
+    ),
+    "a radio station": Case(
+        answered(b"GET /radio HTTP/1.0\r\n\r\n", b"ICY 200 OK\r\nicy-name: one\r\n\r\n" + noise(200)), (("GET", 200),)
+    ),
+    "a method that begins as a radio station does": Case(
+        (*answered(request_head("ICY", "/"), ok()), *NEXT),
+        (("ICY", 200), NEXT_EXCHANGE),
+        tshark_differs="tshark does not know the method",
+    ),
     "header names in any case, blanks around values": Case(
         (*answered(get(), response_head("200 OK", "cOnTeNt-lEnGtH: \t 4 \t ") + b"body"), *NEXT),
         (("GET", 200), NEXT_EXCHANGE),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_DIFFERENCES = 1000
 MOST_PAYLOADS = 500
+"""Frames that tshark is asked about one by one."""
 MOST_PORTS = 50
 """Ports that tshark is told to decode as HTTP, in one experiment."""
 
@@ -65,18 +66,32 @@ def _of_file(program: tshark.Program, report: Report) -> tuple[tuple[Count, ...]
             continue
         again = tshark.read(program, path, wish)
         found = [compare.settled(open_, again, experiment.rule) if _in_doubt(open_) else open_ for open_ in found]
-    found = _in_plain_sight(program, path, found)
-    differences = [compare.last_resort(open_).difference for open_ in found]
+    found = _below_tcp(program, path, _in_plain_sight(program, path, found))
+    notes = {note.code for note in report.notes}
+    differences = [compare.last_resort(open_, notes).difference for open_ in found]
     return compare.counts(report, seen), differences + compare.quotations(seen)
 
 
 def _in_plain_sight(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:
-    """Looks for the first lines of messages that tshark does not show, in the payloads that it does show."""
-    wanted = {frame for open_ in found if _in_doubt(open_) for frame in compare.missed(open_)}
+    """Looks for the first lines of messages that only one of the two counts, in the payloads that tshark shows."""
+    doubtful = [open_ for open_ in found if _in_doubt(open_)]
+    wanted = {frame for open_ in doubtful for frame in (*compare.missed(open_), *compare.surplus(open_))}
     if not wanted:
         return found
     payloads = tshark.payloads(program, path, sorted(wanted)[:MOST_PAYLOADS])
-    return [compare.in_plain_sight(open_, payloads) if _in_doubt(open_) else open_ for open_ in found]
+    return [
+        compare.no_start_line(compare.in_plain_sight(open_, payloads), payloads) if _in_doubt(open_) else open_
+        for open_ in found
+    ]
+
+
+def _below_tcp(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:
+    """Looks for TCP in the frames of connections of which tshark has no stream."""
+    wanted = {frame for open_ in found if compare.unseen(open_) for frame in open_.difference.frames}
+    if not wanted:
+        return found
+    layers = tshark.layers(program, path, sorted(wanted)[:MOST_PAYLOADS])
+    return [compare.below_tcp(open_, layers) if compare.unseen(open_) else open_ for open_ in found]
 
 
 def _in_doubt(open_: Open) -> bool:

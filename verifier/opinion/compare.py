@@ -7,19 +7,25 @@ compared as one. What the two count otherwise becomes a difference, with a rule 
 
 from __future__ import annotations
 
+import re
+
 from verifier.opinion import rules
 from verifier.opinion.model import Count, Difference, What
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from verifier.judge.model import Connection, Exchange, Report
     from verifier.opinion.model import Rule
     from verifier.opinion.streams import End, Message, Seen, Stream
 
     Ends = tuple[End, End]
+
+_REQUEST_LINE = re.compile(rb"[^\s]+ +[^\s].* +HTTP/\d\.\d *\r?$", re.DOTALL)
+_STATUS_LINE = re.compile(rb"HTTP/\d\.\d +[1-9]\d\d( .*)?\r?$", re.DOTALL)
+"""RFC 9112, sections 3 and 4."""
 
 MOST_FRAMES = 10
 """Of a difference: enough to look at."""
@@ -261,6 +267,9 @@ def _requests_rule(unit: Unit, mine: int) -> Rule | None:
         if sum(message.http == 1 for message in requests) == mine:
             return rules.HTTP2
         answered = {(message.frame, message.sender) for stream in streams for message in stream.responses}
+        asker = requests[0].sender
+        if sum(message.sender == asker for message in requests) == mine:
+            return rules.OTHER_ROLE
         if len(requests) - sum((message.frame, message.sender) in answered for message in requests) == mine:
             return rules.QUOTED_MESSAGE
         return None
@@ -310,6 +319,31 @@ def missed(open_: Open) -> dict[int, bytes]:
     return {frame: words[frame] for frame in _unmatched(mine, others) if frame in words}
 
 
+def surplus(open_: Open) -> dict[int, bytes]:
+    """The frames of messages that only tshark shows, with their first words; none where it shows fewer than we do."""
+    difference, unit = open_
+    if difference.ours >= difference.theirs:
+        return {}
+    requests = difference.what is What.REQUESTS
+    messages = [
+        each for other in unit.theirs for each in (other.stream.requests if requests else other.stream.responses)
+    ]
+    words = {each.frame: each.word.encode() for each in messages}
+    mine, others = _message_frames(unit, difference.what)
+    return {frame: words[frame] for frame in _unmatched(mine, others) if frame in words}
+
+
+def no_start_line(open_: Open, payloads: Mapping[int, bytes]) -> Open:
+    """With the rule, if the first lines of all that only tshark shows are none of HTTP/1."""
+    difference = open_.difference
+    words = surplus(open_)
+    pattern = _REQUEST_LINE if difference.what is What.REQUESTS else _STATUS_LINE
+    lines = [payloads.get(frame, b"").lstrip(b"\r\n").partition(b"\n")[0] for frame in words]
+    if not lines or not all(lines) or any(pattern.match(line) for line in lines):
+        return open_
+    return Open(difference._replace(rule=rules.START_LINE), open_.unit)
+
+
 def in_plain_sight(open_: Open, payloads: Mapping[int, bytes]) -> Open:
     """With the rule, if the first words of all that is missed stand in these payloads."""
     difference = open_.difference
@@ -327,8 +361,23 @@ def _begins_in(payload: bytes, word: bytes) -> bool:
     return any(payload.endswith(word[:size]) for size in range(2, len(word)))
 
 
-def last_resort(open_: Open) -> Open:
-    """The rules that say only that the capture lacks something, for what nothing more exact explains."""
+def unseen(open_: Open) -> bool:
+    """Whether it is of a connection of which tshark has nothing, and not explained."""
+    return open_.difference.rule is None and not open_.unit.theirs
+
+
+def below_tcp(open_: Open, layers: Mapping[int, Sequence[str]]) -> Open:
+    """With the rule, if tshark finds no TCP in the frames of the difference."""
+    difference = open_.difference
+    known = [layers[frame] for frame in difference.frames if frame in layers]
+    if not known or any("tcp" in names for names in known):
+        return open_
+    return Open(difference._replace(rule=rules.BELOW_TCP), open_.unit)
+
+
+def last_resort(open_: Open, notes: Collection[str]) -> Open:
+    """The rules that say only that something is amiss, for what nothing more exact explains. `notes` are the codes of
+    those in the report."""
     difference, unit = open_
     if difference.rule is not None or difference.what not in (What.REQUESTS, What.RESPONSES):
         return open_
@@ -336,6 +385,8 @@ def last_resort(open_: Open) -> Open:
     rule = None
     if any(stream.cut_frame for stream in streams):
         rule = rules.CUT_PACKETS
+    elif difference.what is What.RESPONSES and "http-framing" in notes:
+        rule = rules.BAD_FRAMING
     elif any(stream.lost_frame for stream in streams):
         rule = rules.BYTES_MISSING
     elif streams and not any(stream.syns for stream in streams):

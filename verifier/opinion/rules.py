@@ -42,6 +42,12 @@ CUT_HEADERS = Rule(
     "the capture cuts packets off inside their TCP head: tshark makes a stream of ports alone, here they are a note",
     "note tcp-header-cut in this report",
 )
+BELOW_TCP = Rule(
+    "below-tcp",
+    "tshark finds no TCP in these frames: it stops at a header below, which it does not know, hands to another"
+    " dissector or finds fault with; here what that header says is followed",
+    "tried: frame.protocols of the frames in tshark",
+)
 FILE_DAMAGED = Rule(
     "damaged-file",
     "the file is damaged, and the two stop reading it at different packets",
@@ -80,6 +86,23 @@ PLAIN_SIGHT = Rule(
     "tshark's HTTP dissector shows nothing of messages whose first lines stand in the payload of these frames, as"
     " tshark itself prints it: it loses its way in pipelined messages, unusual framing and small segments",
     "tried: tcp.payload of the frames in tshark",
+)
+START_LINE = Rule(
+    "start-line",
+    "tshark counts a message of which the first line is none of HTTP's: a request without a version or a target, or of"
+    " another protocol (RTSP, SIP, STOMP...), a response such as ICY 200; here the start line has to be one",
+    "RFC 9112, 3 and 4; tried: tcp.payload of the frames in tshark",
+)
+OTHER_ROLE = Rule(
+    "other-role",
+    "tshark counts requests of either side of a connection; here one side asks, and the other one answers",
+    "RFC 9110, 3.3; tcp.srcport of the requests in tshark",
+)
+BAD_FRAMING = Rule(
+    "bad-framing",
+    "lengths that contradict themselves or are no numbers: tshark makes what it can of them; here what is behind such a"
+    " response is not taken for another one",
+    "RFC 9112, 6.3; note http-framing in this report",
 )
 DECRYPTED = Rule(
     "decrypted",

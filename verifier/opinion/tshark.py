@@ -104,6 +104,22 @@ def payloads(program: Program, path: str, frames: Collection[int]) -> dict[int, 
     return _run(command(program, path, wish), path, _payloads)[0]
 
 
+def layers(program: Program, path: str, frames: Collection[int]) -> dict[int, list[str]]:
+    """The protocols that tshark finds in each of these frames, from the outermost."""
+    only = " || ".join(f"frame.number == {frame}" for frame in frames)
+    wish = Wish(fields=("frame.number", "frame.protocols"), display_filter=only)
+    return _run(command(program, path, wish), path, _layers)[0]
+
+
+def _layers(lines: Iterable[str]) -> dict[int, list[str]]:
+    found = {}
+    for line in lines:
+        frame, _, names = line.strip().partition("\t")
+        if frame.isdecimal():
+            found[int(frame)] = names.split(":")
+    return found
+
+
 def _payloads(lines: Iterable[str]) -> dict[int, bytes]:
     found = {}
     for line in lines:

@@ -24,8 +24,9 @@ cdef class Head:
     cdef Py_ssize_t again(self, Packet packet, Py_ssize_t at, Py_ssize_t end) except -100
     cdef Py_ssize_t parse(self, const unsigned char[::1] view, Py_ssize_t at, Py_ssize_t end) except -100
     cdef bint start_line(self, Py_ssize_t at, Py_ssize_t line_end) except -1
-    cdef bint _status_line(self, Py_ssize_t at, Py_ssize_t stop) except -1
+    cdef bint _status_line(self, Py_ssize_t i, Py_ssize_t stop) except -1
     cdef bint _request_line(self, Py_ssize_t at, Py_ssize_t stop) except -1
+    cdef bint is_preface(self) except -1
     cdef bint _is_forwarding(self, Py_ssize_t at, Py_ssize_t colon) except -1
     cdef int _authenticate(self, Py_ssize_t at, Py_ssize_t stop) except -1
     cdef int _keep_alive(self, Py_ssize_t at, Py_ssize_t stop) except -1

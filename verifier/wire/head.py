@@ -241,13 +241,16 @@ class Head:
         self.target_end = at
         self.version = self.version_at(at, stop)
         if self.version >= 0:
-            return self._status_line(at, stop)
+            return self._status_line(at + 8, stop)
+        if stop - at >= 7 and text.matches(at, b"ICY ") and self._status_line(at + 3, stop):
+            self.version = 10  # radio stations (SHOUTcast) answer so to requests of HTTP
+            return True
+        self.status = 0
         return self._request_line(at, stop)
 
-    def _status_line(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
-        """RFC 9112, section 4. The reason phrase and the space before it may be left out, as servers do."""
+    def _status_line(self, i: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
+        """RFC 9112, section 4, behind the version. Reason phrase and the space before it may be left out, as servers do."""
         text: Text = self.text
-        i: cython.Py_ssize_t = at + 8
         if i >= stop or text.view[i] != SP:
             return False
         while i < stop and text.view[i] == SP:
@@ -285,6 +288,10 @@ class Head:
         while self.target_end > self.target and text.view[self.target_end - 1] == SP:
             self.target_end -= 1
         return self.version >= 0
+
+    def is_preface(self) -> cython.bint:
+        """Whether this request of version 2.0 is that with which HTTP/2's preface begins (RFC 9113, section 3.4)."""
+        return self.target_end - self.target == 1 and self.text.is_word(self.method, self.method_end, b"pri")
 
     def field(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
         """Reads one field line, where it is one that matters."""
@@ -340,8 +347,11 @@ class Head:
             if text.is_word(at, colon, b"proxy-authenticate"):
                 self._authenticate(value, stop)
         elif size == 17 and text.is_word(at, colon, b"transfer-encoding"):
-            self.coded = True
-            self.chunked = self._ends_chunked(value, stop)
+            if not text.is_word(
+                value, stop, b"identity"
+            ):  # no coding at all (RFC 2616, section 3.6), and no longer sent
+                self.coded = True
+                self.chunked = self._ends_chunked(value, stop)
         elif self._is_forwarding(at, colon):
             self.forwarded = True
         return 0

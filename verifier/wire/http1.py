@@ -439,8 +439,7 @@ class Http1(Speech):
         if self.asker == 1 - side:
             return self._out_of_role(lane, packet)
         self.asker = side
-        if self.head.version == 20 and self.head.method_end - self.head.method == 3:
-            # The preface of HTTP/2 (RFC 9113, section 3.4) is made to look like a request.
+        if self.head.version == 20 and self.head.is_preface():
             return self._to_h2(side, PREFACE_REST)
         return self._request(lane, packet)
 

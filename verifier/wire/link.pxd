@@ -5,6 +5,9 @@ cdef int step(Packet packet, int layer) except -100
 cdef int skip(Packet packet, Py_ssize_t size, int following) except -100
 cdef bint has(Packet packet, Py_ssize_t size) except -1
 cdef int link(Packet packet, int kind) except -100
+cdef int ethernet(Packet packet) except -100
+cdef bint common(int kind) except -1
+cdef bint common_behind(Packet packet, Py_ssize_t at) except -1
 cdef int wifi_capture(Packet packet, int kind) except -100
 cdef int ether_type(Packet packet, Py_ssize_t type_at, Py_ssize_t size) except -100
 cdef int raw(Packet packet) except -100

@@ -31,7 +31,7 @@ LINK = cython.declare(cython.int, layers.LINK_TYPE)
 TCP = cython.declare(cython.int, layers.TCP)
 ETHERNET = cython.declare(cython.int, layers.LINK_TYPE + 1)
 OTHER = cython.declare(cython.int, layers.OTHER)
-MOST_LAYERS = cython.declare(cython.int, 32)
+MOST_LAYERS = cython.declare(cython.int, 100)
 
 MPLS = cython.declare(cython.int, 0x8847)
 ETHERTYPE_BRIDGED = 0x6558
@@ -89,7 +89,7 @@ def link(packet: Packet, kind: cython.int) -> cython.int:
     """The frame's first header, by its link type."""
     at: cython.Py_ssize_t = packet.at
     if kind == 1:
-        return ether_type(packet, 12, 14)
+        return ethernet(packet)
     if kind in (12, 14, 101, 228):
         return raw(packet)
     if kind == 229:
@@ -125,6 +125,14 @@ def link(packet: Packet, kind: cython.int) -> cython.int:
     if kind == 253:
         return ether_type(packet, 14, 16)
     return wifi_capture(packet, kind)
+
+
+def ethernet(packet: Packet) -> cython.int:
+    at: cython.Py_ssize_t = packet.at
+    following: cython.int = ether_type(packet, 12, 14)
+    if following == LLC and packet.u32(at) & 0xFDFFFFFF == 0x01000C00:  # Cisco's ISL: another frame inside
+        return skip(packet, 12, ETHERNET)
+    return following
 
 
 def wifi_capture(packet: Packet, kind: cython.int) -> cython.int:
@@ -223,6 +231,10 @@ def inside_frame(packet: Packet, kind: cython.int) -> cython.int:
         return skip(packet, 2, ETHERNET)
     if kind == 0x893F:  # E-tag
         return ether_type(packet, 6, 8)
+    if kind in (0x22F3, 0x4305, 0x883E, 0x88E5, 0x88E7, 0x8909, 0x892F, 0x894F, 0xD28B, 0xF1C1):
+        from verifier.wire import tunnels
+
+        return tunnels.behind_ether_type(packet, kind)
     return OTHER
 
 
@@ -240,7 +252,22 @@ def label(packet: Packet) -> cython.int:
         return IPV4
     if version == 6:
         return IPV6
-    return skip(packet, 4, ETHERNET) if version == 0 else ETHERNET
+    if version == 1:  # an associated channel (RFC 4385), by the numbers of PPP
+        kind: cython.int = packet.u16(at + 6) if has(packet, 4) else 0
+        return skip(packet, 4, IPV4 if kind == 0x21 else IPV6 if kind == 0x57 else OTHER)
+    # An address may begin with zeros, as a control word does: tell by what would be its EtherType.
+    if version == 0 and not (has(packet, 14) and common(packet.u16(at + 16)) and not common_behind(packet, at + 20)):
+        return skip(packet, 4, ETHERNET)
+    return ETHERNET
+
+
+def common(kind: cython.int) -> cython.bint:
+    """Whether it is an EtherType that frames are likely to have."""
+    return kind in (0x0800, 0x0806, 0x86DD, 0x8100, 0x88A8, MPLS, 0x8864)
+
+
+def common_behind(packet: Packet, at: cython.Py_ssize_t) -> cython.bint:
+    return at + 2 <= packet.end and common(packet.u16(at))
 
 
 def point_to_point(packet: Packet) -> cython.int:
@@ -366,7 +393,13 @@ def inside_ip(packet: Packet, protocol: cython.int) -> cython.int:
         return routing_encapsulation(packet)
     if protocol == 137:
         return MPLS
-    return ETHERNET if protocol == 143 else OTHER
+    if protocol == 143:
+        return ETHERNET
+    if protocol in (51, 97, 103):
+        from verifier.wire import tunnels
+
+        return tunnels.over_ip(packet, protocol)
+    return OTHER
 
 
 def routing_encapsulation(packet: Packet) -> cython.int:
@@ -385,6 +418,12 @@ def routing_encapsulation(packet: Packet) -> cython.int:
         size += 4
     if flags & 7 == 1 and flags & 0x80:
         size += 4
+    if flags & 0x4000:  # source routes, as long as they have a family or a length (RFC 1701)
+        while has(packet, size + 4) and packet.u32(at + size) & 0xFFFF00FF:
+            size += 4 + packet.view[at + size + 3]
+        size += 4
+    if 0x8200 <= kind < 0x8380:  # Aruba's access points
+        return skip(packet, size, WIFI)
     if kind == ETHERTYPE_ERSPAN_2 and not flags & 0x1000:
         return skip(packet, size, ETHERNET)  # type I has no header of its own
     return skip(packet, size, kind)
@@ -404,31 +443,39 @@ def udp(packet: Packet) -> cython.int:
         packet.end = min(packet.end, packet.wire_end)
         if not has(packet, 16):
             return OTHER
-    if target in (4789, 8472) and packet.view[body] & 8:
+    if (target in (4789, 8472) or source == 4789) and packet.view[body] & 8:
         return skip(packet, 16, ETHERNET)
-    if target == 4790 and packet.view[body] & 4:  # VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): says what follows
-        following: cython.int = packet.view[body + 3]
-        return skip(packet, 16, IPV4 if following == 1 else IPV6 if following == 2 else ETHERNET)
-    if target == 6081 and packet.view[body] >> 6 == 0:
+    if (target == 6081 or source == 6081) and packet.view[body] >> 6 == 0:
         kind: cython.int = packet.u16(body + 2)
         return skip(packet, 16 + (packet.view[body] & 0x3F) * 4, kind)
-    if target == 2152 or source == 2152:
+    if target in (2123, 2152) or source in (2123, 2152):
         return tunnelled_user_data(packet, body)
     if target == 5247 or source == 5247:
         return access_point(packet, body)
     if target == 3544 or source == 3544:
         return teredo(packet, body)
+    if target == 4790 and not packet.view[body] & 4:  # VXLAN's generic extension, not used
+        return OTHER
+    if target in (1701, 3386, 4341, 4754, 4790, 6635, 12222, 37008):
+        from verifier.wire import tunnels
+
+        return tunnels.over_udp(packet, body, target)
+    if source in (1701, 3386, 12222):
+        from verifier.wire import tunnels
+
+        return tunnels.over_udp(packet, body, source)
     return OTHER
 
 
 def tunnelled_user_data(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
     """GTP-U, version 1: only a G-PDU (255) carries a user's packet."""
+    following: cython.int
     flags: cython.int = packet.view[body]
     if flags >> 5 != 1 or packet.view[body + 1] != 255:
         return OTHER
     at: cython.Py_ssize_t = body + 8
     if flags & 7:
-        following: cython.int = packet.view[at + 3] if at + 4 <= packet.end else 0
+        following = packet.view[at + 3] if at + 4 <= packet.end else 0
         at += 4
         while following and flags & 4 and at + 4 <= packet.end:
             size: cython.Py_ssize_t = packet.view[at] * 4
@@ -437,7 +484,8 @@ def tunnelled_user_data(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
             at += size
             following = packet.view[at - 1]
     packet.at = at
-    return raw(packet)
+    following = raw(packet)
+    return ETHERNET if following == OTHER else following
 
 
 def access_point(packet: Packet, body: cython.Py_ssize_t) -> cython.int:

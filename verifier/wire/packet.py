@@ -59,6 +59,8 @@ FRAGMENT = cython.declare(cython.int, 44)
 AUTHENTICATION = cython.declare(cython.int, 51)
 DESTINATION = cython.declare(cython.int, 60)
 MOBILITY = cython.declare(cython.int, 135)
+SHIM = cython.declare(cython.int, 140)
+HOME_ADDRESS = cython.declare(cython.int, 0xC9)
 
 # The headers of Ethernet, IPv4 and TCP without options.
 SHORTEST_PLAIN = cython.declare(cython.Py_ssize_t, 54)
@@ -123,7 +125,7 @@ class Packet:
         header: cython.Py_ssize_t = (first & 15) * 4
         total: cython.Py_ssize_t = self.u16(at + 2)
         if first >> 4 != 4 or header < 20:
-            return self.bad()
+            return IPV6 if first >> 4 == 6 else self.bad()
         if total == 0:
             # Segmentation offload: the length did not fit, so the frame's own length stands.
             self.notes.add(note.IP_LENGTH_ZERO, self.frame)
@@ -169,7 +171,11 @@ class Packet:
             self.notes.add(note.IP_LENGTH_ZERO, self.frame)
         at += 40
         while at + 8 <= self.end:
-            if following in (HOP_BY_HOP, ROUTING, DESTINATION, MOBILITY):
+            if following in (HOP_BY_HOP, ROUTING, DESTINATION, MOBILITY, SHIM):
+                if following == ROUTING:
+                    self._route(at)
+                elif following == DESTINATION:
+                    self._at_home(at)
                 following = self.view[at]
                 at += (self.view[at + 1] + 1) * 8
             elif following == AUTHENTICATION:
@@ -190,9 +196,32 @@ class Packet:
         self.at = at
         return _PROTOCOL + following
 
+    def _route(self, at: cython.Py_ssize_t) -> cython.int:
+        """A connection is with the last address of a route that lies ahead: in what the checksum covers, too (RFC 8200,
+        section 8.1). Types 0 (RFC 5095), 2 (RFC 6275, 6.4) and 4 (RFC 8754: in reverse order)."""
+        kind: cython.int = self.view[at + 2]
+        size: cython.Py_ssize_t = self.view[at + 1] * 8
+        if self.view[at + 3] and size >= 16 and at + 8 + size <= self.end and kind in (0, 2, 4):
+            at += 8 + (size - 16 if kind == 0 else 0)
+            self.dst_hi = self.u64(at)
+            self.dst_lo = self.u64(at + 8)
+        return 0
+
+    def _at_home(self, at: cython.Py_ssize_t) -> cython.int:
+        """A mobile node's connection is with its home address (RFC 6275, section 6.3)."""
+        end: cython.Py_ssize_t = min(self.end, at + (self.view[at + 1] + 1) * 8)
+        at += 2
+        while at + 2 <= end:
+            if self.view[at] == HOME_ADDRESS and self.view[at + 1] == 16 and at + 18 <= end:
+                self.src_hi = self.u64(at + 2)
+                self.src_lo = self.u64(at + 10)
+                break
+            at += 2 + self.view[at + 1] if self.view[at] else 1
+        return 0
+
     def fragment(self, protocol: cython.int, number: cython.uint, offset: cython.uint, more: cython.bint) -> cython.int:
         """Keeps the fragment; goes on in the whole datagram where this one completes it."""
-        if protocol == 6 or protocol == 17 or protocol == 47 or protocol == 4 or protocol == 41:
+        if protocol in (4, 6, 17, 41, 47, 51, 97, 137, 143):
             whole = self.fragments.add(self, protocol, number, offset, more)
             if whole is None:
                 return HELD
