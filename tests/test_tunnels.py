@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import pytest
+import tshark
 from craft import ETHERNET, MACS, START_NS, WRAP, Conversation, Packet, Segment, Side, ok, whole
-from examine import examine, note_codes, reasons, second_opinion, story, totals
+from examine import examine, note_codes, reasons, saved, story, totals, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from verifier.app import cross_checked
 from verifier.judge.model import Report
+from verifier.judge.options import Expectations, Selection
 
 MS = 1_000_000
 
@@ -187,11 +190,19 @@ def test_two_networks_with_the_same_addresses(name: str) -> None:
     assert note_codes(report) == {"addresses-shared"}
 
 
-def test_what_tshark_makes_of_it() -> None:
-    """It has one stream for each SYN, and gives what follows to the newest: the same counts, with the older one's
-    segments taken for lost ones."""
-    heard = captured([*through(closed(1), vxlan(1)), *through(closed(2), vxlan(2))])
-    assert second_opinion(heard).connections == totals(examine(heard)).connections
+@pytest.mark.parametrize("name", ["vxlan", "gtp-u", "plain and vxlan"])
+def test_what_tshark_makes_of_it(name: str) -> None:
+    """It has a stream for each SYN, gives what follows to the newest, and the difference is explained."""
+    if not tshark.installed():
+        pytest.skip(tshark.ABSENT)
+    first, second = PAIRS[name]
+    heard = captured([*through(closed(1), first), *through(closed(2), second)])
+    with saved(written(heard)) as path:
+        opinion = cross_checked([path], Selection(), Expectations()).opinion
+    assert opinion is not None
+    assert (opinion.counts[0].ours, opinion.counts[0].theirs) == (2, 2)
+    assert opinion.unexplained == 0
+    assert {each.rule.name for each in opinion.differences if each.rule} == {"shared-addresses"}
 
 
 def test_three_networks_and_a_plain_one() -> None:
