@@ -43,7 +43,7 @@ CORE = {
     "test_sightings",
     "test_tally",
     "test_tls",
-    "test_tunnels",
+    "test_networks",
     "test_words",
     "test_usual",
 }

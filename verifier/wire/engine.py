@@ -16,7 +16,7 @@ from verifier.wire import connection as connections
 from verifier.wire import notes as note
 from verifier.wire import packet as layers
 from verifier.wire import records, tables
-from verifier.wire.tunnels import Tunnels
+from verifier.wire.networks import Tunnels
 
 if cython.compiled:
     from cython.cimports.verifier.wire.connection import Connection
@@ -259,7 +259,7 @@ class Engine:
             self._linger(packet, row)
         return 0
 
-    # What follows is the rule that `tunnels` gives.
+    # What follows is the rule that `networks` gives.
 
     def _among(self, packet: Packet, newest: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The row of the segment's connection, of those that have its 4-tuple; the newest where none is an object."""

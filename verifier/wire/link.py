@@ -5,7 +5,7 @@ are rare.
 `decode` follows the layers until TCP, or until it is clear that there is none. Each step reads one header at
 `packet.at` and says what comes next, as one number (see `packet`): an EtherType, an IP protocol, or a link type. Tags
 and tunnels lie outside the segment, so they are passed over, and are not part of a connection's key; what identifies
-them goes into `packet.tunnel`, for addresses that several tunnels have in common (see `tunnels`). Depth is bounded, so
+them goes into `packet.tunnel`, for addresses that several tunnels have in common (see `networks`). Depth is bounded, so
 that a frame of nothing but tags ends.
 
 Link types: https://www.tcpdump.org/linktypes.html. Ethernet and tags: IEEE 802.1Q; MPLS: RFC 3032, 4385; PPPoE: RFC

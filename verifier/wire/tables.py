@@ -310,7 +310,7 @@ class ConnectionTable(Table):
         self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
         """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
         self.networks: Sequence[int] | None = None
-        """By row: 0, or the network that it is of, where several have addresses in common (see `tunnels`)."""
+        """By row: 0, or the network that it is of, where several have addresses in common (see `networks`)."""
         self.doubts: list[tuple[int, int]] = []
         """Rows of two connections with one 4-tuple, of which nothing shows whether they are of one network."""
 
