@@ -37,6 +37,7 @@ CORE = {
     "test_fuzz",
     "test_h2",
     "test_lineage",
+    "test_networks",
     "test_media",
     "test_peers",
     "test_pitfalls",

@@ -112,6 +112,7 @@ class Reason(Word):
     BYTES_MISSING = "bytes-missing"
     PACKETS_UNREADABLE = "packets-unreadable"
     SEEN_TWICE = "seen-twice"
+    NETWORKS_UNSURE = "networks-unsure"
     HANDSHAKE_NOT_SEEN = "handshake-not-seen"
     CAPTURE_TRUNCATED = "capture-truncated"
     CLOSE_RACE = "close-race"

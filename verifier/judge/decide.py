@@ -375,6 +375,14 @@ class _Bench:
                     f" in frame {self.frames.local(frame)}: the same traffic may be in the capture twice"
                 )
                 missing.append(Missing(Reason.SEEN_TWICE, text))
+        doubts = [row for row, _ in self.case.ledger.connections.doubts]
+        if doubts and not self.client_knows:
+            first = self.frames.local(self.case.ledger.connections.column("first_frame")[doubts[0]])
+            text = (
+                f"{len(doubts)} connections have the addresses and ports of one that was open in another tunnel, first"
+                f" in frame {first}: they may be of the same client, or of another network with the same addresses"
+            )
+            missing.append(Missing(Reason.NETWORKS_UNSURE, text))
         if missing:
             self.known = [self.client_knows] * self.tally.pairs
             self.all_counted = False

@@ -163,11 +163,12 @@ class Tally:
         first_rows: list[int] = []
         row: cython.Py_ssize_t
         before: cython.Py_ssize_t = -1
+        networks = table.networks
         for row in range(table.rows):
             if not wanted[row]:
                 self.pair_of[row] = -1
                 continue
-            if before >= 0 and self._same_pair(row, before):
+            if before >= 0 and networks is None and self._same_pair(row, before):
                 self.pair_of[row] = self.pair_of[before]
                 continue
             before = row
@@ -181,6 +182,8 @@ class Tally:
                 service = table.port0[row]
             # One number takes a third of the memory of a tuple: there may be a million pairs.
             key = ((client << 128 | server) << 16 | service) << 8 | table.version[row]
+            if networks is not None:
+                key = networks[row] << 280 | key
             number = numbers.setdefault(key, len(first_rows))
             if number == len(first_rows):
                 first_rows.append(row)

@@ -31,6 +31,7 @@ MOST_FRAMES = 10
 """Of a difference: enough to look at."""
 _FINAL_INTERIM = "101"
 """Switching Protocols: 1xx, and no other response follows it."""
+_SHARED = "addresses-shared"
 
 
 class Numbers(NamedTuple):
@@ -58,6 +59,8 @@ class Unit(NamedTuple):
     ends: Ends
     ours: tuple[Ours, ...]
     theirs: tuple[Theirs, ...]
+    overlap: bool = False
+    """Whether several of ours were there at the same time."""
 
 
 class Open(NamedTuple):
@@ -83,14 +86,28 @@ def units(report: Report, seen: Seen) -> list[Unit]:
     theirs: dict[Ends, list[Theirs]] = {}
     for number, stream in seen.streams.items():
         theirs.setdefault(stream.ends, []).append(Theirs(number, stream))
+    overlap = any(note.code == _SHARED for note in report.notes)
     result: list[Unit] = []
     for ends in ours.keys() | theirs.keys():
         left, right = ours.get(ends, []), theirs.get(ends, [])
-        if len(left) == len(right):
+        if overlap and _overlap(left):
+            result.append(Unit(ends, tuple(left), tuple(right), True))
+        elif len(left) == len(right):
             result += [Unit(ends, (one,), (other,)) for one, other in zip(left, right, strict=True)]
         else:
             result.append(Unit(ends, tuple(left), tuple(right)))
     return sorted(result, key=_order)
+
+
+def _overlap(ours: Sequence[Ours]) -> bool:
+    """Whether connections between the same ends were there at the same time: only tunnels tell them apart."""
+    until_ns = 0
+    for one in ours:
+        if one.connection.opened_ns < until_ns:
+            return True
+        moments = [exchange.response_end_ns or exchange.request_ns for exchange in one.exchanges]
+        until_ns = max(until_ns, one.connection.closed_ns or 0, *moments)
+    return False
 
 
 def _ends(connection: Connection) -> Ends:
@@ -154,7 +171,7 @@ def _in_unit(unit: Unit, damaged: bool) -> Iterator[Open]:
     mine = our_numbers(unit.ours)
     streams = [other.stream for other in unit.theirs]
     other = numbers_of(streams)
-    sure = rules.FILE_DAMAGED if damaged else None
+    sure = rules.FILE_DAMAGED if damaged else rules.SHARED_ADDRESSES if unit.overlap else None
     rule = None
     if len(unit.ours) != len(unit.theirs):
         rule = sure or _connections_rule(unit)

@@ -32,6 +32,12 @@ QUOTED_HEADERS = Rule(
     " they are no packets of a connection",
     "RFC 792; sFlow version 5, sampled headers",
 )
+SHARED_ADDRESSES = Rule(
+    "shared-addresses",
+    "connections with the same addresses and ports are open at the same time, in different tunnels: tshark gives all"
+    " that comes to the one whose SYN came last, here each has its own",
+    "frames of the connections, which take turns; the tunnels around them",
+)
 SUBFLOW = Rule(
     "mptcp-subflow",
     "a SYN with MP_JOIN opens a subflow of a connection that is there: its handshake is not counted here",

@@ -14,11 +14,12 @@ cdef class Connection:
     cdef long long last, established
     cdef unsigned long long setup_bytes
     cdef int row
-    cdef unsigned int flags, seen, synack_frame, setup_packets, probes, heard, syn_length
+    cdef unsigned int flags, seen, synack_frame, setup_packets, probes, heard, syn_length, tunnel
     cdef signed char client, state, closer, patience
     cdef unsigned char full_close, hops
     cdef int begin(self, Ledger ledger, Py_ssize_t row, Packet packet) except -1
     cdef int take(self, Packet packet, int side) except -1
+    cdef int fits(self, Packet packet, int side) except -1
     cdef int _probe(self, Packet packet, Half half, Half peer) except -1
     cdef int _note_history(self, int kind, int side) except -1
     cdef int _syn(self, Packet packet, int side, Half half, Half peer) except -1

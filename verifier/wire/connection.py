@@ -72,6 +72,13 @@ LARGEST_WINDOW = cython.declare(cython.longlong, 16 << 20)
 FARTHEST = cython.declare(cython.longlong, 1 << 30)
 """The largest window there is (RFC 7323, section 2.3): a number farther ahead is no acknowledgement of ours."""
 
+# Whether a segment's numbers are a connection's.
+NUMBERS_ODD = 0
+NUMBERS_FIT = 2
+ODD = cython.declare(cython.int, NUMBERS_ODD)
+UNSURE = cython.declare(cython.int, 1)
+FITS = cython.declare(cython.int, NUMBERS_FIT)
+
 SYN_SEEN = cython.declare(cython.uint, tables.SYN_SEEN)
 SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
 CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
@@ -134,6 +141,7 @@ class Connection:
         table.opened[row] = packet.ts
         table.closed[row] = -1
         table.first_frame[row] = packet.frame
+        self.tunnel = packet.tunnel
         if packet.flags & SYN == 0 and packet.src_port < packet.dst_port:
             self.client = 1  # no better sign: servers have the lower port
         elif packet.flags & SYN and packet.flags & ACK:
@@ -189,6 +197,35 @@ class Connection:
             if half.acks and peer.acks and diff(half.acked, peer.fin_seq) > 0 and diff(peer.acked, half.fin_seq) > 0:
                 self.full_close = True
         return 0
+
+    def fits(self, packet: Packet, side: cython.int) -> cython.int:
+        """Whether the numbers of a segment of `side` are those of this connection: FITS, ODD where all that can be
+        compared speak against it, else UNSURE."""
+        half: Half = self.half0 if side == 0 else self.half1
+        peer: Half = self.half1 if side == 0 else self.half0
+        if packet.flags & SYN:
+            if half.isn_known and half.isn == packet.seq:
+                return FITS
+            if packet.flags & ACK and peer.isn_known and 0 <= diff(packet.ack, plus(peer.isn, 1)) <= self.syn_length:
+                return FITS
+            return ODD
+        if self.ledger.control_only:
+            return UNSURE
+        near: cython.int = 0
+        far: cython.int = 0
+        if half.known:
+            if -LARGEST_WINDOW <= diff(packet.seq, half.next) <= LARGEST_WINDOW:
+                near += 1
+            else:
+                far += 1
+        if packet.flags & ACK and peer.known:
+            if -LARGEST_WINDOW <= diff(packet.ack, peer.next) <= LARGEST_WINDOW:
+                near += 1
+            else:
+                far += 1
+        if near and not far:
+            return FITS
+        return ODD if far and not near else UNSURE
 
     def _probe(self, packet: Packet, half: Half, peer: Half) -> cython.int:
         """An empty segment of the client with a number that has been: a keep-alive probe (RFC 9293, section 3.8.4)

@@ -16,14 +16,25 @@ cdef class Engine:
     cdef list live
     cdef int[::1] closed
     cdef Py_ssize_t closings
+    cdef dict several, heard, learnt
+    cdef object tunnels
+    cdef bint tunnelled
     cdef public Py_ssize_t open_connections
     cdef public long long packets, tcp_packets, bytes, first_ns, last_ns
     cpdef read(self, Reader reader)
     cdef bint _usual(self, Packet packet, Reader reader, Py_ssize_t place) except -1
     cdef int _take(self, Packet packet) except -1
     cdef int _segment(self, Packet packet) except -1
+    cdef Py_ssize_t _among(self, Packet packet, Py_ssize_t newest) except -2
+    cdef int _goes_on(self, Py_ssize_t row, Py_ssize_t newest) except -1
+    cdef bint _comes_in(self, Packet packet, Connection connection) except -1
+    cdef bint _elsewhere(self, Packet packet, Connection connection) except -1
+    cdef int _beside(self, Packet packet, Py_ssize_t row) except -1
+    cdef int _supersede(self, Packet packet, Py_ssize_t row) except -1
+    cdef Py_ssize_t _add(self, Packet packet) except -1
+    cdef int _share(self, Packet packet, Py_ssize_t row, object others) except -1
     cdef bint _begins(self, Packet packet, Connection connection) except -1
-    cdef int _open(self, Packet packet) except -1
+    cdef int _open(self, Packet packet, Py_ssize_t row) except -1
     cdef int _late(self, Packet packet, Py_ssize_t row) except -1
     cdef int _linger(self, Packet packet, Py_ssize_t row) except -1
     cdef Connection _object(self, Py_ssize_t row)

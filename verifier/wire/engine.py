@@ -16,6 +16,7 @@ from verifier.wire import connection as connections
 from verifier.wire import notes as note
 from verifier.wire import packet as layers
 from verifier.wire import records, tables
+from verifier.wire.networks import Tunnels
 
 if cython.compiled:
     from cython.cimports.verifier.wire.connection import Connection
@@ -38,6 +39,10 @@ else:
     from verifier.wire.seq import diff, plus
     from verifier.wire.tables import Ledger
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Rows = list[int]
+
 COMPILED: bool = cython.compiled
 """Whether this module runs as compiled code."""
 
@@ -51,11 +56,20 @@ DATA_LETTER = cython.declare(cython.int, connections.LETTERS.index("d"))
 ACK_SEEN = cython.declare(cython.uint, 1 << (ACK_LETTER * 2))
 DATA_SEEN = cython.declare(cython.uint, 1 << (DATA_LETTER * 2))
 """Bits of what a connection's side 0 was seen to do; those of side 1 are the doubles."""
+RST = cython.declare(cython.uint, layers.RST)
 SYN = cython.declare(cython.uint, layers.SYN)
 ACK = cython.declare(cython.uint, layers.ACK)
 UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
 COMPLETE = cython.declare(cython.int, tables.COMPLETE)
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
+ODD = cython.declare(cython.int, connections.NUMBERS_ODD)
+FITS = cython.declare(cython.int, connections.NUMBERS_FIT)
+SURE = cython.declare(cython.int, connections.NUMBERS_FIT * 2 + 1)
+"""A connection whose numbers and whose tunnel are those of a segment."""
+MOST_LEARNT = cython.declare(cython.Py_ssize_t, 16)
+"""Tunnels that a connection is known by: both directions, copies of them, and a few changes of route."""
+MOST_BESIDE = cython.declare(cython.Py_ssize_t, 16)
+"""Connections on one 4-tuple. Another one takes the place of the oldest."""
 LARGEST_FRAME = cython.declare(cython.longlong, 0xFFFFFFFF)
 """Frame numbers are 32 bits wide in the tables: they begin anew behind 4,294,967,295 packets."""
 LATEST_NS = cython.declare(cython.longlong, records.LATEST_NS)
@@ -75,6 +89,14 @@ class Engine:
         self.closed = memoryview(array.array("i", [-1] * LINGER))
         """The rows closed last, in turn; `closings` is how many there were in all."""
         self.closings = 0
+        self.several: dict[int, list[int]] = {}
+        """Rows of the connections that have one 4-tuple, in different tunnels: by the newest of them."""
+        self.learnt: dict[int, set[int]] = {}
+        """By row of a connection: the tunnels that its segments come in, beside its first one's."""
+        self.heard: dict[int, int] = {}
+        """Rows of connections that went on beside newer ones, to the newest of them."""
+        self.tunnels = Tunnels()
+        self.tunnelled = False
         self.open_connections = 0
         self.packets = 0
         self.tcp_packets = 0
@@ -197,6 +219,7 @@ class Engine:
         self.packets += 1
         packet.frame = cython.cast(cython.uint, self.packets & LARGEST_FRAME)
         self.bytes += packet.end - packet.at
+        packet.tunnel = 0
         if packet.ts < 0 or packet.ts > LATEST_NS:
             # No time, or one outside of the range: the packet's place in the file has to do.
             if packet.ts != records.NO_TIME:
@@ -216,13 +239,17 @@ class Engine:
         row: cython.Py_ssize_t = self.flows.known(packet)
         if row < 0:
             row = self.flows.find(packet)
+            if row >= 0 and self.several and row in self.several:
+                row = self._among(packet, row)
         connection: Connection | None = None
         if row >= 0:
             connection = self.live[row]
+            if connection is not None and packet.tunnel != connection.tunnel and self._elsewhere(packet, connection):
+                return self._beside(packet, row)
         if packet.flags & SYN and (row < 0 or self._begins(packet, connection)):
-            return self._open(packet)
+            return self._open(packet, row)
         if row < 0:
-            return self._open(packet)
+            return self._open(packet, row)
         if connection is None:
             return self._late(packet, row)
         full: cython.bint = connection.full_close
@@ -230,6 +257,90 @@ class Engine:
         if connection.full_close and not full:
             self.open_connections -= 1
             self._linger(packet, row)
+        return 0
+
+    # What follows is the rule that `networks` gives.
+
+    def _among(self, packet: Packet, newest: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The row of the segment's connection, of those that have its 4-tuple; the newest where none is an object."""
+        self.flows.forget(packet)
+        best: cython.Py_ssize_t = -1
+        best_score: cython.int = -1
+        score: cython.int
+        row: cython.Py_ssize_t
+        connection: Connection
+        for row in reversed(self.several[newest]):
+            if self.live[row] is None:
+                continue
+            connection = self._object(row)
+            self.flows.is_of(packet, row)
+            score = connection.fits(packet, self.flows.side) * 2 + self._comes_in(packet, connection)
+            if score > best_score:
+                best = row
+                best_score = score
+        if best < 0:
+            del self.several[newest]
+            best = newest
+        elif best != newest and best_score == SURE and packet.length:
+            self._goes_on(best, newest)
+        self.flows.is_of(packet, best)
+        return best
+
+    def _goes_on(self, row: cython.Py_ssize_t, newest: cython.Py_ssize_t) -> cython.int:
+        """Bytes come of a connection, although newer ones have its 4-tuple: all are there."""
+        if self.heard.get(row) == newest:
+            return 0
+        self.heard[row] = newest
+        other: cython.Py_ssize_t
+        for other in self.several[newest]:
+            if other > row and self.live[other] is not None:
+                self.tunnels.parted(self._object(row).tunnel, self._object(other).tunnel)
+        return 0
+
+    def _comes_in(self, packet: Packet, connection: Connection) -> cython.bint:
+        """Whether segments of a connection came in this one's tunnel."""
+        if packet.tunnel == connection.tunnel:
+            return True
+        known = self.learnt.get(connection.row)
+        return known is not None and packet.tunnel in known
+
+    def _elsewhere(self, packet: Packet, connection: Connection) -> cython.bint:
+        """Whether a segment in another tunnel than the connection's first is of another connection."""
+        if self._comes_in(packet, connection):
+            return False
+        fits: cython.int = connection.fits(packet, self.flows.side)
+        if fits == ODD:
+            if packet.flags & RST:
+                return False  # which opens nothing
+            if packet.flags & (SYN | ACK) == SYN and connection.state == UNANSWERED:
+                return self.flows.side == connection.client  # else a simultaneous open, as far as can be told
+            return True
+        if fits == FITS:
+            known = self.learnt.setdefault(connection.row, set())
+            if len(known) < MOST_LEARNT:
+                known.add(packet.tunnel)
+            self.tunnels.joined(connection.tunnel, packet.tunnel)
+        return False
+
+    def _beside(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
+        """A connection begins on a 4-tuple that has one, or several, in other tunnels."""
+        before: cython.Py_ssize_t = self.flows.find(packet)
+        others = [other for other in self.several.pop(before, [before]) if self.live[other] is not None]
+        open_still: cython.bint = not self._object(row).full_close
+        if len(others) == MOST_BESIDE:
+            self._supersede(packet, others.pop(0))
+        began: cython.Py_ssize_t = self._add(packet)
+        if open_still:
+            self.notes.add(note.ADDRESSES_SHARED, packet.frame)
+            self.tunnels.doubts[began] = row
+        return self._share(packet, began, others)
+
+    def _share(self, packet: Packet, row: cython.Py_ssize_t, others: Rows) -> cython.int:
+        """The newest connection of the 4-tuple, and those beside it."""
+        if others:
+            others.append(row)
+            self.several[row] = others
+            self.flows.forget(packet)
         return 0
 
     def _begins(self, packet: Packet, connection: Connection | None) -> cython.bint:
@@ -265,13 +376,28 @@ class Engine:
         self.notes.add(note.PORT_REUSE, packet.frame)
         return True
 
-    def _open(self, packet: Packet) -> cython.int:
-        """A connection begins, as far as the capture knows it."""
-        row: cython.Py_ssize_t = self.flows.find(packet)
+    def _open(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
+        """A connection begins, as far as the capture knows it, in place of that in `row`, if there is one."""
+        before: cython.Py_ssize_t = self.flows.find(packet)
         if row >= 0 and self.live[row] is not None:
-            self.open_connections -= 0 if self._object(row).full_close else 1
-            self._finish(packet, row)  # superseded: nothing more of it can be told from the new one's
-        row = self.ledger.connections.add()
+            self._supersede(packet, row)
+        began: cython.Py_ssize_t = self._add(packet)
+        if self.several and before in self.several:
+            others = [other for other in self.several.pop(before) if self.live[other] is not None]
+            self._share(packet, began, others)
+        return 0
+
+    def _supersede(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
+        """Nothing more of a connection can be told from a new one's."""
+        self.open_connections -= 0 if self._object(row).full_close else 1
+        return self._finish(packet, row)
+
+    def _add(self, packet: Packet) -> cython.Py_ssize_t:
+        """The row of a new connection, whose 4-tuple `find` was asked for."""
+        row: cython.Py_ssize_t = self.ledger.connections.add()
+        if packet.tunnel or self.tunnelled:
+            self.tunnelled = True
+            self.tunnels.begun(row, packet.tunnel)
         self.flows.put(packet, row)
         connection: Connection = Connection.__new__(Connection)
         connection.begin(self.ledger, row, packet)
@@ -281,7 +407,7 @@ class Engine:
             self._linger(packet, row)
         else:
             self.open_connections += 1
-        return 0
+        return row
 
     def _late(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
         """A segment of a connection that was closed and written down."""
@@ -318,6 +444,8 @@ class Engine:
         packet.frame = frame
         packet.ts = ts
         self.live[row] = None
+        if self.learnt:
+            self.learnt.pop(row, None)
         return 0
 
     def finish(self) -> Ledger:
@@ -327,6 +455,9 @@ class Engine:
         for row in range(len(self.live)):
             if self.live[row] is not None:
                 self._finish(self.one, row)
+        if self.tunnelled:
+            self.ledger.connections.networks = self.tunnels.networks(self.ledger.connections.rows)
+            self.ledger.connections.doubts = self.tunnels.unsure()
         self.live.clear()
         self.flows = Flows(self.ledger.connections, 0)  # what it held is needed elsewhere
         return self.ledger

@@ -20,6 +20,7 @@ cdef class Flows:
     cdef int side
     cdef unsigned int hash
     cdef int _remember(self, Packet packet, Py_ssize_t row) except -1
+    cdef int forget(self, Packet packet) except -1
     cdef Py_ssize_t known(self, Packet packet) except -2
     cdef Py_ssize_t find(self, Packet packet) except -2
     cdef unsigned long long _spread(self, unsigned long long high, unsigned long long low, unsigned long long port) noexcept

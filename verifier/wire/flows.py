@@ -83,6 +83,13 @@ class Flows:
             place.side = self.side
         return 0
 
+    def forget(self, packet: Packet) -> cython.int:
+        """`known` does not find the segment's connection any more: several have its 4-tuple."""
+        if cython.compiled and packet.version == 4:
+            lately(self, (packet.src_lo << 32) | packet.dst_lo, (packet.src_port << 16) | packet.dst_port).row = 0
+            lately(self, (packet.dst_lo << 32) | packet.src_lo, (packet.dst_port << 16) | packet.src_port).row = 0
+        return 0
+
     def find(self, packet: Packet) -> cython.Py_ssize_t:
         """The row of the segment's connection, or -1; remembers the place for `put`."""
         # Each end keyed and spread, then added, so that both directions find the same place.

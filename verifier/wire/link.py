@@ -4,8 +4,9 @@ are rare.
 
 `decode` follows the layers until TCP, or until it is clear that there is none. Each step reads one header at
 `packet.at` and says what comes next, as one number (see `packet`): an EtherType, an IP protocol, or a link type. Tags
-and tunnels lie outside the segment, so they are passed over, and are not part of a connection's key. Depth is bounded,
-so that a frame of nothing but tags ends.
+and tunnels lie outside the segment, so they are passed over, and are not part of a connection's key; what identifies
+them goes into `packet.tunnel`, for addresses that several tunnels have in common (see `networks`). Depth is bounded, so
+that a frame of nothing but tags ends.
 
 Link types: https://www.tcpdump.org/linktypes.html. Ethernet and tags: IEEE 802.1Q; MPLS: RFC 3032, 4385; PPPoE: RFC
 2516; PPP: RFC 1661; frame relay: RFC 2427; GRE: RFC 2784, 2890; PPTP's GRE: RFC 2637; ERSPAN: draft-foschiano-erspan;
@@ -43,6 +44,19 @@ LLC = cython.declare(cython.int, layers.LLC)
 WIFI = cython.declare(cython.int, layers.WIFI)
 PPP = cython.declare(cython.int, layers.PPP)
 PADDED_WIFI = cython.declare(cython.int, layers.PADDED_WIFI)
+
+# Kinds of tunnels and tags, above the bits of their identifiers.
+VLAN = cython.declare(cython.ulonglong, 1 << 32)
+LABEL = cython.declare(cython.ulonglong, 2 << 32)
+SESSION = cython.declare(cython.ulonglong, 3 << 32)
+MIRROR = cython.declare(cython.ulonglong, 4 << 32)
+ROUTING = cython.declare(cython.ulonglong, 5 << 32)
+OVERLAY = cython.declare(cython.ulonglong, 6 << 32)
+USER = cython.declare(cython.ulonglong, 7 << 32)
+ACCESS = cython.declare(cython.ulonglong, 8 << 32)
+TEREDO = cython.declare(cython.ulonglong, 9 << 32)
+PORT = cython.declare(cython.ulonglong, 10 << 32)
+"""Whatever else is told by its UDP port."""
 
 
 def decode(packet: Packet, link_type: cython.int) -> cython.int:
@@ -210,20 +224,27 @@ def inside_frame(packet: Packet, kind: cython.int) -> cython.int:
     """What an EtherType announces, beside IP."""
     at: cython.Py_ssize_t = packet.at
     if kind in (0x8100, 0x88A8, 0x9100, 0x9200, 0x9300):
+        if has(packet, 2) and packet.u16(at) & 0xFFF:  # VLAN 0 is none: a priority alone
+            packet.tagged(VLAN | (packet.u16(at) & 0xFFF))
         return ether_type(packet, 2, 4)
     if kind in (MPLS, 0x8848):
         return label(packet)
     if kind == 0x8864:
+        if has(packet, 4):
+            packet.tagged(SESSION | packet.u16(at + 2))
         return skip(packet, 6, PPP)
     if kind == ETHERTYPE_PPP:
         return PPP
     if kind == ETHERTYPE_BRIDGED:
         return ETHERNET
     if kind == ETHERTYPE_ERSPAN_2:
+        if has(packet, 4):
+            packet.tagged(MIRROR | (packet.u16(at + 2) & 0x3FF))
         return skip(packet, 8, ETHERNET)
     if kind == ETHERTYPE_ERSPAN_3:
         if not has(packet, 12):
             return packet.bad()
+        packet.tagged(MIRROR | (packet.u16(at + 2) & 0x3FF))
         return skip(packet, 20 if packet.view[at + 11] & 1 else 12, ETHERNET)
     if kind == 0x8926:  # VN-tag
         return ether_type(packet, 4, 6)
@@ -247,6 +268,7 @@ def label(packet: Packet) -> cython.int:
     packet.at += 4
     if not last:
         return MPLS
+    packet.tagged(LABEL | (packet.u32(at) >> 12))  # the last says whose packet it is, those before it the way
     version: cython.int = packet.view[at + 4] >> 4
     if version == 4:
         return IPV4
@@ -385,21 +407,23 @@ def inside_ip(packet: Packet, protocol: cython.int) -> cython.int:
     """What an IP protocol number announces, beside TCP: tunnels."""
     if protocol == 17:
         return udp(packet)
+    if protocol == 47:
+        return routing_encapsulation(packet)
+    if protocol not in (4, 41, 51, 97, 103, 137, 143):
+        return OTHER
+    if protocol != 51:  # an authentication header is no tunnel
+        packet.tunnelled(protocol)
     if protocol == 4:
         return IPV4
     if protocol == 41:
         return IPV6
-    if protocol == 47:
-        return routing_encapsulation(packet)
     if protocol == 137:
         return MPLS
     if protocol == 143:
         return ETHERNET
-    if protocol in (51, 97, 103):
-        from verifier.wire import tunnels
+    from verifier.wire import tunnels
 
-        return tunnels.over_ip(packet, protocol)
-    return OTHER
+    return tunnels.over_ip(packet, protocol)
 
 
 def routing_encapsulation(packet: Packet) -> cython.int:
@@ -410,10 +434,15 @@ def routing_encapsulation(packet: Packet) -> cython.int:
     flags: cython.int = packet.u16(at)
     kind: cython.int = packet.u16(at + 2)
     size: cython.Py_ssize_t = 4
+    key: cython.uint = 0
     if flags & 0xC000:
         size += 4
     if flags & 0x2000:
+        if has(packet, size + 4):
+            # Version 1 has a length in its upper half.
+            key = packet.u16(at + size + 2) if flags & 7 == 1 else packet.u32(at + size)
         size += 4
+    packet.tunnelled(ROUTING | key)
     if flags & 0x1000:
         size += 4
     if flags & 7 == 1 and flags & 0x80:
@@ -444,9 +473,11 @@ def udp(packet: Packet) -> cython.int:
         if not has(packet, 16):
             return OTHER
     if (target in (4789, 8472) or source == 4789) and packet.view[body] & 8:
+        packet.tunnelled(OVERLAY | (packet.u32(body + 4) >> 8))
         return skip(packet, 16, ETHERNET)
     if (target == 6081 or source == 6081) and packet.view[body] >> 6 == 0:
         kind: cython.int = packet.u16(body + 2)
+        packet.tunnelled(OVERLAY | (packet.u32(body + 4) >> 8))
         return skip(packet, 16 + (packet.view[body] & 0x3F) * 4, kind)
     if target in (2123, 2152) or source in (2123, 2152):
         return tunnelled_user_data(packet, body)
@@ -459,10 +490,12 @@ def udp(packet: Packet) -> cython.int:
     if target in (1701, 3386, 4341, 4754, 4790, 6635, 12222, 37008):
         from verifier.wire import tunnels
 
+        packet.tunnelled(OVERLAY | (packet.u32(body + 4) >> 8) if target == 4790 else PORT | target)
         return tunnels.over_udp(packet, body, target)
     if source in (1701, 3386, 12222):
         from verifier.wire import tunnels
 
+        packet.tunnelled(PORT | source)
         return tunnels.over_udp(packet, body, source)
     return OTHER
 
@@ -483,6 +516,7 @@ def tunnelled_user_data(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
                 return packet.bad()
             at += size
             following = packet.view[at - 1]
+    packet.tunnelled(USER | packet.u32(body + 4))
     packet.at = at
     following = raw(packet)
     return ETHERNET if following == OTHER else following
@@ -497,6 +531,7 @@ def access_point(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
     fragment: cython.int = packet.view[body + 3] & 0x80
     if size < 8 or fragment:
         return OTHER
+    packet.tunnelled(ACCESS)
     packet.at = body
     if not native:
         return skip(packet, size, ETHERNET)
@@ -514,6 +549,7 @@ def teredo(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
         at += 13 + packet.view[at + 2] + packet.view[at + 3]
     if at + 2 <= packet.end and packet.u16(at) == 0:
         at += 8
+    packet.tunnelled(TEREDO)
     packet.at = at
     return raw(packet)
 

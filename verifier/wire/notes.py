@@ -39,6 +39,7 @@ CODES = (
     "tls-malformed",
     "word-limit",
     "handshake-mismatch",
+    "addresses-shared",
 )
 
 MALFORMED = 0
@@ -71,6 +72,7 @@ REQUEST_QUEUE_LIMIT = 26
 TLS_MALFORMED = 27
 WORD_LIMIT = 28
 HANDSHAKE_MISMATCH = 29
+ADDRESSES_SHARED = 30
 
 
 class Notes:

@@ -3,6 +3,8 @@ cimport cython
 from verifier.wire.fragments cimport Fragments
 from verifier.wire.notes cimport Notes
 
+cdef unsigned long long stirred(unsigned long long word) noexcept
+
 @cython.final
 cdef class Packet:
     cdef const unsigned char[::1] view
@@ -13,7 +15,7 @@ cdef class Packet:
     cdef long long ts
     cdef Py_ssize_t at, end, wire_end
     cdef unsigned long long src_hi, src_lo, dst_hi, dst_lo
-    cdef unsigned int src_port, dst_port, seq, ack, flags, window
+    cdef unsigned int tunnel, src_port, dst_port, seq, ack, flags, window
     cdef int version, link_type, hops
     cdef Py_ssize_t options, length, have
 
@@ -21,6 +23,8 @@ cdef class Packet:
     cdef unsigned int u32(self, Py_ssize_t at) except? 0xFFFFFFFF
     cdef unsigned long long u64(self, Py_ssize_t at) except? 0xFFFFFFFF
     cdef bint plain(self) except -1
+    cdef int tagged(self, unsigned long long number) except -1
+    cdef int tunnelled(self, unsigned long long number) except -1
     cdef int bad(self) except -100
     cdef int swap(self, bytes data) except -1
     cdef int ipv4(self) except -100

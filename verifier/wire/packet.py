@@ -69,6 +69,17 @@ SHORTEST_PLAIN = cython.declare(cython.Py_ssize_t, 54)
 SHORTEST_TCP = cython.declare(cython.int, 14)
 
 
+ALL_BITS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
+MIX = cython.declare(cython.ulonglong, 0xFF51AFD7ED558CCD)
+"""Of the finaliser of MurmurHash3 (fmix64)."""
+
+
+def stirred(word: cython.ulonglong) -> cython.ulonglong:
+    """Another number, and another one for each."""
+    word = ((word ^ (word >> 33)) * MIX) & ALL_BITS
+    return word ^ (word >> 33)
+
+
 class Packet:
     """The fields of the packet being decoded. Numbers of absent options are -1."""
 
@@ -80,6 +91,8 @@ class Packet:
         self.frame = 0
         self.ts = 0
         self.link_type = 0
+        self.tunnel = 0
+        """What the packet lies in, as a number: 0 for no tunnel and no tag. See `tagged` and `tunnelled`."""
 
     def u16(self, at: cython.Py_ssize_t) -> cython.uint:
         if cython.compiled:
@@ -106,6 +119,19 @@ class Packet:
     def bad(self) -> cython.int:
         self.notes.add(note.MALFORMED, self.frame)
         return BAD
+
+    def tagged(self, number: cython.ulonglong) -> cython.int:
+        """What follows lies inside of what has this number, and that in all that was met before."""
+        self.tunnel = cython.cast(cython.uint, stirred(self.tunnel ^ (number + 1)) & 0xFFFFFFFF)
+        return 0
+
+    def tunnelled(self, number: cython.ulonglong) -> cython.int:
+        """What follows lies inside of a tunnel between the two addresses that were read last. They count in either
+        order, so that both directions have the same number where the tunnel has one identifier for both."""
+        source: cython.ulonglong = stirred(self.src_hi ^ stirred(self.src_lo))
+        target: cython.ulonglong = stirred(self.dst_hi ^ stirred(self.dst_lo))
+        self.tagged((source + target) & ALL_BITS)
+        return self.tagged(number)
 
     def swap(self, data: bytes) -> cython.int:
         """Go on reading in `data`, a datagram put together from fragments."""

@@ -46,6 +46,8 @@ cdef class ConnectionTable(Table):
     cdef unsigned short[:] port0, port1, odd_status
     cdef unsigned char[:] version, client, state, closer, closed_with, answered_with, protocol
     cdef public dict tls
+    cdef public object networks
+    cdef public list doubts
 
 
 @cython.final

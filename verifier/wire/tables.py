@@ -26,6 +26,8 @@ else:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from verifier.wire.octets import Region
 
 FIRST_CAPACITY = 64
@@ -307,6 +309,10 @@ class ConnectionTable(Table):
         super().__init__()
         self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
         """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
+        self.networks: Sequence[int] | None = None
+        """By row: 0, or the network that it is of, where several have addresses in common (see `networks`)."""
+        self.doubts: list[tuple[int, int]] = []
+        """Rows of two connections with one 4-tuple, of which nothing shows whether they are of one network."""
 
     def _lay_out(self) -> cython.int:
         Table._lay_out(self)
