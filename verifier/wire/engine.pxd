@@ -23,7 +23,7 @@ cdef class Engine:
     cdef int _take(self, Packet packet) except -1
     cdef int _segment(self, Packet packet) except -1
     cdef bint _begins(self, Packet packet, Connection connection) except -1
-    cdef int _open(self, Packet packet) except -1
+    cdef int _open(self, Packet packet, Py_ssize_t before) except -1
     cdef int _late(self, Packet packet, Py_ssize_t row) except -1
     cdef int _linger(self, Packet packet, Py_ssize_t row) except -1
     cdef Connection _object(self, Py_ssize_t row)

@@ -219,10 +219,8 @@ class Engine:
         connection: Connection | None = None
         if row >= 0:
             connection = self.live[row]
-        if packet.flags & SYN and (row < 0 or self._begins(packet, connection)):
-            return self._open(packet)
-        if row < 0:
-            return self._open(packet)
+        if row < 0 or (packet.flags & SYN and self._begins(packet, connection)):
+            return self._open(packet, row)
         if connection is None:
             return self._late(packet, row)
         full: cython.bint = connection.full_close
@@ -265,13 +263,15 @@ class Engine:
         self.notes.add(note.PORT_REUSE, packet.frame)
         return True
 
-    def _open(self, packet: Packet) -> cython.int:
-        """A connection begins, as far as the capture knows it."""
-        row: cython.Py_ssize_t = self.flows.find(packet)
-        if row >= 0 and self.live[row] is not None:
-            self.open_connections -= 0 if self._object(row).full_close else 1
-            self._finish(packet, row)  # superseded: nothing more of it can be told from the new one's
-        row = self.ledger.connections.add()
+    def _open(self, packet: Packet, before: cython.Py_ssize_t) -> cython.int:
+        """A connection begins, as far as the capture knows it, on a 4-tuple that `before` had, or none (-1), for which
+        the flows were asked."""
+        if before >= 0:
+            self.flows.find(packet)
+            if self.live[before] is not None:
+                self.open_connections -= 0 if self._object(before).full_close else 1
+                self._finish(packet, before)  # superseded: nothing more of it can be told from the new one's
+        row: cython.Py_ssize_t = self.ledger.connections.add()
         self.flows.put(packet, row)
         connection: Connection = Connection.__new__(Connection)
         connection.begin(self.ledger, row, packet)
