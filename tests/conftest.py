@@ -42,6 +42,7 @@ CORE = {
     "test_peers",
     "test_pitfalls",
     "test_sightings",
+    "test_tables",
     "test_tally",
     "test_tls",
     "test_tunnels",

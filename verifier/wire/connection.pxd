@@ -12,7 +12,7 @@ cdef class Connection:
     cdef Half half0, half1
     cdef Speech speech
     cdef long long last, established
-    cdef unsigned long long setup_bytes
+    cdef unsigned long long setup_bytes, letters
     cdef int row
     cdef unsigned int flags, seen, synack_frame, setup_packets, probes, heard, syn_length, tunnel
     cdef signed char client, state, closer, patience

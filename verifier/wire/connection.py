@@ -137,6 +137,7 @@ class Connection:
         self.syn_length = 0
         self.patience = 0
         self.seen = 0
+        self.letters = 0
         table: ConnectionTable = ledger.connections
         table.opened[row] = packet.ts
         table.closed[row] = -1
@@ -242,11 +243,11 @@ class Connection:
         if not self.seen & bit:
             self.seen |= bit
             letter: cython.ulonglong = kind * 2 + side + 1
-            table: ConnectionTable = self.ledger.connections
-            if table.history_early[self.row] <= FULL_WORD:
-                table.history_early[self.row] = (table.history_early[self.row] << 5) | letter
+            if self.letters <= FULL_WORD:
+                self.letters = (self.letters << 5) | letter
             else:
-                table.history_late[self.row] = (table.history_late[self.row] << 5) | letter
+                late = self.ledger.connections.history_late
+                late[self.row] = (late[self.row] << 5) | letter
         return 0
 
     def _syn(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
@@ -668,7 +669,6 @@ class Connection:
             self.flags |= CLIENT_STOPPED_READING
         if self.full_close:
             self.flags |= FULL_CLOSE
-        table.last[row] = self.last
         table.handshake_ns[row] = self.established - table.opened[row] if self.established >= 0 else -1
         if speech is not None and speech.ready_ns >= 0 and self.established >= 0:
             table.tls_ns[row] = 1 + max(0, speech.ready_ns - self.established)
@@ -689,6 +689,7 @@ class Connection:
         else:
             table.closer[row] = CLIENT if self.closer == self.client else SERVER
         table.setup_packets[row] = self.setup_packets
+        table.history_early[row] = self.letters
         if self.setup_bytes:
             table.setup_bytes[row] = self.setup_bytes
         return 0

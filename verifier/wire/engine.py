@@ -246,9 +246,7 @@ class Engine:
             connection = self.live[row]
             if connection is not None and packet.tunnel != connection.tunnel and self._elsewhere(packet, connection):
                 return self._beside(packet, row)
-        if packet.flags & SYN and (row < 0 or self._begins(packet, connection)):
-            return self._open(packet, row)
-        if row < 0:
+        if row < 0 or (packet.flags & SYN and self._begins(packet, connection)):
             return self._open(packet, row)
         if connection is None:
             return self._late(packet, row)
@@ -378,9 +376,11 @@ class Engine:
 
     def _open(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
         """A connection begins, as far as the capture knows it, in place of that in `row`, if there is one."""
-        before: cython.Py_ssize_t = self.flows.find(packet)
-        if row >= 0 and self.live[row] is not None:
-            self._supersede(packet, row)
+        before: cython.Py_ssize_t = -1  # as the flows found, who were asked for it
+        if row >= 0:
+            before = self.flows.find(packet)
+            if self.live[row] is not None:
+                self._supersede(packet, row)
         began: cython.Py_ssize_t = self._add(packet)
         if self.several and before in self.several:
             others = [other for other in self.several.pop(before) if self.live[other] is not None]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import cython
 
-from verifier.wire.octets import zeros
+from verifier.wire.octets import grown, in_large_pages
 
 if cython.compiled:
     from cython.cimports.verifier.wire.flows import lately
@@ -38,6 +38,13 @@ def mixed(word: cython.ulonglong) -> cython.ulonglong:
     return word ^ (word >> 33)
 
 
+def all_free(size: int) -> memoryview:
+    """So many places. Lookups jump about in them: with pages of 4 KiB most would wait for an address to be translated,
+    too."""
+    region = memoryview(in_large_pages(grown(bytearray(), 8 * size)))
+    return region.cast("Q")
+
+
 class Flows:
     """`side` after a lookup: 0 where the segment was sent by the row's side 0, else 1."""
 
@@ -46,7 +53,7 @@ class Flows:
         self.seed = seed & 0xFFFFFFFFFFFFFFFF
         self.size = FIRST_SIZE
         self.used = 0
-        self.places = memoryview(zeros("Q", FIRST_SIZE))
+        self.places = all_free(FIRST_SIZE)
         """Each holds a row, plus one, and above it 32 bits of the hash; 0 where it is free."""
         self.side = 0
         self.slot = 0
@@ -168,7 +175,7 @@ class Flows:
         old = self.places
         old_size: cython.Py_ssize_t = self.size
         self.size = old_size * 2
-        self.places = memoryview(zeros("Q", self.size))
+        self.places = all_free(self.size)
         mask: cython.Py_ssize_t = self.size - 1
         slot: cython.Py_ssize_t
         i: cython.Py_ssize_t

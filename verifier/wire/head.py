@@ -249,7 +249,7 @@ class Head:
         return self._request_line(at, stop)
 
     def _status_line(self, i: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
-        """RFC 9112, section 4, behind the version. Reason phrase and the space before it may be left out, as servers do."""
+        """RFC 9112, section 4, behind the version. Servers leave out the reason phrase, and the space before it."""
         text: Text = self.text
         if i >= stop or text.view[i] != SP:
             return False

@@ -321,7 +321,6 @@ class ConnectionTable(Table):
         self.opened = self._in_row("opened", "q")
         self.closed = self._in_row("closed", "q")
         self.answered = self._in_row("answered", "q")
-        self.last = self._in_row("last", "q")
         self.active = self._in_row("active", "q")
         self.handshake_ns = self._in_row("handshake_ns", "q")
         self.bytes0 = self._in_row("bytes0", "Q")
