@@ -14,7 +14,8 @@ cdef class Connection:
     cdef long long last, established
     cdef unsigned long long setup_bytes, letters
     cdef int row
-    cdef unsigned int flags, seen, synack_frame, setup_packets, probes, heard, syn_length, tunnel
+    cdef unsigned int flags, seen, synack_frame, setup_packets, probes, heard, tunnel
+    cdef unsigned short syn_length
     cdef signed char client, state, closer, patience
     cdef unsigned char full_close, hops
     cdef int begin(self, Ledger ledger, Py_ssize_t row, Packet packet) except -1

@@ -67,6 +67,8 @@ MiB)."""
 MOST_HELD_IN_ALL = cython.declare(cython.Py_ssize_t, 128 << 20)
 """Bytes held out of order for all connections, with what it costs to hold them. A connection that would hold more gives
 up what it waits for."""
+LONGEST_IP = cython.declare(cython.Py_ssize_t, 0xFFFF)
+"""Bytes of an IP packet without jumbo extension: what two bytes of a connection hold of its SYN's length."""
 LARGEST_WINDOW = cython.declare(cython.longlong, 16 << 20)
 """Bytes: above the largest receive buffers that systems grant by default (Linux 6 MiB, Windows 16 MiB)."""
 FARTHEST = cython.declare(cython.longlong, 1 << 30)
@@ -271,7 +273,7 @@ class Connection:
         table.syn_frame[self.row] = packet.frame
         if self.closer == NO_SIDE:  # else the capture has the SYN behind a close
             table.opened[self.row] = packet.ts
-        self.syn_length = packet.length
+        self.syn_length = min(packet.length, LONGEST_IP)
         if packet.joins():
             self.flags |= SUBFLOW
             self.ledger.notes.add(note.MPTCP_JOIN, packet.frame)
