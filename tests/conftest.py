@@ -39,6 +39,7 @@ CORE = {
     "test_lineage",
     "test_peers",
     "test_pitfalls",
+    "test_repetition",
     "test_sightings",
     "test_tally",
     "test_tls",

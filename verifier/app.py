@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from verifier.judge.model import Report
     from verifier.judge.options import Expectations, Selection
     from verifier.lab.perform import Performance
+    from verifier.sources.facts import Skipped
     from verifier.sources.options import CaptureWish
 
     Progress = Callable[[int, int], None]
@@ -36,15 +37,21 @@ def new_engine(control_only: bool = False) -> Engine:
 
 def analyze(paths: Sequence[str], selection: Selection, expectations: Expectations) -> Report:
     """The report on saved captures: files, folders, patterns and `-`, read as one in the order of time."""
-    engine = new_engine()
-    # Reading makes no cycles: the collector would only visit all open connections again and again.
+    # Reading and judging make no cycles: the collector would only visit all open connections again and again.
     gc.disable()
     try:
-        reading = read(paths, engine)
+        case, skipped = _case(paths)
+        return of_files(case, selection, expectations)._replace(skipped=skipped)
     finally:
         gc.enable()
+
+
+def _case(paths: Sequence[str]) -> tuple[Case, tuple[Skipped, ...]]:
+    """What the captures hold, and what is no capture. The engine is gone by then: it is of no use to the judge."""
+    engine = new_engine()
+    reading = read(paths, engine)
     case = Case(engine.finish(), Counts(engine.packets, engine.tcp_packets), reading.sources, reading.runs)
-    return of_files(case, selection, expectations)._replace(skipped=reading.skipped)
+    return case, reading.skipped
 
 
 def read(paths: Sequence[str], engine: Engine) -> Reading:
