@@ -233,7 +233,7 @@ class Diagnosis:
     def _group(self, pair: int, rows: Sequence[int], found: Summary) -> Group:
         """What the sentence needs to know."""
         before = self.lineage.predecessor(rows[0])
-        ended, stands = self.endings.bits, self.lineage.bits
+        ended, stands = memoryview(self.endings.bits), memoryview(self.lineage.bits)
         bits = ended[before] if before >= 0 else 0
         longest = self.repetition.longest.get(pair, 0)
         server = self.matter.details.endpoint(rows[0], 1 - self.columns["client"][rows[0]])

@@ -20,6 +20,9 @@ cdef class Known:
 cdef class Said:
     cdef ExchangeTable exchanges
     cdef int[::1] answered, closing, closing_errors, kept, followed, bodiless
+    cdef Py_ssize_t pair, like
+    cdef int times
+    cdef int settle(self) except -1
     cdef int answer(self, Py_ssize_t pair, Py_ssize_t at, int times) except -1
     cdef int follow(self, Py_ssize_t pair, Py_ssize_t at, int times) except -1
     cdef bint is_bodiless(self, Py_ssize_t at) except -1
@@ -42,6 +45,7 @@ cdef class Endings:
     cdef Said said
     cdef public list ignored_closes, overlapping, excess, short
     cdef public Members members
+    @cython.locals(first=cython.int[::1], last=cython.int[::1], pair_of=cython.int[::1], connection=cython.uint[::1], count=cython.uint[::1])
     cdef int _thread(self) except -1
     cdef int _follows(self, Py_ssize_t before, Py_ssize_t row) except -1
     cpdef Py_ssize_t following(self, Py_ssize_t at) except -2

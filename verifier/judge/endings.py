@@ -164,6 +164,7 @@ class Endings:
         for row in range(rows):
             if self.bits[row]:
                 self._end(row)
+        self.said.settle()
         self.members: Members = Members(self)
 
     def _thread(self) -> cython.int:
@@ -178,21 +179,26 @@ class Endings:
             self.last[row] = -1
             if self.tally.pair_of[row] >= 0 and (self.tally.is_handshake(row) or self.table.state[row] == NOT_SEEN):
                 self.bits[row] = ALL_FACTS  # those that it has come later
+        first = self.first
+        last = self.last
+        count = self.count
+        pair_of = self.tally.pair_of
+        connection = exchanges.connection
         for row in range(exchanges.rows):
-            owner = exchanges.connection[row]
-            pair = self.tally.pair_of[owner]
+            owner = connection[row]
+            pair = pair_of[owner]
             if pair < 0:
                 continue
-            before = self.last[owner]
+            before = last[owner]
             if before >= 0:
                 self._follows(before, row)
                 self.prior[owner] = before + 1
                 if self.bits[owner]:
                     self.said.follow(pair, before, 1)
             else:
-                self.first[owner] = row
-            self.last[owner] = row
-            self.count[owner] += 1
+                first[owner] = row
+            last[owner] = row
+            count[owner] += 1
         return 0
 
     def _follows(self, before: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
@@ -466,6 +472,10 @@ class Said:
 
     def __init__(self, exchanges: ExchangeTable, pairs: int) -> None:
         self.exchanges = exchanges
+        self.pair = -1
+        self.like = 0
+        self.times = 0
+        """How many exchanges like this one of this pair are not counted yet."""
         self.answered = memoryview(zeros("i", pairs))
         self.closing = memoryview(zeros("i", pairs))
         self.closing_errors = memoryview(zeros("i", pairs))
@@ -491,11 +501,29 @@ class Said:
         return 0
 
     def follow(self, pair: cython.Py_ssize_t, at: cython.Py_ssize_t, times: cython.int) -> cython.int:
-        """Counts an exchange that another one follows."""
-        self.followed[pair] += times
-        if self.is_bodiless(at):
-            self.bodiless[pair] += times
-        return self.answer(pair, at, times)
+        """Counts an exchange that another one follows. One like the one before, as they mostly are, is put down with
+        that: see `settle`."""
+        if (
+            pair != self.pair
+            or self.exchanges.flags[at] != self.exchanges.flags[self.like]
+            or self.exchanges.status[at] != self.exchanges.status[self.like]
+        ):
+            self.settle()
+            self.pair = pair
+            self.like = at
+        self.times += times
+        return 0
+
+    def settle(self) -> cython.int:
+        """Counts what was put down."""
+        times: cython.int = self.times
+        self.times = 0
+        if times == 0:
+            return 0
+        self.followed[self.pair] += times
+        if self.is_bodiless(self.like):
+            self.bodiless[self.pair] += times
+        return self.answer(self.pair, self.like, times)
 
     def is_bodiless(self, at: cython.Py_ssize_t) -> cython.bint:
         """Whether a response has no body by its nature (RFC 9112, section 6.3)."""

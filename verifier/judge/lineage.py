@@ -450,7 +450,10 @@ class Lineage:
         first: cython.Py_ssize_t = self.endings.first[row]
         current: cython.Py_ssize_t = self.current(before, moment)
         bits: cython.uint = 0
-        if moment - self._rests_since(before, moment) < REST_NS:
+        rests: cython.longlong = table.opened[before]
+        if current >= 0:
+            rests = self.tally.end(exchanges, current, before)
+        if moment - rests < REST_NS:
             bits |= JUST_IDLE
         if current >= 0 and current != self.endings.last[before]:
             bits |= GOES_ON

@@ -47,6 +47,8 @@ PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
 DEPTH_UNSURE = cython.declare(cython.uint, tables.DEPTH_UNSURE)
 UPGRADED = cython.declare(cython.uint, tables.UPGRADED)
 CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
+UNUSUAL = cython.declare(cython.uint, tables.RESPONSE_DONE | tables.UPGRADED | tables.CONNECT_REQUEST)
+"""Flags of which an exchange that ends with its response has the first alone."""
 TUNNEL = cython.declare(cython.uint, tables.TUNNEL)
 HTTP1 = cython.declare(cython.int, tables.HTTP1)
 WITH_RST = cython.declare(cython.int, tables.RST)
@@ -321,12 +323,16 @@ class Tally:
                     self.unknown[pair] += 1
             if connection_flags & TUNNEL and not flags & CONNECT_REQUEST:
                 continue  # inside of a tunnel, which is busy itself
-            end_ns = self.end(exchanges, row, connection)
+            if flags & UNUSUAL == RESPONSE_DONE and table.closer[connection] != CLIENT_CLOSED:
+                end_ns = exchanges.end_ns[row]
+                self.ends_frame = exchanges.end_frame[row]
+            else:
+                end_ns = self.end(exchanges, row, connection)
+                if flags & UPGRADED:
+                    upgraded.add(pair)
             busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
             if busy.begin(pair, connection, end_ns, self.ends_frame):
                 self.marks[connection] |= NEEDED
-            if flags & UPGRADED:
-                upgraded.add(pair)
             if flags & (REQUEST_CLOSE | EXCESS) or not flags & RESPONSE_DONE:
                 self.curious = True
         for pair in range(self.pairs):
@@ -376,7 +382,7 @@ class Tally:
             # What was under way when the client closed is refused by an RST: nobody reads it.
             self.ends_frame = table.close_frame[connection]
             return closed
-        if flags & (RESPONSE_DONE | UPGRADED | CONNECT_REQUEST) == RESPONSE_DONE:
+        if flags & UNUSUAL == RESPONSE_DONE:
             return end
         tunnel: cython.bint = flags & CONNECT_REQUEST != 0 and 200 <= exchanges.status[row] < 300
         if flags & RESPONSE_DONE and not flags & UPGRADED and not tunnel:
