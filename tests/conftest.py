@@ -41,6 +41,7 @@ CORE = {
     "test_media",
     "test_peers",
     "test_pitfalls",
+    "test_repetition",
     "test_sightings",
     "test_tables",
     "test_tally",

@@ -31,6 +31,7 @@ from examine import examine, saved, written
 from verifier.clients.run import Connect, Request, Run
 from verifier.judge.decide import Case, Counts, of_run
 from verifier.judge.details import Details
+from verifier.judge.diagnose import Diagnosis
 from verifier.judge.lineage import Lineage
 from verifier.judge.model import Connection, Finding, Report
 from verifier.judge.options import Expectations
@@ -229,13 +230,19 @@ def connections(report: Report) -> list[Connection]:
 def before(report: Report) -> list[int]:
     """Of each connection the one that went before it, -1 for none."""
     found = lineage(report)
-    return [int(found.before[connection.id]) if found else -1 for connection in connections(report)]
+    return [found.predecessor(connection.id) if found else -1 for connection in connections(report)]
 
 
 def lineage(report: Report) -> Lineage | None:
     """None where there was nothing to explain."""
+    found = diagnosis(report)
+    return found.lineage if found else None
+
+
+def diagnosis(report: Report) -> Diagnosis | None:
+    """None where there was nothing to explain."""
     assert isinstance(report.details, Details)
-    return report.details.diagnosis.lineage if report.details.diagnosis is not None else None
+    return report.details.diagnosis
 
 
 def finding(report: Report, cause: str) -> Finding:
@@ -246,9 +253,9 @@ def finding(report: Report, cause: str) -> Finding:
 
 def rules(report: Report) -> list[int]:
     """The places in `RULES` of the rows that decided on later connections."""
-    found = lineage(report)
-    decided = [int(found.decided[connection.id]) for connection in connections(report)] if found else []
-    return [place for place in decided if place >= 0]
+    found = diagnosis(report)
+    decided = [found.rule(connection.id) for connection in connections(report)] if found else []
+    return [place for place in decided if place is not None]
 
 
 # -- what a live client says

@@ -39,7 +39,7 @@ from talks import (
     secured12,
 )
 
-from verifier.judge.endings import alike, distinct, leeway
+from verifier.judge.endings import distinct
 
 MS = 1_000_000
 
@@ -423,38 +423,7 @@ def test_bytes_missing_inside_of_a_body_hide_nothing() -> None:
     assert causes(report) == [None, "server-idle-timeout"]
 
 
-# -- times that are alike
-
-
-@given(st.lists(st.integers(0, 100 * S), max_size=12))
-def test_the_largest_group_of_times_that_are_alike(times: list[int]) -> None:
-    places = alike(times)
-    chosen = sorted(times[place] for place in places)
-    assert len(set(places)) == len(places) != 1
-
-    def together(low: int, high: int) -> bool:
-        return high - low <= leeway(low)
-
-    assert not chosen or together(chosen[0], chosen[-1])
-    largest = max((sum(low <= time and together(low, time) for time in times) for low in times), default=0)
-    assert len(chosen) == (largest if largest > 1 else 0)
-
-
-@pytest.mark.parametrize(
-    ("times", "places"),
-    [
-        ([], []),
-        ([5 * S], []),
-        ([5 * S, 5 * S], [0, 1]),
-        ([5 * S, 6 * S], []),
-        ([9 * S, 5 * S, 5_400 * MS, 20 * S], [1, 2]),
-        ([60 * S, 65 * S, 75 * S], [0, 1]),
-        ([1 * S, 2 * S, 4 * S, 8 * S], []),
-    ],
-    ids=str,
-)
-def test_which_times_are_alike(times: list[int], places: list[int]) -> None:
-    assert sorted(alike(times)) == places
+# -- words
 
 
 @given(st.lists(st.integers(0, 5)))

@@ -38,7 +38,6 @@ from talks import (
     refusal,
 )
 
-from verifier.judge.lineage import IN_USE
 from verifier.judge.model import Report
 
 MS = 1_000_000
@@ -387,8 +386,9 @@ def check(report: Report) -> None:
     assert sum(finding.cost_ns for finding in report.findings) == report.totals.cost_ns
     lines = lineage(report)
     if lines is not None:
-        in_use = {connection.id for connection in found if lines.decided[connection.id] == IN_USE}
-        assert set(lines.later) == {connection.id for connection in found if connection.cause} - in_use
+        in_use = {connection.id for connection in found if lines.was_in_use(connection.id)}
+        later = {connection.id for connection in found if lines.group_number(connection.id) is not None}
+        assert later == {connection.id for connection in found if connection.cause} - in_use
 
 
 def test_many_open_connections_are_looked_at_in_bounded_time() -> None:

@@ -6,7 +6,9 @@ requests, whose responses end 10 ms after they began. `packets_of` makes the cap
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from random import Random
 from typing import NamedTuple
 
 import pytest
@@ -29,6 +31,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier.judge.model import Pair, Report
+from verifier.judge.tally import ordered
 
 pytestmark = pytest.mark.core
 
@@ -174,6 +177,33 @@ def test_many_slow_heads_are_in_the_order_of_their_first_bytes() -> None:
     report = examine(packets(merged(*talks)))
     assert [exchange.target for exchange in report.details.exchanges()] == [f"/{number}" for number in range(10)]
     assert report.pairs[0].lower_bound == 10
+
+
+@given(st.lists(st.integers(-3, 30) | st.integers(0, 10**18), max_size=60))
+def test_rows_in_the_order_of_their_times(times: list[int]) -> None:
+    found = ordered(memoryview(array("q", times)), len(times))
+    assert list(found) == sorted(range(len(times)), key=times.__getitem__)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_peak_of_many_overlapping_exchanges(seed: int) -> None:
+    """Far more at once than are looked at before the heap is asked, of two pairs, by reckoning point by point."""
+    random = Random(seed)
+    longest = random.choice((3, 40, 400))
+    lines: list[Line] = []
+    for number in range(150):
+        spans: list[Span] = []
+        begin = random.randrange(1000)
+        for _ in range(random.randrange(1, 4)):
+            end = begin + random.randrange(1, longest)
+            spans.append((begin, end))
+            begin = end + random.randrange(3)
+        lines.append(Line(spans, server=("10.0.0.3", 80) if number % 3 else SERVER))
+    for pair in examine(packets_of(*lines)).pairs:
+        spans = [span for line in lines if line.server == pair.server for span in line.spans]
+        assert pair.peak_concurrency == max(
+            sum(begin <= moment < end for begin, end in spans) for moment in {begin for begin, _ in spans}
+        )
 
 
 # -- responses that never end

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from verifier.judge.model import Report
     from verifier.judge.options import Expectations, Selection
     from verifier.lab.perform import Performance
+    from verifier.sources.facts import Skipped
     from verifier.sources.operands import Found
     from verifier.sources.options import CaptureWish
 
@@ -60,16 +61,22 @@ def unread(path: str, error: VerifierError, expectations: Expectations) -> Repor
 
 
 def _judged(load: Callable[[Engine], Reading], selection: Selection, expectations: Expectations) -> Report:
-    """The report on what `load` reads into the engine."""
-    engine = new_engine()
-    # Reading makes no cycles: the collector would only visit all open connections again and again.
+    """The report on what `load` reads into an engine."""
+    # Reading and judging make no cycles: the collector would only visit all open connections again and again.
     gc.disable()
     try:
-        reading = load(engine)
+        case, skipped = _case(load)
+        return of_files(case, selection, expectations)._replace(skipped=skipped)
     finally:
         gc.enable()
+
+
+def _case(load: Callable[[Engine], Reading]) -> tuple[Case, tuple[Skipped, ...]]:
+    """What the captures hold, and what is no capture. The engine is gone by then: it is of no use to the judge."""
+    engine = new_engine()
+    reading = load(engine)
     case = Case(engine.finish(), Counts(engine.packets, engine.tcp_packets), reading.sources, reading.runs)
-    return of_files(case, selection, expectations)._replace(skipped=reading.skipped)
+    return case, reading.skipped
 
 
 def read(paths: Sequence[str], engine: Engine) -> Reading:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from verifier.judge import verdict
 from verifier.judge.details import REUSES, Details, Numbering, address
 from verifier.judge.model import (
@@ -246,11 +248,11 @@ class _Bench:
         """Whether every request is among the exchanges: that shares of them can't be other than they seem."""
         self._bound(self._bounds())
 
-    def _bounds(self) -> list[int]:
+    def _bounds(self) -> array[int]:
         """Each pair's lower bound. Where requests are unreadable no more can have been under way than connections were
         open: the extra handshakes above that bound are the least there can be. 0 where nothing shows that the pair
         speaks HTTP."""
-        bounds = list(self.fields["least"])
+        bounds = array("i", bytes(self.fields["least"]))
         if any(self.fields["unreadable"]) and not self.client_knows:
             most_open = self.tally.most_open()
             for pair, unreadable in enumerate(self.fields["unreadable"]):
@@ -258,20 +260,15 @@ class _Bench:
                     bounds[pair] = max(bounds[pair], most_open[pair])
         return bounds
 
-    def _bound(self, bounds: list[int]) -> None:
+    def _bound(self, bounds: array[int]) -> None:
         """Settles the lower bounds, and what follows from them."""
         self.bounds = bounds
-        self.tally.mark_extra(bounds)
-        self.fields["cost_ns"] = self.tally.field("cost_ns")
-        self.extra = [
-            max(0, handshakes - bound) if bound else 0
-            for handshakes, bound in zip(self.fields["handshakes"], bounds, strict=True)
-        ]
+        self.tally.mark_extra(memoryview(bounds))
         self.totals = self._totals()
 
     def raise_bounds(self, peaks: dict[int, int]) -> None:
         """Takes the client's own peak concurrency, by connection, where it is above what the packets show."""
-        bounds = list(self.bounds)
+        bounds = self.bounds[:]
         for row, peak in peaks.items():
             pair = self.tally.pair(row)
             bounds[pair] = max(bounds[pair], peak)
@@ -291,7 +288,7 @@ class _Bench:
             reused_requests=sum(field["reused"]),
             unknown_requests=sum(field["unknown"]),
             lower_bound=sum(self.bounds),
-            extra_handshakes=sum(self.extra),
+            extra_handshakes=sum(field["extra"]),
             cost_ns=sum(field["cost_ns"]),
         )
 
@@ -345,9 +342,9 @@ class _Bench:
                     unknown_requests=field["unknown"][number],
                     peak_concurrency=field["peak"][number],
                     lower_bound=self.bounds[number],
-                    extra_handshakes=self.extra[number],
+                    extra_handshakes=field["extra"][number],
                     cost_ns=field["cost_ns"][number],
-                    causes={} if diagnosis is None else diagnosis.causes[number],
+                    causes={} if diagnosis is None else diagnosis.causes.get(number, {}),
                 )
             )
         return tuple(pairs)
@@ -430,7 +427,7 @@ class _Bench:
             extra=totals.extra_handshakes,
             certain_extra=sum(
                 extra - self.races.get(pair, 0)
-                for pair, (extra, sure) in enumerate(zip(self.extra, self.known, strict=True))
+                for pair, (extra, sure) in enumerate(zip(self.fields["extra"], self.known, strict=True))
                 if sure
             ),
             requests_known=self.all_counted,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _bisect import bisect_right
 
 from verifier.judge import model
-from verifier.judge.tally import in_order, reuse
+from verifier.judge.tally import Order, reuse
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reuse
 from verifier.wire.connection import spelled
 from verifier.wire.tables import RESPONSE_DONE
@@ -84,8 +84,8 @@ class Details:
 
     def exchanges(self) -> Iterator[model.Exchange]:
         """In the order of requests."""
-        order = in_order(self.rows["request_ns"], self.table.rows)
-        for row in range(self.table.rows) if order is None else order:
+        order = Order(self.rows["request_ns"], self.table.rows)
+        for row in map(order.row, range(self.table.rows)):
             if self.tally.pair(self.rows["connection"][row]) >= 0:
                 yield self._exchange(row)
 

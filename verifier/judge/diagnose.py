@@ -1,17 +1,20 @@
 """From situations to findings: each pair's connections by cause, with evidence, measured limits and cost.
 
-`endings` and `lineage` gather the facts, `causes` decides; here what was decided is put together. Work by connection is
-done in those compiled modules; here are a few steps for each finding.
+`endings`, `repetition` and `lineage` gather the facts, `causes` decides; here what was decided is put together. Work by
+connection is done in those compiled modules; here are a few steps for each finding.
 """
 
 from __future__ import annotations
 
+from array import array
+
 from verifier.judge import facts as f
 from verifier.judge.causes import NEARLY_CONCURRENT, RULES, UNKNOWN, decide
-from verifier.judge.endings import Endings, alike, speech
-from verifier.judge.lineage import IN_USE, Lineage
+from verifier.judge.endings import Endings, speech
+from verifier.judge.lineage import Lineage
 from verifier.judge.model import Evidence, Finding, Measured
 from verifier.judge.peers import peers_of
+from verifier.judge.repetition import Repetition, alike
 from verifier.judge.words import Group, listed, sentence, span, spread
 from verifier.values import NamedTuple
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from verifier.judge.details import Details
     from verifier.judge.facts import Account
     from verifier.judge.lineage import Extent, Summary
+    from verifier.judge.lineage import Group as Grouped
     from verifier.judge.tally import Tally
     from verifier.wire.tables import ExchangeTable, Ledger
 
@@ -60,9 +64,22 @@ class Matter(NamedTuple):
     """Of a live run."""
 
 
+class Cause(NamedTuple):
+    """What led to connections of one pair: rows of the table with the same cause."""
+
+    pair: int
+    cause: str
+    parts: dict[int, int]
+    """Rules to how many connections they decided on."""
+
+    @property
+    def size(self) -> int:
+        return sum(self.parts.values())
+
+
 class Diagnosis:
-    """`findings`: what was found, the costliest first. `causes`: for each pair how many of its later connections have
-    which cause."""
+    """`findings`: what was found, the costliest first. `causes`: for each pair that has any, how many of its later
+    connections have which cause."""
 
     def __init__(self, matter: Matter) -> None:
         self.matter = matter
@@ -71,15 +88,18 @@ class Diagnosis:
         self.exchanges = speech(matter.exchanges, ledger.turns, ledger.connections.rows)
         self.account = matter.account
         self.endings = Endings(tally, self.exchanges, self.peers, self.account.facts if self.account else {})
+        self.repetition = Repetition(self.endings, self.peers)
         self.lineage = Lineage(tally, self.endings, ledger.words)
         self.peaks = tally.field("peak")
         self.columns = matter.details.columns
         self.column = {name: self.exchanges.column(name) for name in ("end_ns", "request_ns", "status", "host")}
         self.frames = {name: self.exchanges.column(name) for name in ("request_frame", "response_frame", "end_frame")}
-        groups = self.groups = self._without_concurrent_extras(self.lineage.grouped(decide))
+        groups = self.lineage.grouped(decided)
+        self.rules = [rule_of(group) for group in groups]
+        """By group."""
         self.causes = self._causes(groups)
         findings = self._findings(groups)
-        self.findings = tuple(sorted(findings, key=lambda found: (-found.extra, -found.cost_ns, found.connections)))
+        self.findings = tuple(sorted(findings, key=lambda found: (-found.extra, -found.cost_ns, found.connections[0])))
         if self._is_odd():
             from verifier.judge.sightings import sightings
 
@@ -87,7 +107,11 @@ class Diagnosis:
 
     def races(self) -> dict[int, int]:
         """By pair: extra connections that were opened while all others were in use, as far as packets can show."""
-        return {pair: len(rows) for (pair, rule), rows in self.groups.items() if rule == NEARLY_CONCURRENT}
+        counted: dict[int, int] = {}
+        for group, rule in zip(self.lineage.groups, self.rules, strict=True):
+            if rule == NEARLY_CONCURRENT:
+                counted[group.pair] = counted.get(group.pair, 0) + group.size
+        return counted
 
     def _is_odd(self) -> bool:
         """Whether there may be something to tell beside the causes."""
@@ -96,59 +120,70 @@ class Diagnosis:
             return True
         return tally.pairs > 1 or any(peak > 1 for peak in self.peaks) or bool(self.matter.ledger.connections.tls)
 
+    def rule(self, row: int) -> int | None:
+        """The place in `RULES` of what decided on a connection; None where nothing had to."""
+        number = self.lineage.group_number(row)
+        return None if number is None else self.rules[number]
+
     def cause(self, row: int) -> str | None:
         """Why a connection was opened although its pair had one; None for the first."""
-        decided = self.lineage.decided[row]
-        if decided == IN_USE:
-            return CONCURRENCY
-        return RULES[decided].cause if decided >= 0 else None
+        rule = self.rule(row)
+        if rule is None:
+            return CONCURRENCY if self.lineage.was_in_use(row) else None
+        return RULES[rule].cause
 
-    def _without_concurrent_extras(self, groups: dict[tuple[int, int], list[int]]) -> dict[tuple[int, int], list[int]]:
-        """The groups, with extra connections taken out of those that concurrency explains."""
-        settled: dict[tuple[int, int], list[int]] = {}
-        for (pair, rule), rows in groups.items():
-            if RULES[rule].cause != CONCURRENCY:
-                settled[pair, rule] = rows
-                continue
-            for row in rows:
-                if self.matter.tally.is_extra(row):
-                    self.lineage.decided[row] = NEARLY_CONCURRENT
-                    settled.setdefault((pair, NEARLY_CONCURRENT), []).append(row)
-                else:
-                    settled.setdefault((pair, rule), []).append(row)
-        return settled
-
-    def _causes(self, groups: dict[tuple[int, int], list[int]]) -> list[dict[str, int]]:
+    def _causes(self, groups: list[Grouped]) -> dict[int, dict[str, int]]:
         """Of the pairs' connections, how many have which cause."""
-        counted: list[dict[str, int]] = [{} for _ in range(self.matter.tally.pairs)]
-        for (pair, rule), rows in groups.items():
-            cause = RULES[rule].cause
-            counted[pair][cause] = counted[pair].get(cause, 0) + len(rows)
-        for pair, causes in enumerate(counted):
-            concurrent = self.lineage.in_use[pair]
+        counted: dict[int, dict[str, int]] = {}
+        for place in self._settled(groups):
+            pair, cause = groups[place].pair, RULES[self.rules[place]].cause
+            causes = counted.setdefault(pair, {})
+            causes[cause] = causes.get(cause, 0) + groups[place].size
+        for pair, concurrent in enumerate(self.lineage.in_use):
             if concurrent:
+                causes = counted.setdefault(pair, {})
                 causes[CONCURRENCY] = causes.get(CONCURRENCY, 0) + concurrent
         return counted
 
+    def _settled(self, groups: list[Grouped]) -> list[int]:
+        """Places of the groups in the order of their first connections; extra ones that concurrency explains stand
+        beside those that are not."""
+        first: dict[tuple[int, int], int] = {}
+        for group in groups:
+            first.setdefault((group.pair, group.number % len(RULES)), group.first)
+        return sorted(
+            range(len(groups)),
+            key=lambda place: (first[groups[place].pair, groups[place].number % len(RULES)], groups[place].first),
+        )
+
     # -- findings
 
-    def _findings(self, groups: dict[tuple[int, int], list[int]]) -> list[Finding]:
+    def _findings(self, groups: list[Grouped]) -> list[Finding]:
         """One for each pair and cause."""
-        merged: dict[tuple[int, str], list[tuple[int, list[int]]]] = {}
-        for (pair, rule), rows in groups.items():
-            merged.setdefault((pair, RULES[rule].cause), []).append((rule, rows))
-        weighty = sorted(merged.items(), key=lambda item: -sum(len(rows) for _, rows in item[1]))
+        merged: dict[tuple[int, str], Cause] = {}
+        for place in self._settled(groups):
+            pair, rule = groups[place].pair, self.rules[place]
+            cause = RULES[rule].cause
+            parts = merged.setdefault((pair, cause), Cause(pair, cause, {})).parts
+            parts[rule] = parts.get(rule, 0) + groups[place].size
+        weighty = sorted(merged.values(), key=lambda cause: -cause.size)
         self.left_off = max(0, len(weighty) - MOST_FINDINGS)
-        found = [self._finding(pair, cause, parts) for (pair, cause), parts in weighty[:MOST_FINDINGS]]
+        del weighty[MOST_FINDINGS:]
+        places = {(cause.pair, cause.cause): place for place, cause in enumerate(weighty)}
+        rows = self.lineage.gathered(
+            [places.get((group.pair, RULES[rule].cause), -1) for group, rule in zip(groups, self.rules, strict=True)],
+            [cause.size for cause in weighty],
+        )
+        found = [self._finding(cause, each) for cause, each in zip(weighty, rows, strict=True)]
         # What cost nothing, and is nobody's fault or not known to be, is no news.
         return [finding for finding in found if finding.extra or finding.cause not in (CONCURRENCY, UNKNOWN)]
 
-    def _finding(self, pair: int, cause: str, parts: list[tuple[int, list[int]]]) -> Finding:
+    def _finding(self, decided: Cause, rows: memoryview) -> Finding:
         """Of the rows of the table that led to the same cause the one with most connections speaks for all."""
         from verifier import catalogue
 
-        rule = RULES[max(parts, key=lambda part: len(part[1]))[0]]
-        rows = sorted(row for _, found in parts for row in found)
+        pair, cause = decided.pair, decided.cause
+        rule = RULES[max(decided.parts, key=decided.parts.__getitem__)]
         blame = rule.blame or catalogue.CAUSES.get(cause, catalogue.UNKNOWN).blame
         found = self.lineage.summary(rows)
         text = sentence(cause, self._group(pair, rows, found))
@@ -161,7 +196,7 @@ class Diagnosis:
             confidence="certain" if sure else "consistent",
             blame=blame,
             pair=pair,
-            connections=tuple(rows),
+            connections=rows,
             text=text if text.endswith(".") else text + ".",
             advice=catalogue.remedy(rule.mend or cause, blame, self.agent(rows), self.software(rows)),
             evidence=tuple(self._evidence(rows)),
@@ -179,7 +214,7 @@ class Diagnosis:
 
     def agent(self, rows: Sequence[int]) -> str | None:
         """What the client calls itself; None for one that passes others' requests on, with their names."""
-        before = self.lineage.before[rows[0]] if rows else -1
+        before = self.lineage.predecessor(rows[0]) if len(rows) else -1
         if any(self.endings.bits[one] & f.FORWARDED for one in (before, *rows[:1]) if one >= 0):
             return None
         return self._word("agent", rows) or (self.account.client if self.account is not None else None)
@@ -190,14 +225,17 @@ class Diagnosis:
     def _word(self, name: str, rows: Sequence[int]) -> str | None:
         """The first of these that a connection, or the one before it, has."""
         for row in rows[:SHOWN]:
-            for one in (self.lineage.before[row], row):
+            for one in (self.lineage.predecessor(row), row):
                 if one >= 0 and self.columns[name][one]:
                     return self.matter.ledger.words.text(self.columns[name][one] - 1)
         return None
 
-    def _group(self, pair: int, rows: list[int], found: Summary) -> Group:
+    def _group(self, pair: int, rows: Sequence[int], found: Summary) -> Group:
         """What the sentence needs to know."""
-        before = self.lineage.before[rows[0]]
+        before = self.lineage.predecessor(rows[0])
+        ended, stands = memoryview(self.endings.bits), memoryview(self.lineage.bits)
+        bits = ended[before] if before >= 0 else 0
+        longest = self.repetition.longest.get(pair, 0)
         server = self.matter.details.endpoint(rows[0], 1 - self.columns["client"][rows[0]])
         statuses = sorted(found.statuses - {0})
         return Group(
@@ -206,7 +244,7 @@ class Diagnosis:
             gap=extent(found.gap, span),
             pause=extent(found.pause, span),
             came=extent(found.came, span),
-            reused=span(self.endings.longest[pair]) if self.endings.longest.get(pair, -1) > 0 else "",
+            reused=span(longest) if longest > 0 else "",
             at_next_use=found.adjacent * 2 > len(rows),
             lost=self._lost(found),
             most=self.peaks[pair],
@@ -215,21 +253,21 @@ class Diagnosis:
             one=found.count.most == 1,
             statuses=listed([str(status) for status in statuses[:MOST_NAMES]]),
             names=listed(self._names(rows)),
-            keeps_others=before >= 0 and bool(self.endings.bits[before] & f.OTHERS_SAID_NOTHING),
-            dropped=before >= 0 and self.endings.bits[before] & DROPPED == DROPPED,
-            in_use=self.lineage.decided[rows[0]] == NEARLY_CONCURRENT,
-            goes_on=bool(self.lineage.bits[rows[0]] & f.GOES_ON),
-            at_once=before >= 0 and bool(self.endings.bits[before] & f.AT_ONCE),
+            keeps_others=bool(bits & f.OTHERS_SAID_NOTHING),
+            dropped=bits & DROPPED == DROPPED,
+            in_use=self.rule(rows[0]) == NEARLY_CONCURRENT,
+            goes_on=bool(stands[rows[0]] & f.GOES_ON),
+            at_once=bool(bits & f.AT_ONCE),
             name=self.name(rows[0]) or "",
             other=self._other(rows[0]),
-            was_open=not self.lineage.bits[rows[0]] & f.CLOSED,
-            with_reset=before >= 0 and bool(self.endings.bits[before] & f.BY_RESET),
-            before_unused=before >= 0 and bool(self.endings.bits[before] & f.UNUSED),
-            unused=all(self.endings.bits[row] & f.UNUSED for row in rows[:MOST_WAITS]),
-            server_reset=before >= 0 and self.endings.bits[before] & RESET_BY_SERVER == RESET_BY_SERVER,
-            unheard=before >= 0 and bool(self.endings.bits[before] & f.UNHEARD),
-            encrypted=before >= 0 and bool(self.endings.bits[before] & f.ENCRYPTED),
-            refused=any(self.lineage.bits[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
+            was_open=not stands[rows[0]] & f.CLOSED,
+            with_reset=bool(bits & f.BY_RESET),
+            before_unused=bool(bits & f.UNUSED),
+            unused=all(ended[row] & f.UNUSED for row in rows[:MOST_WAITS]),
+            server_reset=bits & RESET_BY_SERVER == RESET_BY_SERVER,
+            unheard=bool(bits & f.UNHEARD),
+            encrypted=bool(bits & f.ENCRYPTED),
+            refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )
 
@@ -237,7 +275,7 @@ class Diagnosis:
         """The other program's name, where two call themselves differently."""
         if not self.lineage.bits[row] & f.OTHER_AGENT:
             return ""
-        return self.matter.ledger.words.text(self.columns["agent"][self.lineage.before[row]] - 1) or ""
+        return self.matter.ledger.words.text(self.columns["agent"][self.lineage.predecessor(row)] - 1) or ""
 
     def _lost(self, found: Summary) -> str:
         """The requests that got no response."""
@@ -257,10 +295,10 @@ class Diagnosis:
             named.append(f"{found.unanswered - len(named):,} more")
         return listed(named)
 
-    def _names(self, rows: list[int]) -> list[str]:
+    def _names(self, rows: Sequence[int]) -> list[str]:
         """What the server was called on these connections and those before them."""
         names: list[str] = []
-        for row in [one for new in rows[:100] for one in (self.lineage.before[new], new) if one >= 0]:
+        for row in [one for new in rows[:100] for one in (self.lineage.predecessor(new), new) if one >= 0]:
             name = self.name(row)
             if name and name not in names and len(names) < MOST_NAMES:
                 names.append(name)
@@ -276,10 +314,10 @@ class Diagnosis:
 
     # -- evidence
 
-    def _evidence(self, rows: list[int]) -> Iterable[Evidence]:
+    def _evidence(self, rows: Sequence[int]) -> Iterable[Evidence]:
         """The frames of the first few: how the one before was used and ended, and the new handshake."""
         for row in rows[:SHOWN]:
-            before = self.lineage.before[row]
+            before = self.lineage.predecessor(row)
             if before >= 0:
                 yield from self._ending(row, before)
             yield from self.cite(self.columns["syn_frame"][row], f"SYN of #{row}: the new connection")
@@ -288,8 +326,9 @@ class Diagnosis:
         """What there is to see of the connection before, in the order of frames."""
         endings, column = self.endings, self.columns
         bits = endings.bits[before]
-        if self.lineage.source[row] >= 0:
-            yield from self.cite(self.frames["response_frame"][self.lineage.source[row]], "the redirect that led here")
+        source = self.lineage.redirect(row)
+        if source >= 0:
+            yield from self.cite(self.frames["response_frame"][source], "the redirect that led here")
         last = self._seen(row, before)
         found: list[tuple[int, str]] = []
         if last >= 0:
@@ -308,23 +347,19 @@ class Diagnosis:
             found.append((column["close_frame"][before], f"{_close(bits)} of #{before}{self._how_late(before)}"))
         if column["answer_frame"][before] and bits & (f.SERVER_FIRST | f.BOTH_FIRST):
             found.append((column["answer_frame"][before], f"the client closes #{before}, too"))
-        if self.lineage.bits[row] & f.GOES_ON and last >= 0 and endings.next[last] >= 0:
-            found.append((self.frames["request_frame"][endings.next[last]], f"#{before} is used again"))
+        if self.lineage.bits[row] & f.GOES_ON and last >= 0 and endings.following(last) >= 0:
+            found.append((self.frames["request_frame"][endings.following(last)], f"#{before} is used again"))
         for frame, note in sorted(found):
             yield from self.cite(frame, note)
 
     def _seen(self, row: int, before: int) -> int:
-        """The last exchange of the one before that had begun when the new one was opened, -1 for none."""
-        at = last = self.endings.first[before]
-        steps = 0
-        while at >= 0 and self.column["request_ns"][at] <= self.columns["opened"][row] and steps < 100_000:
-            last = at
-            at = self.endings.next[at]
-            steps += 1
-        return int(last)
+        """The last exchange of the one before that had begun when the new one was opened, or else its first, -1 for
+        none."""
+        seen = self.lineage.current(before, self.columns["opened"][row])
+        return seen if seen >= 0 else int(self.endings.first[before])
 
     def _how_late(self, before: int) -> str:
-        gap = self.endings.gap[before]
+        gap = self.endings.gap(before)
         return f", {span(gap)} after it" if gap > 0 else ""
 
     def cite(self, frame: int, note: str) -> Iterable[Evidence]:
@@ -335,23 +370,23 @@ class Diagnosis:
 
     # -- limits
 
-    def _measured(self, pair: int, cause: str, rows: list[int], found: Summary) -> Iterable[Measured]:
+    def _measured(self, pair: int, cause: str, rows: Sequence[int], found: Summary) -> Iterable[Measured]:
         """The limit that shows, from all connections of the pair that ended alike."""
         if (
             cause in IDLE_LIMITS
             and found.gap.most >= 0
-            and not self.endings.bits[self.lineage.before[rows[0]]] & f.OUTLIVED
+            and not self.endings.bits[self.lineage.predecessor(rows[0])] & f.OUTLIVED
         ):
             closers = f.CLIENT_FIRST if cause in BY_CLIENT else f.SERVER_FIRST | f.BOTH_FIRST
-            yield from limit(IDLE_LIMITS[cause], self.endings.idle_gaps(pair, closers))
+            yield from limit(IDLE_LIMITS[cause], self.repetition.idle_gaps(pair, closers))
         elif cause in COUNT_LIMITS and found.counts:
             usual = max(found.counts, key=found.counts.__getitem__)
-            seen, closed = self.endings.limited(pair, usual)
+            seen, closed = self.repetition.limited(pair, usual)
             if usual > 1 and seen > 1:
                 yield Measured(COUNT_LIMITS[cause], float(usual), "requests", seen, closed)
         elif cause in WAIT_LIMITS:
-            waits = [self._wait(self.lineage.before[row]) for row in rows[:MOST_WAITS]]
-            yield from limit(WAIT_LIMITS[cause], [wait for wait in waits if wait >= 0])
+            waits = [self._wait(self.lineage.predecessor(row)) for row in rows[:MOST_WAITS]]
+            yield from limit(WAIT_LIMITS[cause], memoryview(array("q", [wait for wait in waits if wait >= 0])))
 
     def _wait(self, row: int) -> int:
         """From a connection's last request to its close; negative where that request came behind it."""
@@ -368,12 +403,25 @@ SETTLED_BY = {
 """What would settle a finding whose cause names nothing better."""
 
 
-def limit(name: str, times: list[int]) -> Iterable[Measured]:
+def decided(ended: int, stands: int, extra: bool) -> int:
+    """The place in `RULES` of what decides on a situation; behind the table again for extra connections that
+    concurrency explains."""
+    rule = decide(ended, stands)
+    return rule + len(RULES) if extra and RULES[rule].cause == CONCURRENCY else rule
+
+
+def rule_of(group: Grouped) -> int:
+    """The place in `RULES` for a group of connections."""
+    return group.number if group.number < len(RULES) else NEARLY_CONCURRENT
+
+
+def limit(name: str, times: memoryview) -> Iterable[Measured]:
     """The time that most of these share; of a single one, that."""
     group = alike(times)
-    same = sorted(times[place] for place in group) if group else times if len(times) == 1 else []
-    if same:
-        yield Measured(name, round(same[len(same) // 2] / SECOND, 3), "s", len(same), len(times))
+    if len(group):
+        yield Measured(name, round(times[group[len(group) // 2]] / SECOND, 3), "s", len(group), len(times))
+    elif len(times) == 1:
+        yield Measured(name, round(times[0] / SECOND, 3), "s", 1, 1)
 
 
 def extent(found: Extent, show: Callable[[int], str]) -> str:

@@ -1,33 +1,43 @@
-from verifier.judge.endings cimport Endings
-from verifier.judge.tally cimport Tally
+cimport cython
+
+from verifier.judge.endings cimport Endings, Members
+from verifier.judge.tally cimport Heap, Order, Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 
+@cython.final
+cdef class Group:
+    cdef public Py_ssize_t pair, number, first, size
+
+@cython.final
 cdef class Line:
     cdef Py_ssize_t newest
     cdef int[::1] older, newer
+    cdef unsigned char[::1] where
+    cdef int mark
     cdef int begin(self) except -1
     cdef bint holds(self, Py_ssize_t row) except -1
     cdef int add(self, Py_ssize_t row) except -1
     cdef int remove(self, Py_ssize_t row) except -1
 
-cdef class Order:
-    cdef long long[:] times
-    cdef Py_ssize_t rows
-    cdef list order
-    cdef Py_ssize_t row(self, Py_ssize_t place) except -1
-    cdef Py_ssize_t lower(self, long long moment) except -1
+cdef class Failures:
+    cdef int[::1] ends
+    cdef long long[::1] times
+    cdef long long latest(self, Py_ssize_t pair, long long moment) except? -1
 
+@cython.final
 cdef class Openings:
     cdef ConnectionTable table
     cdef Tally tally
-    cdef list client_of
-    cdef int[::1] rows, starts
+    cdef int[::1] client_of, rows, starts
+    cdef Py_ssize_t found
     cdef Py_ssize_t first(self, Py_ssize_t row, long long moment) except -2
 
+@cython.final
 cdef class Extent:
     cdef public long long least, most
     cdef int take(self, long long value) except -1
 
+@cython.final
 cdef class Summary:
     cdef public Extent gap, pause, waited, count, left, came
     cdef public list lost
@@ -42,22 +52,23 @@ cdef class Lineage:
     cdef Endings endings
     cdef ExchangeTable exchanges
     cdef Words words
-    cdef public int[::1] before
-    cdef public int[::1] source
-    cdef public unsigned long long[::1] bits
-    cdef public int[::1] decided
-    cdef int[::1] reached
-    cdef public list later, in_use
+    cdef int[::1] before, source, group, reached
+    cdef public int[::1] in_use
+    cdef public unsigned int[::1] bits
+    cdef public list groups
     cdef Openings openings
     cdef Order by_request
     cdef Line open, lost
     cdef unsigned char[::1] buried
-    cdef dict failed
+    cdef Failures failures
+    cdef Heap closings
     cdef int redirects
-    cdef dict _failures(self)
-    cdef int _walk(self, Py_ssize_t pair, object members) except -1
+    cpdef Py_ssize_t predecessor(self, Py_ssize_t row) except -2
+    cpdef Py_ssize_t redirect(self, Py_ssize_t row) except -2
+    cpdef bint was_in_use(self, Py_ssize_t row) except -1
+    cpdef object group_number(self, Py_ssize_t row)
+    cdef int _walk(self, Py_ssize_t pair, Members members) except -1
     cdef bint _is_later(self, Py_ssize_t row) except -1
-    cdef list _closings(self, object members)
     cdef int _retire(self, Py_ssize_t row) except -1
     cdef int _meet(self, Py_ssize_t pair, Py_ssize_t row) except -1
     cdef long long _left(self, Py_ssize_t row) except -2
@@ -72,18 +83,22 @@ cdef class Lineage:
     cdef Py_ssize_t _going_one(self, Py_ssize_t row, long long moment) except -2
     cdef bint _breath(self, Py_ssize_t row, long long moment) except -1
     cdef Py_ssize_t _idle_one(self, Py_ssize_t row, long long moment, bint of_others) except -2
-    cdef Py_ssize_t _current(self, Py_ssize_t row, long long moment) except -2
+    cpdef Py_ssize_t current(self, Py_ssize_t row, long long moment) except -2
     cdef bint _busy(self, Py_ssize_t row, long long moment) except -1
     cdef bint _is_taken(self, Py_ssize_t row, Py_ssize_t new, long long moment) except -1
     cdef bint _opening(self, Py_ssize_t row, long long moment) except -1
     cdef long long _rests_since(self, Py_ssize_t row, long long moment) except -2
-    cdef unsigned long long _compare(self, Py_ssize_t pair, Py_ssize_t row, Py_ssize_t before) except? 1
-    cdef bint _failed_between(self, Py_ssize_t pair, Py_ssize_t before, long long moment) except -1
+    cdef unsigned int _compare(self, Py_ssize_t pair, Py_ssize_t row, Py_ssize_t before) except? 1
     cdef str _name(self, Py_ssize_t row)
     cdef bint _same_name(self, Py_ssize_t row, Py_ssize_t other) except -1
-    cdef unsigned long long _named_otherwise(self, Py_ssize_t row, Py_ssize_t other) except? 1
+    cdef unsigned int _named_otherwise(self, Py_ssize_t row, Py_ssize_t other) except? 1
     cdef bint _in_turn(self, Py_ssize_t row, Py_ssize_t other) except -1
-    cpdef Summary summary(self, object rows)
+    @cython.locals(counts=cython.int[::1])
+    cpdef list grouped(self, object decide)
+    @cython.locals(rows=cython.int[::1], ends=cython.int[::1], place_of=cython.int[::1])
+    cpdef list gathered(self, list places, list sizes)
+    cpdef Summary summary(self, int[::1] rows)
+    cdef Order _by_request(self)
     cdef bint _beside_response(self, Py_ssize_t row, Py_ssize_t pair) except -1
     cdef bint _same_client(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef Py_ssize_t _next_opened(self, Py_ssize_t row) except -2

@@ -9,39 +9,47 @@ once.
 
 from __future__ import annotations
 
-import array
-from _bisect import bisect_right
-
 import cython
 
 from verifier.judge import facts
 from verifier.wire import tables
-from verifier.wire.octets import zeros
+from verifier.wire.octets import widened, zeros
 
 if cython.compiled:
-    from cython.cimports.verifier.judge.endings import Endings
-    from cython.cimports.verifier.judge.tally import Tally, in_order
+    from cython.cimports.verifier.judge.endings import Endings, Members
+    from cython.cimports.verifier.judge.repetition import Numbering
+    from cython.cimports.verifier.judge.tally import Heap, Order, Tally
     from cython.cimports.verifier.wire.tables import (
         ConnectionTable,
         ExchangeTable,
         Words,
     )
 else:
-    from verifier.judge.endings import Endings
-    from verifier.judge.tally import Tally, in_order
+    from verifier.judge.endings import Endings, Members
+    from verifier.judge.repetition import Numbering
+    from verifier.judge.tally import Heap, Order, Tally
     from verifier.wire.tables import ConnectionTable, ExchangeTable, Words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    Rows = list[int]
-    Times = memoryview
-    Decide = Callable[[int, int], int]
+    Numbers = memoryview
+    Decide = Callable[[int, int, bool], int]
 
-AWAY = -2
-UNDECIDED = -1
-IN_USE = -2
+FIRST_GROUPS = 16
+
+# Where a row of `Line` is.
+AWAY = cython.declare(cython.int, 0)
+OPEN = cython.declare(cython.int, 1)
+LOST = cython.declare(cython.int, 2)
+
+# What `Lineage` has of a connection's group, beside its number plus one.
+NO_GROUP = cython.declare(cython.int, 0)
+IN_USE = cython.declare(cython.int, -1)
+"""All earlier connections of the pair were in use when it was opened."""
+LATER = cython.declare(cython.int, -2)
+"""It was opened although its pair had one; not grouped yet."""
 
 MOST_OPEN = cython.declare(cython.int, 64)
 """Connections of a pair, open or given up, that are looked at for each new one, the newest: bounded work where a client
@@ -77,17 +85,17 @@ CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
 ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
 
 SPENT = cython.declare(cython.ulonglong, facts.SPENT)
-BESIDE_OTHER = cython.declare(cython.ulonglong, facts.BESIDE_OTHER)
+BESIDE_OTHER = cython.declare(cython.uint, facts.BESIDE_OTHER)
 UPGRADED = cython.declare(cython.ulonglong, facts.UPGRADED)
-AFTER_CHALLENGE = cython.declare(cython.ulonglong, facts.AFTER_CHALLENGE)
+AFTER_CHALLENGE = cython.declare(cython.uint, facts.AFTER_CHALLENGE)
 TUNNEL = cython.declare(cython.ulonglong, facts.TUNNEL)
 CLOSED_KNOWING = cython.declare(cython.uint, tables.CLOSED_KNOWING)
-KNOWING = cython.declare(cython.ulonglong, facts.KNOWING)
-TAKING_TIME = cython.declare(cython.ulonglong, facts.TAKING_TIME)
-BESIDE_RESPONSE = cython.declare(cython.ulonglong, facts.BESIDE_RESPONSE)
-FEW_EXTRA = cython.declare(cython.ulonglong, facts.FEW_EXTRA)
-OTHER_AGENT = cython.declare(cython.ulonglong, facts.OTHER_AGENT)
-GIVEN_UP = cython.declare(cython.ulonglong, facts.GIVEN_UP)
+KNOWING = cython.declare(cython.uint, facts.KNOWING)
+TAKING_TIME = cython.declare(cython.uint, facts.TAKING_TIME)
+BESIDE_RESPONSE = cython.declare(cython.uint, facts.BESIDE_RESPONSE)
+FEW_EXTRA = cython.declare(cython.uint, facts.FEW_EXTRA)
+OTHER_AGENT = cython.declare(cython.uint, facts.OTHER_AGENT)
+GIVEN_UP = cython.declare(cython.uint, facts.GIVEN_UP)
 WAITING = cython.declare(cython.ulonglong, facts.WAITING)
 ENCRYPTED_BEFORE = cython.declare(cython.ulonglong, facts.ENCRYPTED)
 PARTIAL = cython.declare(cython.ulonglong, facts.PARTIAL)
@@ -95,33 +103,32 @@ DEAD = cython.declare(cython.ulonglong, facts.WAITING | facts.UNACKNOWLEDGED)
 AFTER_PAUSE = cython.declare(cython.ulonglong, facts.AFTER_PAUSE)
 UNUSED = cython.declare(cython.ulonglong, facts.UNUSED)
 SEVERAL = cython.declare(cython.ulonglong, facts.SEVERAL)
-OPEN_IDLE = cython.declare(cython.ulonglong, facts.OPEN_IDLE)
-OPEN_BUSY = cython.declare(cython.ulonglong, facts.OPEN_BUSY)
-CLOSED = cython.declare(cython.ulonglong, facts.CLOSED)
-JUST_IDLE = cython.declare(cython.ulonglong, facts.JUST_IDLE)
-OTHER_NAME = cython.declare(cython.ulonglong, facts.OTHER_NAME)
-ALIAS = cython.declare(cython.ulonglong, facts.ALIAS)
-REDIRECTED = cython.declare(cython.ulonglong, facts.REDIRECTED)
-REFUSED_BETWEEN = cython.declare(cython.ulonglong, facts.REFUSED_BETWEEN)
-ADJACENT = cython.declare(cython.ulonglong, facts.ADJACENT)
-GOES_ON = cython.declare(cython.ulonglong, facts.GOES_ON)
-NEW_REUSED = cython.declare(cython.ulonglong, facts.NEW_REUSED)
-NEW_UNUSED = cython.declare(cython.ulonglong, facts.NEW_UNUSED)
-NEW_TUNNEL = cython.declare(cython.ulonglong, facts.NEW_TUNNEL)
-PAIR_REUSES = cython.declare(cython.ulonglong, facts.PAIR_REUSES)
-PAIR_OVERLAPS = cython.declare(cython.ulonglong, facts.PAIR_OVERLAPS)
-TOGETHER = cython.declare(cython.ulonglong, facts.TOGETHER)
-ELSEWHERE = cython.declare(cython.ulonglong, facts.ELSEWHERE)
-BOTH_ENCRYPTED = cython.declare(cython.ulonglong, facts.BOTH_ENCRYPTED)
-IN_TURN = cython.declare(cython.ulonglong, facts.IN_TURN)
-REUSED_BEFORE = cython.declare(cython.ulonglong, facts.REUSED_BEFORE)
+OPEN_IDLE = cython.declare(cython.uint, facts.OPEN_IDLE)
+OPEN_BUSY = cython.declare(cython.uint, facts.OPEN_BUSY)
+CLOSED = cython.declare(cython.uint, facts.CLOSED)
+JUST_IDLE = cython.declare(cython.uint, facts.JUST_IDLE)
+OTHER_NAME = cython.declare(cython.uint, facts.OTHER_NAME)
+ALIAS = cython.declare(cython.uint, facts.ALIAS)
+REDIRECTED = cython.declare(cython.uint, facts.REDIRECTED)
+REFUSED_BETWEEN = cython.declare(cython.uint, facts.REFUSED_BETWEEN)
+ADJACENT = cython.declare(cython.uint, facts.ADJACENT)
+GOES_ON = cython.declare(cython.uint, facts.GOES_ON)
+NEW_REUSED = cython.declare(cython.uint, facts.NEW_REUSED)
+NEW_UNUSED = cython.declare(cython.uint, facts.NEW_UNUSED)
+NEW_TUNNEL = cython.declare(cython.uint, facts.NEW_TUNNEL)
+PAIR_REUSES = cython.declare(cython.uint, facts.PAIR_REUSES)
+PAIR_OVERLAPS = cython.declare(cython.uint, facts.PAIR_OVERLAPS)
+TOGETHER = cython.declare(cython.uint, facts.TOGETHER)
+ELSEWHERE = cython.declare(cython.uint, facts.ELSEWHERE)
+BOTH_ENCRYPTED = cython.declare(cython.uint, facts.BOTH_ENCRYPTED)
+IN_TURN = cython.declare(cython.uint, facts.IN_TURN)
+REUSED_BEFORE = cython.declare(cython.uint, facts.REUSED_BEFORE)
 
 
 class Lineage:
-    """By row: `before`, the connection that went before, -1 where none did or none was looked for; `bits`, the facts of
-    `verifier.judge.facts` on the two; `source`, the exchange whose redirect led here, -1 for none. `later`: rows that
-    were opened although their pair had one, in the order of their first packets. `decided`: what `grouped` was told,
-    IN_USE where all earlier connections were in use, UNDECIDED for all others. `in_use`: how many of each pair were."""
+    """What went before each connection, `before`, and how the two stand to each other, `bits`: the facts of
+    `verifier.judge.facts`. `groups`: what `grouped` made of the connections that were opened although their pair had
+    one. `in_use`, by pair: how many were opened while all others were in use."""
 
     def __init__(self, tally: Tally, endings: Endings, words: Words) -> None:
         self.tally = tally
@@ -130,85 +137,85 @@ class Lineage:
         self.exchanges = endings.exchanges
         self.words = words
         rows = self.table.rows
-        self.before = memoryview(array.array("i", [-1]) * rows)
-        self.source = memoryview(array.array("i", [-1]) * rows)
-        self.bits = memoryview(zeros("Q", rows))
-        self.decided = memoryview(array.array("i", [UNDECIDED]) * rows)
+        self.before = memoryview(zeros("i", rows))
+        """Plus one, 0 for none."""
+        self.source = memoryview(zeros("i", rows))
+        """The exchange whose redirect led here, plus one, 0 for none."""
+        self.bits = memoryview(zeros("I", rows))
+        self.group = memoryview(zeros("i", rows))
+        """NO_GROUP, IN_USE, LATER, or the number of its group, plus one."""
+        self.groups: list[Group] = []
         self.reached = memoryview(zeros("i", rows))
-        self.later: list[int] = []
         self.openings: Openings | None = None
         """Made where it is first asked for."""
-        self.by_request = Order(self.exchanges.request_ns, self.exchanges.rows)
+        self.by_request: Order | None = None
+        """Made where it is first asked for, too."""
         self.redirects = -1
-        self.in_use = [0] * tally.pairs
-        self.open = Line(rows)
-        self.lost = Line(rows)
+        self.in_use = memoryview(zeros("i", tally.pairs))
+        older = memoryview(zeros("i", rows))
+        newer = memoryview(zeros("i", rows))
+        where = memoryview(zeros("B", rows))
+        # A connection is in one of them at most.
+        self.open: Line = Line(older, newer, where, OPEN)
+        self.lost: Line = Line(older, newer, where, LOST)
         self.buried = memoryview(zeros("B", rows))
         """Connections that are open, and whose place another one has taken."""
-        self.failed = self._failures()
-        pair: cython.Py_ssize_t
-        for pair, members in endings.members.items():
-            self._walk(pair, members)
-        self.later.sort()
+        self.failures: Failures = Failures(tally)
+        self.closings: Heap = Heap()
+        """The open ones by when they close."""
+        members: Members = endings.members
+        place: cython.Py_ssize_t
+        for place in range(members.many):
+            self._walk(members.pairs[place], members)
 
-    def _failures(self) -> dict[int, list[int]]:
-        """By pair: when attempts failed."""
-        failed: dict[int, list[int]] = {}
-        row: cython.Py_ssize_t
-        for row in range(self.table.rows):
-            if self.table.state[row] == REFUSED or self.table.state[row] == UNANSWERED:
-                failed.setdefault(self.tally.pair_of[row], []).append(self.table.opened[row])
-        for times in failed.values():
-            times.sort()
-        return failed
+    def predecessor(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The connection that went before, -1 where none did or none was looked for."""
+        return self.before[row] - 1
 
-    def _walk(self, pair: cython.Py_ssize_t, members: Rows) -> cython.int:
+    def redirect(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The exchange whose redirect led to a connection that another one went before, -1 for none."""
+        return self.source[row] - 1
+
+    def was_in_use(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether all earlier connections of the pair were in use when this one was opened."""
+        return self.group[row] == IN_USE
+
+    def group_number(self, row: cython.Py_ssize_t) -> int | None:
+        """The number of the group that a connection was put in; None for the first of its pair, and those that were
+        needed."""
+        return self.group[row] - 1 if self.group[row] > 0 else None
+
+    def _walk(self, pair: cython.Py_ssize_t, members: Members) -> cython.int:
         """Goes through a pair's connections in order, keeping those that are open and those that nothing replaced."""
         table: ConnectionTable = self.table
         row: cython.Py_ssize_t
-        gone: cython.Py_ssize_t
-        place: cython.Py_ssize_t = 0
-        closings = self._closings(members)
-        closed: cython.Py_ssize_t = len(closings)
-        first: cython.bint = True
+        place: cython.Py_ssize_t
+        closed: cython.longlong
+        moment: cython.longlong
+        latest: cython.longlong = -1
+        begin: cython.Py_ssize_t = members.starts[pair]
         self.open.begin()
         self.lost.begin()
-        for row in members:
-            while place < closed:
-                gone = closings[place]
-                if table.closed[gone] > table.opened[row]:
-                    break
-                self._retire(gone)
-                place += 1
-            if not first and self._is_later(row):
+        self.closings.size = 0
+        for place in range(begin, begin + members.sizes[pair]):
+            row = members.rows[place]
+            closed = table.closed[row]
+            moment = table.opened[row]
+            latest = max(latest, moment)
+            while self.closings.size and self.closings.keys[0] <= moment:
+                self._retire(self.closings.pop())
+            if place > begin and self._is_later(row):
                 self._meet(pair, row)
-                self.later.append(row)
-            elif not first and table.state[row] != NOT_SEEN:
-                self.decided[row] = IN_USE
+                self.group[row] = LATER
+            elif place > begin and table.state[row] != NOT_SEEN:
+                self.group[row] = IN_USE
                 self.in_use[pair] += 1
-            first = False
             self.open.add(row)
-            if 0 <= table.closed[row] <= table.opened[row]:
+            if 0 <= closed <= moment:
                 self._retire(row)
+            elif closed > latest:
+                self.closings.push(closed, row, row)
         return 0
-
-    def _closings(self, members: Rows) -> list[int]:
-        """Those that were closed, in the order of their closes."""
-        row: cython.Py_ssize_t
-        closed: list[int] = []
-        times: list[int] = []
-        sorted_already: cython.bint = True
-        latest: cython.longlong = -1
-        for row in members:
-            if self.table.closed[row] >= 0:
-                closed.append(row)
-                times.append(self.table.closed[row])
-                if self.table.closed[row] < latest:
-                    sorted_already = False
-                latest = self.table.closed[row]
-        if sorted_already:
-            return closed
-        return [closed[place] for place in sorted(range(len(closed)), key=times.__getitem__)]
 
     def _retire(self, row: cython.Py_ssize_t) -> cython.int:
         """A connection is closed: nothing has taken its place, unless that was known before."""
@@ -223,7 +230,7 @@ class Lineage:
         """Whether something has to account for this connection, other than that all before it were in use."""
         if self.table.state[row] == NOT_SEEN:
             return False
-        return self.tally.extra[row] != 0 or self.tally.needed[row] == 0 or self._dead_one(row) >= 0
+        return self.tally.is_extra(row) or not self.tally.is_needed(row) or self._dead_one(row) >= 0
 
     def _dead_one(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """An open connection that is in use by its looks, and of no use in truth: its request had been sent again when
@@ -245,7 +252,7 @@ class Lineage:
         first: cython.Py_ssize_t = self.endings.first[row]
         if first < 0 or not self.exchanges.flags[first] & CONNECT_REQUEST or not self.endings.bits[other] & TUNNEL:
             return False
-        current: cython.Py_ssize_t = self._current(other, self.table.opened[row])
+        current: cython.Py_ssize_t = self.current(other, self.table.opened[row])
         if current < 0 or self.exchanges.flags[current] & CONNECT_REQUEST or self._busy(other, self.table.opened[row]):
             return False
         return self._same_name(row, other)
@@ -267,7 +274,7 @@ class Lineage:
         """Finds the connection that went before."""
         moment: cython.longlong = self.table.opened[row]
         chosen: cython.Py_ssize_t = self._let_go(row, moment)
-        relation: cython.ulonglong = CLOSED
+        relation: cython.uint = CLOSED
         if chosen < 0:
             chosen = self._going_one(row, moment)
         if chosen < 0:
@@ -294,7 +301,7 @@ class Lineage:
                 self.lost.remove(chosen)
             else:
                 self.buried[chosen] = 1
-        self.before[row] = chosen
+        self.before[row] = chosen + 1
         self.bits[row] = relation | self._compare(pair, row, chosen)
         return 0
 
@@ -340,7 +347,7 @@ class Lineage:
         while other >= 0 and steps < MOST_OPEN:
             if not self.buried[other] and self._same_agent(row, other):
                 spent: cython.bint = self.endings.bits[other] & SPENT != 0
-                if spent and self.tally._end(exchanges, self.endings.last[other], other) <= moment:
+                if spent and self.tally.end(exchanges, self.endings.last[other], other) <= moment:
                     return other
                 left = self._left(other)
                 if moment < left <= asked:
@@ -387,12 +394,12 @@ class Lineage:
         """Whether an idle connection was asked again before the first response on the new one was there: it may have
         been taken for that request already when the new one was opened."""
         first: cython.Py_ssize_t = self.endings.first[new]
-        current: cython.Py_ssize_t = self._current(row, moment)
-        if first < 0 or current < 0 or self.endings.next[current] < 0:
+        current: cython.Py_ssize_t = self.current(row, moment)
+        if first < 0 or current < 0 or self.endings.last[row] == current:
             return False
-        return self.tally._end(self.exchanges, first, new) > self.exchanges.request_ns[self.endings.next[current]]
+        return self.tally.end(self.exchanges, first, new) > self.exchanges.request_ns[self.endings.following(current)]
 
-    def _current(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
+    def current(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
         """The last exchange of a connection that began before this moment, -1 for none."""
         exchanges: ExchangeTable = self.exchanges
         at: cython.Py_ssize_t = self.endings.first[row]
@@ -404,17 +411,19 @@ class Lineage:
         # Moments mostly come in order: go on from where the last one was.
         if exchanges.request_ns[self.reached[row]] <= moment and self.reached[row] > at:
             at = self.reached[row]
-        while self.endings.next[at] >= 0 and exchanges.request_ns[self.endings.next[at]] <= moment:
-            at = self.endings.next[at]
+        following: cython.Py_ssize_t = self.endings.following(at)
+        while following >= 0 and exchanges.request_ns[following] <= moment:
+            at = following
+            following = self.endings.following(at)
         self.reached[row] = at
         return at
 
     def _busy(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.bint:
         """Whether an exchange was under way; a connection that was not ready yet, or whose requests can't be read, is
         in use."""
-        at: cython.Py_ssize_t = self._current(row, moment)
+        at: cython.Py_ssize_t = self.current(row, moment)
         if at >= 0:
-            return self.tally._end(self.exchanges, at, row) > moment
+            return self.tally.end(self.exchanges, at, row) > moment
         if self.endings.first[row] >= 0:
             return self.table.state[row] != NOT_SEEN  # opened for a request that had not gone out yet
         return not self.endings.bits[row] & UNUSED or self._opening(row, moment)
@@ -427,22 +436,25 @@ class Lineage:
 
     def _rests_since(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.longlong:
         """Since when it was idle."""
-        at: cython.Py_ssize_t = self._current(row, moment)
-        return self.tally._end(self.exchanges, at, row) if at >= 0 else self.table.opened[row]
+        at: cython.Py_ssize_t = self.current(row, moment)
+        return self.tally.end(self.exchanges, at, row) if at >= 0 else self.table.opened[row]
 
     # -- two connections
 
-    def _compare(self, pair: cython.Py_ssize_t, row: cython.Py_ssize_t, before: cython.Py_ssize_t) -> cython.ulonglong:
+    def _compare(self, pair: cython.Py_ssize_t, row: cython.Py_ssize_t, before: cython.Py_ssize_t) -> cython.uint:
         """How the two stand to each other."""
         table: ConnectionTable = self.table
         exchanges: ExchangeTable = self.exchanges
         moment: cython.longlong = table.opened[row]
         first: cython.Py_ssize_t = self.endings.first[row]
-        current: cython.Py_ssize_t = self._current(before, moment)
-        bits: cython.ulonglong = 0
-        if moment - self._rests_since(before, moment) < REST_NS:
+        current: cython.Py_ssize_t = self.current(before, moment)
+        bits: cython.uint = 0
+        rests: cython.longlong = table.opened[before]
+        if current >= 0:
+            rests = self.tally.end(exchanges, current, before)
+        if moment - rests < REST_NS:
             bits |= JUST_IDLE
-        if current >= 0 and self.endings.next[current] >= 0:
+        if current >= 0 and current != self.endings.last[before]:
             bits |= GOES_ON
         if current >= 0 and current != self.endings.first[before]:
             bits |= REUSED_BEFORE
@@ -471,8 +483,9 @@ class Lineage:
             bits |= ELSEWHERE if self._used_others(before, pair) else BESIDE_OTHER
         if not self._same_name(row, before):
             bits |= self._named_otherwise(row, before)
-        self.source[row] = self._redirect(row, first)
-        if self.source[row] >= 0:
+        source: cython.Py_ssize_t = self._redirect(row, first)
+        if source >= 0:
+            self.source[row] = source + 1
             bits |= REDIRECTED
         if not self._same_agent(row, before):
             bits |= OTHER_AGENT
@@ -486,24 +499,11 @@ class Lineage:
             bits |= FEW_EXTRA
         if table.closer[before] == BY_CLIENT and not bits & ADJACENT and self._beside_response(before, pair):
             bits |= BESIDE_RESPONSE
-        if self._failed_between(pair, before, moment):
+        if self.failures.latest(pair, moment) >= max(table.opened[before], table.closed[before]):
             bits |= REFUSED_BETWEEN
-        if self._in_turn(row, before):
+        if bits & BOTH_ENCRYPTED and self._in_turn(row, before):
             bits |= IN_TURN
         return bits
-
-    def _failed_between(
-        self, pair: cython.Py_ssize_t, before: cython.Py_ssize_t, moment: cython.longlong
-    ) -> cython.bint:
-        """Whether attempts at the server failed after the connection before was closed, or broke off."""
-        times = self.failed.get(pair)
-        if times is None:
-            return False
-        place: cython.Py_ssize_t = bisect_right(times, moment) - 1
-        if place < 0:
-            return False
-        since: cython.longlong = max(self.table.opened[before], self.table.closed[before])
-        return cython.cast(cython.longlong, times[place]) >= since
 
     def _name(self, row: cython.Py_ssize_t) -> str:
         """What the server was called: the first Host field in lower case, else the TLS server name; empty for none."""
@@ -521,7 +521,7 @@ class Lineage:
             return True
         return bool(self._name(row) == self._name(other))
 
-    def _named_otherwise(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.ulonglong:
+    def _named_otherwise(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.uint:
         one = self._name(row)
         two = self._name(other)
         if not one or not two:
@@ -537,60 +537,107 @@ class Lineage:
         while one >= 0 and two >= 0 and steps < 4096:
             steps += 1
             if exchanges.request_ns[one] < exchanges.request_ns[two]:
-                if self.tally._end(exchanges, one, row) > exchanges.request_ns[two]:
+                if self.tally.end(exchanges, one, row) > exchanges.request_ns[two]:
                     return False
-                one = self.endings.next[one]
+                one = self.endings.following(one)
             else:
-                if self.tally._end(exchanges, two, other) > exchanges.request_ns[one]:
+                if self.tally.end(exchanges, two, other) > exchanges.request_ns[one]:
                     return False
-                two = self.endings.next[two]
+                two = self.endings.following(two)
         return True
 
-    def grouped(self, decide: Decide) -> dict[tuple[int, int], list[int]]:
-        """The later connections by pair and by the number that `decide` gives to their situation: asked once for
-        each. Leaves the number in `decided`."""
-        numbers: dict[tuple[int, int], int] = {}
-        groups: dict[tuple[int, int], list[int]] = {}
+    def grouped(self, decide: Decide) -> list[Group]:
+        """The later connections by pair and by the number that `decide` gives to their situation, which it is asked
+        once for each: how the one before ended, how the two stand, and whether the new one is extra. In the order of
+        first ones."""
+        numbers: dict[tuple[int, int, bool], int] = {}
+        known: dict[tuple[int, int], int] = {}
+        counts = memoryview(zeros("i", FIRST_GROUPS))
         row: cython.Py_ssize_t
-        before: cython.Py_ssize_t
-        for row in self.later:
-            before = self.before[row]
-            situation = (self.endings.bits[before] if before >= 0 else 0, self.bits[row])
-            number = numbers.get(situation)
-            if number is None:
-                number = decide(*situation)
-                numbers[situation] = number
-            self.decided[row] = number
-            group = (self.tally.pair_of[row], number)
-            rows = groups.get(group)
-            if rows is None:
-                groups[group] = [row]
-            else:
-                rows.append(row)
-        return groups
+        pair: cython.Py_ssize_t
+        ended: cython.ulonglong
+        extra: cython.bint
+        group: cython.Py_ssize_t = -1
+        # The situation of the last one, which mostly comes again.
+        last_pair: cython.Py_ssize_t = -1
+        last_ended: cython.ulonglong = 0
+        last_bits: cython.uint = 0
+        last_extra: cython.bint = False
+        for row in range(self.table.rows):
+            if self.group[row] != LATER:
+                continue
+            pair = self.tally.pair_of[row]
+            ended = self.endings.bits[self.before[row] - 1] if self.before[row] else 0
+            extra = self.tally.is_extra(row)
+            if pair != last_pair or ended != last_ended or self.bits[row] != last_bits or extra != last_extra:
+                last_pair = pair
+                last_ended = ended
+                last_bits = self.bits[row]
+                last_extra = extra
+                situation = (ended, last_bits, extra)
+                number = numbers.get(situation)
+                if number is None:
+                    number = decide(*situation)
+                    numbers[situation] = number
+                group = known.setdefault((pair, number), len(known))
+                if group == len(self.groups):
+                    self.groups.append(Group(pair, number, row))
+                    if group == len(counts):
+                        counts = memoryview(widened(counts, group * 2))
+            counts[group] += 1
+            self.group[row] = group + 1
+        for group in range(len(self.groups)):
+            cython.cast(Group, self.groups[group]).size = counts[group]
+        return self.groups
 
-    def summary(self, rows: Rows) -> Summary:
-        """Adds up a group."""
+    def gathered(self, places: Sequence[int], sizes: Sequence[int]) -> list[memoryview]:
+        """The connections of the groups that have the same place, in their order: `places`, by group, are indices of
+        the result, -1 for none; `sizes`, by place, how many there are."""
+        begin: cython.Py_ssize_t = 0
+        group: cython.Py_ssize_t
+        row: cython.Py_ssize_t
+        rows = memoryview(zeros("i", sum(sizes)))
+        ends = memoryview(zeros("i", len(sizes) + 1))
+        place_of = memoryview(zeros("i", len(self.groups) + 1))
+        for group in range(len(self.groups)):
+            place_of[group] = places[group]
+        for group in range(len(sizes)):
+            ends[group] = begin
+            begin += sizes[group]
+        for row in range(self.table.rows):
+            if self.group[row] > 0 and place_of[self.group[row] - 1] >= 0:
+                group = place_of[self.group[row] - 1]
+                rows[ends[group]] = row
+                ends[group] += 1
+        whole = memoryview(rows)
+        return [whole[ends[group] - sizes[group] : ends[group]] for group in range(len(sizes))]
+
+    def summary(self, rows: Numbers) -> Summary:
+        """Adds up some later connections."""
         table: ConnectionTable = self.table
         endings: Endings = self.endings
         found: Summary = Summary()
+        counts: Numbering = Numbering()
+        place: cython.Py_ssize_t
         row: cython.Py_ssize_t
         before: cython.Py_ssize_t
         last: cython.Py_ssize_t
-        number: cython.long
+        gap: cython.longlong
         status: cython.int = -1
-        for row in rows:
-            if self.tally.extra[row]:
+        for place in range(len(rows)):
+            row = rows[place]
+            if self.tally.is_extra(row):
                 found.extra += 1
                 found.cost_ns += max(0, table.handshake_ns[row]) + max(0, table.tls_ns[row] - 1)
                 found.packets += table.setup_packets[row]
                 found.octets += table.setup_bytes[row]
-            before = self.before[row]
+            before = self.before[row] - 1
             if before < 0:
                 continue
-            found.gap.take(endings.gap[before])
-            if endings.gap[before] >= 0:
-                found.came.take(table.opened[row] - (table.closed[before] - endings.gap[before]))
+            gap = endings.gap(before)
+            if gap >= 0:
+                found.gap.take(gap)
+                found.came.take(table.opened[row] - (table.closed[before] - gap))
             if self.bits[row] & ADJACENT:
                 found.adjacent += 1
             if endings.bits[before] & WAITING and not endings.bits[before] & ENCRYPTED_BEFORE:
@@ -598,14 +645,13 @@ class Lineage:
                 if len(found.lost) < MOST_LOST:
                     found.lost.append(endings.last[before])
             if endings.bits[before] & AFTER_PAUSE:
-                found.pause.take(endings.pause[before])
+                found.pause.take(endings.pause(before))
             if table.body_left[before]:
                 found.left.take(table.body_left[before])
                 found.lengths += table.body_left[before] > 0
-            number = endings.count[before]
-            if number:
-                found.count.take(number)
-                found.counts[number] = found.counts.get(number, 0) + 1
+            if endings.count[before]:
+                found.count.take(endings.count[before])
+                counts.add(endings.count[before])
             last = endings.last[before]
             if last >= 0:
                 if table.closed[before] >= 0:
@@ -613,6 +659,7 @@ class Lineage:
                 if self.exchanges.status[last] != status:
                     status = self.exchanges.status[last]
                     found.statuses.add(status)
+        found.counts = counts.counted()
         return found
 
     # -- the client's other doings
@@ -632,25 +679,32 @@ class Lineage:
         if left < 0:
             return -1
         if self.openings is None:
-            self.openings = Openings(self.tally, Order(self.table.opened, self.table.rows))
+            self.openings = Openings(self.tally)
         other: cython.Py_ssize_t = self.openings.first(row, left - SAME_NS)
         if other < 0 or self.table.opened[other] > left + BREATH_NS or not self._same_agent(other, row):
             return -1
         return other
 
+    def _by_request(self) -> Order:
+        """The exchanges in the order of their requests."""
+        if self.by_request is None:
+            self.by_request = Order(self.exchanges.request_ns, self.exchanges.rows)
+        return self.by_request
+
     def _beside_response(self, row: cython.Py_ssize_t, pair: cython.Py_ssize_t) -> cython.bint:
         """Whether a response of another server to the same client ended just before this connection was closed."""
         exchanges: ExchangeTable = self.exchanges
-        if self.tally.pairs < 2 or self.endings.last[row] < 0 or self.endings.gap[row] < REST_NS:
+        if self.tally.pairs < 2 or self.endings.last[row] < 0 or self.endings.gap(row) < REST_NS:
             return False
         left: cython.longlong = self._left(row)
         since: cython.longlong = max(left - RESPONSE_NS, exchanges.end_ns[self.endings.last[row]])
-        place: cython.Py_ssize_t = self.by_request.lower(left) - 1
+        order: Order = self._by_request()
+        place: cython.Py_ssize_t = order.lower(left) - 1
         last: cython.Py_ssize_t = max(0, place - MOST_BACK)
         at: cython.Py_ssize_t
         owner: cython.Py_ssize_t
         while place >= last:
-            at = self.by_request.row(place)
+            at = order.row(place)
             owner = exchanges.connection[at]
             near: cython.bint = since < exchanges.end_ns[at] <= left
             if near and self.tally.pair_of[owner] not in (-1, pair) and self._same_client(owner, row):
@@ -665,12 +719,13 @@ class Lineage:
             return self.endings.last[row] >= 0
         since: cython.longlong = self.exchanges.end_ns[self.endings.last[row]]
         exchanges: ExchangeTable = self.exchanges
-        place: cython.Py_ssize_t = self.by_request.lower(since)
+        order: Order = self._by_request()
+        place: cython.Py_ssize_t = order.lower(since)
         last: cython.Py_ssize_t = min(exchanges.rows, place + MOST_OTHERS)
         at: cython.Py_ssize_t
         owner: cython.Py_ssize_t
         while place < last:
-            at = self.by_request.row(place)
+            at = order.row(place)
             owner = exchanges.connection[at]
             if exchanges.request_ns[at] >= self._left(row):
                 break
@@ -689,11 +744,12 @@ class Lineage:
             return -1
         exchanges: ExchangeTable = self.exchanges
         moment: cython.longlong = self.table.opened[row]
-        place: cython.Py_ssize_t = self.by_request.lower(moment) - 1
+        order: Order = self._by_request()
+        place: cython.Py_ssize_t = order.lower(moment) - 1
         last: cython.Py_ssize_t = max(0, place - MOST_BACK)
         other: cython.Py_ssize_t
         while place >= last:
-            other = self.by_request.row(place)
+            other = order.row(place)
             if moment - exchanges.request_ns[other] > REDIRECT_NS:
                 break
             redirects: cython.bint = exchanges.location[other] != 0
@@ -747,13 +803,26 @@ def bare(name: str) -> str:
     return host.strip("[]").removeprefix("www.")
 
 
-class Line:
-    """Rows in a line, the newest in front: any can be taken out at once. A row is held by `older` not being -2."""
+class Group:
+    """Later connections of one pair whose situation was given the same number. `first`: the first of them."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, pair: int, number: int, first: int) -> None:
+        self.pair = pair
+        self.number = number
+        self.first = first
+        self.size = 0
+
+
+class Line:
+    """Rows in a line, the newest in front: any can be taken out at once. Lines can share their columns, where no row
+    is in two of them: `where` tells in which one it is, by the `mark` of the line."""
+
+    def __init__(self, older: Numbers, newer: Numbers, where: Numbers, mark: int) -> None:
         self.newest = -1
-        self.older = memoryview(array.array("i", [AWAY]) * rows)
-        self.newer = memoryview(zeros("i", rows))
+        self.older = older
+        self.newer = newer
+        self.where = where
+        self.mark = mark
 
     def begin(self) -> cython.int:
         """Anew, for rows that were never in it."""
@@ -761,10 +830,11 @@ class Line:
         return 0
 
     def holds(self, row: cython.Py_ssize_t) -> cython.bint:
-        return self.older[row] != AWAY
+        return self.where[row] == self.mark
 
     def add(self, row: cython.Py_ssize_t) -> cython.int:
         """Puts a row in front."""
+        self.where[row] = self.mark
         self.older[row] = self.newest
         self.newer[row] = -1
         if self.newest >= 0:
@@ -779,58 +849,83 @@ class Line:
             self.newest = self.older[row]
         if self.older[row] >= 0:
             self.newer[self.older[row]] = self.newer[row]
-        self.older[row] = AWAY
+        self.where[row] = AWAY
         return 0
 
 
-class Order:
-    """Rows in the order of their times, which is mostly the order that they have."""
+class Failures:
+    """When attempts to connect failed: those of one pair behind those of another, each in the order of their times."""
 
-    def __init__(self, times: Times, rows: int) -> None:
-        self.times = times
-        self.rows = rows
-        self.order = in_order(times, rows)
+    def __init__(self, tally: Tally) -> None:
+        table: ConnectionTable = tally.table
+        row: cython.Py_ssize_t
+        pair: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        total: cython.Py_ssize_t = 0
+        self.ends = memoryview(zeros("i", tally.pairs + 1))
+        """Where those of each pair end; one before, where they begin."""
+        for row in range(table.rows):
+            if tally.pair_of[row] >= 0 and table.state[row] in (REFUSED, UNANSWERED):
+                self.ends[tally.pair_of[row]] += 1
+                total += 1
+        self.times = memoryview(zeros("q", total))
+        if total == 0:
+            return
+        total = 0
+        for pair in range(tally.pairs + 1):
+            place = total
+            total += self.ends[pair]
+            self.ends[pair] = place
+        order: Order = Order(table.opened, table.rows)
+        for place in range(table.rows):
+            row = order.row(place)
+            pair = tally.pair_of[row]
+            if pair >= 0 and table.state[row] in (REFUSED, UNANSWERED):
+                self.times[self.ends[pair]] = table.opened[row]
+                self.ends[pair] += 1
 
-    def row(self, place: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """The row at a place of the order."""
-        return place if self.order is None else self.order[place]
-
-    def lower(self, moment: cython.longlong) -> cython.Py_ssize_t:
-        """The first place whose time is not before the moment."""
-        low: cython.Py_ssize_t = 0
-        high: cython.Py_ssize_t = self.rows
+    def latest(self, pair: cython.Py_ssize_t, moment: cython.longlong) -> cython.longlong:
+        """The last time at this moment or before that an attempt of the pair failed, -1 for none."""
+        low: cython.Py_ssize_t = self.ends[pair - 1] if pair else 0
+        first: cython.Py_ssize_t = low
+        high: cython.Py_ssize_t = self.ends[pair]
         middle: cython.Py_ssize_t
         while low < high:
             middle = (low + high) // 2
-            if self.times[self.row(middle)] < moment:
+            if self.times[middle] <= moment:
                 low = middle + 1
             else:
                 high = middle
-        return low
+        return self.times[low - 1] if low > first else -1
 
 
 class Openings:
     """The connections of each client in the order in which it opened them: the rows of one behind those of another."""
 
-    def __init__(self, tally: Tally, order: Order) -> None:
+    def __init__(self, tally: Tally) -> None:
         table: ConnectionTable = tally.table
         self.table = table
         self.tally = tally
-        self.client_of: list[int] = []
+        self.client_of = memoryview(zeros("i", tally.pairs))
         """By pair."""
         numbers: dict[tuple[int, int], int] = {}
         row: cython.Py_ssize_t
-        for row in tally.field("first_row"):
+        pair: cython.Py_ssize_t
+        for pair in range(tally.pairs):
+            row = tally.first_row[pair]
             if table.client[row] == 0:
                 address = (table.hi0[row], table.lo0[row])
             else:
                 address = (table.hi1[row], table.lo1[row])
-            self.client_of.append(numbers.setdefault(address, len(numbers)))
+            self.client_of[pair] = numbers.setdefault(address, len(numbers))
         self.rows = memoryview(zeros("i", table.rows))
         self.starts = memoryview(zeros("i", len(numbers) + 2))
         """Where the rows of each client begin; those of the next one begin where they end."""
+        self.found = 0
+        """Where the last answer was: the next one is mostly near."""
         client: cython.Py_ssize_t
         place: cython.Py_ssize_t
+        order: Order = Order(table.opened, table.rows)
         for row in range(table.rows):
             if tally.pair_of[row] >= 0:
                 client = self.client_of[tally.pair_of[row]]
@@ -851,12 +946,29 @@ class Openings:
         end: cython.Py_ssize_t = self.starts[client + 1]
         high: cython.Py_ssize_t = end
         middle: cython.Py_ssize_t
+        step: cython.Py_ssize_t = 1
+        if low <= self.found < end:
+            # From there in growing steps, to either side.
+            middle = self.found
+            if self.table.opened[self.rows[middle]] < moment:
+                low = middle + 1
+                while middle + step < end and self.table.opened[self.rows[middle + step]] < moment:
+                    low = middle + step + 1
+                    step *= 2
+                high = min(end, middle + step)
+            else:
+                high = middle
+                while middle - step >= low and not self.table.opened[self.rows[middle - step]] < moment:
+                    high = middle - step
+                    step *= 2
+                low = max(low, middle - step)
         while low < high:
             middle = (low + high) // 2
             if self.table.opened[self.rows[middle]] < moment:
                 low = middle + 1
             else:
                 high = middle
+        self.found = low if low < end else end - 1
         if low < end and self.rows[low] == row:
             low += 1
         return self.rows[low] if low < end else -1

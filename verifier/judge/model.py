@@ -21,7 +21,7 @@ from verifier.vocabulary import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Protocol as Interface
 
     from verifier.opinion.model import Opinion
@@ -119,7 +119,7 @@ class Finding(NamedTuple):
     blame: str
     pair: int
     """Index into `Report.pairs`."""
-    connections: tuple[int, ...]
+    connections: Sequence[int]
     """The connections that were opened because of it; where it opened none, those that show it."""
     text: str
     advice: str

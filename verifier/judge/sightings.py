@@ -14,7 +14,7 @@ from verifier.wire import tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from verifier.judge.diagnose import Diagnosis
 
@@ -228,13 +228,13 @@ class _Eyes:
 
     def _used(self, pair: int) -> Iterable[int]:
         """Connections of a pair that carried requests."""
-        members = self.endings.members.get(pair) or [self.first_rows[pair]]
-        return (row for row in members[:16] if self.endings.first[row] >= 0 or self.columns["tls_ns"][row])
+        members = self.endings.members.of(pair)[:16] or [self.first_rows[pair]]
+        return (row for row in members if self.endings.first[row] >= 0 or self.columns["tls_ns"][row])
 
     def discards(self) -> Iterable[Seen]:
         """Connections that a full pool did not take back, where no request had to wait for another one yet."""
         found: dict[int, list[int]] = {}
-        for row in self.endings.discarded:
+        for row in self.diagnosis.repetition.discarded:
             if self._is_discarded(row):
                 found.setdefault(self.tally.pair(row), []).append(row)
         peaks = self.tally.field("peak")
@@ -320,7 +320,8 @@ class _Eyes:
         """TLS connections opened beside others that carried the requests, and never used."""
         if not self.diagnosis.matter.ledger.connections.tls:
             return
-        for pair, members in self.endings.members.items():
+        for pair in self.endings.members.with_several():
+            members = self.endings.members.of(pair)
             if (pair, "alpn-fanout") in self.found:
                 continue
             tls = [row for row in members if self.columns["tls_ns"][row]]
@@ -334,7 +335,7 @@ class _Eyes:
                 ]
                 yield Seen("alpn-fanout", pair, tuple(unused[:MOST]), text, self._cite(*cited), certain=False)
 
-    def _began_together(self, rows: list[int]) -> bool:
+    def _began_together(self, rows: Sequence[int]) -> bool:
         """Whether the second was opened before the first was ready."""
         first, second = rows[0], rows[1]
         ready = self.columns["handshake_ns"][first] + self.columns["tls_ns"][first] - 1

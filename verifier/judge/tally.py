@@ -3,25 +3,30 @@
 
 The lower bound is the pair's peak concurrency: the most exchanges busy at once. Busy is a half-open interval, from a
 request's first byte to its response's last, so colouring the intervals needs as many connections as overlap at one
-point, and no more. Exchanges are in the order of their requests, so one pass with a heap of the ends under way finds
-the peak.
+point, and no more. Exchanges are in the order of their requests, so one pass that counts those under way finds the
+peak.
 """
 
 from __future__ import annotations
-
-import array
 
 import cython
 
 from verifier.wire import tables
 from verifier.wire.connection import LETTERS
-from verifier.wire.octets import Octets, zeros
+from verifier.wire.octets import Octets, widened, zeros
 
 if cython.compiled:
+    from cython.cimports.verifier.wire.flows import mixed
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
+    from verifier.wire.flows import mixed
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
+FIRST_PAIRS = 8
+FIRST_ROOM = 16
+LOOKED_AT = cython.declare(cython.Py_ssize_t, 32)
+"""Places that are looked at for one that is over, before the heap is asked."""
+ALL_BITS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 HISTORY_RST = cython.declare(cython.ulonglong, LETTERS.index("r"))
 COMPLETE = cython.declare(cython.int, tables.COMPLETE)
 HALF = cython.declare(cython.int, tables.HALF)
@@ -41,6 +46,8 @@ PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
 DEPTH_UNSURE = cython.declare(cython.uint, tables.DEPTH_UNSURE)
 UPGRADED = cython.declare(cython.uint, tables.UPGRADED)
 CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
+UNUSUAL = cython.declare(cython.uint, tables.RESPONSE_DONE | tables.UPGRADED | tables.CONNECT_REQUEST)
+"""Flags of which an exchange that ends with its response has the first alone."""
 TUNNEL = cython.declare(cython.uint, tables.TUNNEL)
 HTTP1 = cython.declare(cython.int, tables.HTTP1)
 WITH_RST = cython.declare(cython.int, tables.RST)
@@ -56,16 +63,23 @@ _REUSED = cython.declare(cython.int, REUSED)
 _PRE_EXISTING = cython.declare(cython.int, PRE_EXISTING)
 _UNKNOWN = cython.declare(cython.int, UNKNOWN)
 
+# What `Tally` notes of a connection, in one byte.
+EXTRA = cython.declare(cython.int, 1)
+"""One of its pair's extra handshakes."""
+NEEDED = cython.declare(cython.int, 2)
+"""It carried the request which made a new peak."""
+MOST = cython.declare(cython.int, 4)
+"""With it more were open than ever before, of pairs whose requests are unreadable."""
+NOT_EXTRA = cython.declare(cython.int, 255 - 1)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    Order = list[int] | None
     Pairs = set[int]
-    Several = list["Ends | None"]
 
 FOREVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
+LAST_FRAME = cython.declare(cython.uint, 0xFFFFFFFF)
 Times = memoryview
-
-NOTHING = array.array("q")
+Numbers = memoryview
 
 
 def reuse(
@@ -104,18 +118,20 @@ class Tally:
 
     FIELDS = (
         "connections", "handshakes", "failed", "requests", "responses", "reused", "pre_existing", "unknown", "peak",
-        "unreadable", "missed", "speaks", "unsure", "cost_ns", "first_row", "least",
+        "unreadable", "missed", "speaks", "unsure", "first_row", "least", "extra", "cost_ns",
     )  # fmt: skip
 
     def __init__(self, table: ConnectionTable, wanted: bytes, capture_end_ns: int, halves_count: bool) -> None:
         self.table = table
         self.end_ns = capture_end_ns
+        self.ends_frame = 0
         self.pair_of = memoryview(zeros("i", table.rows))
         """Pair of each connection, -1 where it does not count."""
-        first_rows = self._number_pairs(wanted if cython.compiled else memoryview(wanted))
-        self.pairs = len(first_rows)
-        arrays = {name: zeros("q", self.pairs) for name in self.FIELDS}
-        arrays["first_row"] = array.array("q", first_rows)
+        self.pairs = 0
+        self.first_row = memoryview(zeros("i", FIRST_PAIRS))
+        self._number_pairs(wanted if cython.compiled else memoryview(wanted))
+        arrays = {name: zeros("q" if name == "cost_ns" else "i", self.pairs) for name in self.FIELDS}
+        arrays["first_row"] = self.first_row[: self.pairs]
         self.arrays = arrays
         self.connections = memoryview(arrays["connections"])
         self.handshakes = memoryview(arrays["handshakes"])
@@ -132,12 +148,10 @@ class Tally:
         self.missed = memoryview(arrays["missed"])
         self.speaks = memoryview(arrays["speaks"])
         self.unsure = memoryview(arrays["unsure"])
+        self.extra = memoryview(arrays["extra"])
         self.cost_ns = memoryview(arrays["cost_ns"])
-        self.extra = memoryview(zeros("B", table.rows))
-        self.needed = memoryview(zeros("B", table.rows))
-        """Connections that carried the request which made a new peak."""
-        self.most = memoryview(zeros("B", table.rows))
-        """Connections with which more were open than ever before, of pairs whose requests are unreadable."""
+        self.marks = memoryview(zeros("B", table.rows))
+        """EXTRA, NEEDED, MOST: by connection."""
         self.halves_count = halves_count
         self.curious = self.pairs > 1
         """Whether there may be something to explain: more than whole exchanges, one after another, on one connection.
@@ -150,58 +164,94 @@ class Tally:
 
     def is_extra(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether a connection is one of its pair's extra handshakes."""
-        return self.extra[row] != 0
+        return self.marks[row] & EXTRA != 0
 
-    def field(self, name: str) -> list[int]:
+    def is_needed(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether a connection carried the request which made a new peak."""
+        return self.marks[row] & NEEDED != 0
+
+    def field(self, name: str) -> memoryview:
         """One column, a number for each pair."""
-        return list(self.arrays[name])
+        return memoryview(self.arrays[name])
 
-    def _number_pairs(self, wanted: Octets) -> list[int]:
-        """Gives each connection that is wanted its pair's number; returns the first connection of each pair."""
+    def _number_pairs(self, wanted: Octets) -> cython.int:
+        """Gives each connection that is wanted its pair's number, in the order of their first connections.
+
+        The pairs are found in an open-addressing hash table that is at most half full. Its hash is keyed by Python's
+        own secret, so that a capture can't be made to collide.
+        """
         table: ConnectionTable = self.table
-        numbers: dict[int, int] = {}
-        first_rows: list[int] = []
+        secret: cython.ulonglong = hash(b"pairs") & ALL_BITS
+        slots = memoryview(zeros("i", 2 * FIRST_PAIRS))
+        slot: cython.Py_ssize_t
         row: cython.Py_ssize_t
+        pair: cython.Py_ssize_t
         before: cython.Py_ssize_t = -1
-        networks = table.networks
         for row in range(table.rows):
             if not wanted[row]:
                 self.pair_of[row] = -1
                 continue
-            if before >= 0 and networks is None and self._same_pair(row, before):
+            if before >= 0 and self._same_pair(row, before):
                 self.pair_of[row] = self.pair_of[before]
                 continue
             before = row
-            if table.client[row] == 0:
-                client = int(table.hi0[row]) << 64 | table.lo0[row]
-                server = int(table.hi1[row]) << 64 | table.lo1[row]
-                service = table.port1[row]
-            else:
-                client = int(table.hi1[row]) << 64 | table.lo1[row]
-                server = int(table.hi0[row]) << 64 | table.lo0[row]
-                service = table.port0[row]
-            # One number takes a third of the memory of a tuple: there may be a million pairs.
-            key = ((client << 128 | server) << 16 | service) << 8 | table.version[row]
-            if networks is not None:
-                key = networks[row] << 280 | key
-            number = numbers.setdefault(key, len(first_rows))
-            if number == len(first_rows):
-                first_rows.append(row)
-            self.pair_of[row] = number
-        return first_rows
+            slot = self._slot(slots, row, secret)
+            if slots[slot] == 0:
+                if self.pairs * 2 == len(slots):
+                    self.first_row = memoryview(widened(self.first_row, self.pairs * 2))
+                    slots = memoryview(zeros("i", self.pairs * 4))
+                    for pair in range(self.pairs):
+                        slots[self._slot(slots, self.first_row[pair], secret)] = pair + 1
+                    slot = self._slot(slots, row, secret)
+                self.first_row[self.pairs] = row
+                self.pairs += 1
+                slots[slot] = self.pairs
+            self.pair_of[row] = slots[slot] - 1
+        return 0
+
+    def _slot(self, slots: Numbers, row: cython.Py_ssize_t, secret: cython.ulonglong) -> cython.Py_ssize_t:
+        """Where the table of pairs has the pair of this connection, or has room for it: pairs plus one, 0 for none."""
+        table: ConnectionTable = self.table
+        high: cython.ulonglong = table.hi1[row]
+        low: cython.ulonglong = table.lo1[row]
+        port: cython.ulonglong = table.port1[row]
+        hashed: cython.ulonglong
+        if table.client[row] == 0:
+            hashed = mixed(table.lo0[row] ^ mixed(table.hi0[row] ^ secret))
+        else:
+            hashed = mixed(low ^ mixed(high ^ secret))
+            high = table.hi0[row]
+            low = table.lo0[row]
+            port = table.port0[row]
+        hashed = mixed(low ^ mixed(high ^ hashed) ^ (port << 40))  # above the 32 bits of an IPv4 address
+        mask: cython.Py_ssize_t = len(slots) - 1
+        slot: cython.Py_ssize_t = cython.cast(cython.Py_ssize_t, hashed >> 32) & mask
+        while slots[slot] and not self._same_pair(row, self.first_row[slots[slot] - 1]):
+            slot = (slot + 1) & mask
+        return slot
 
     def _same_pair(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
-        """Whether two connections with their clients on side 0 are of the same pair."""
+        """Whether two connections are of the same pair."""
         table: ConnectionTable = self.table
+        if table.version[row] != table.version[other]:
+            return False
+        if table.networks is not None and table.networks[row] != table.networks[other]:
+            return False
+        port: cython.int = table.port1[row] if table.client[row] == 0 else table.port0[row]
+        if port != (table.port1[other] if table.client[other] == 0 else table.port0[other]):
+            return False
+        if table.client[row] == table.client[other]:
+            return (
+                table.lo0[row] == table.lo0[other]
+                and table.lo1[row] == table.lo1[other]
+                and table.hi0[row] == table.hi0[other]
+                and table.hi1[row] == table.hi1[other]
+            )
         return (
-            table.client[row] == 0
-            and table.client[other] == 0
-            and table.port1[row] == table.port1[other]
-            and table.lo0[row] == table.lo0[other]
-            and table.lo1[row] == table.lo1[other]
-            and table.hi0[row] == table.hi0[other]
-            and table.hi1[row] == table.hi1[other]
-            and table.version[row] == table.version[other]
+            table.lo0[row] == table.lo1[other]
+            and table.lo1[row] == table.lo0[other]
+            and table.hi0[row] == table.hi1[other]
+            and table.hi1[row] == table.hi0[other]
         )
 
     def _connections(self) -> cython.int:
@@ -222,7 +272,7 @@ class Tally:
                 continue
             if table.responses[row] or table.protocol[row] == HTTP1:
                 self.speaks[pair] += 1
-            if self._is_handshake(row):
+            if self.is_handshake(row):
                 self.handshakes[pair] += 1
             elif state in (REFUSED, UNANSWERED):
                 self.failed[pair] += 1
@@ -234,7 +284,7 @@ class Tally:
                 self.missed[pair] += 1
         return 0
 
-    def _is_handshake(self, row: cython.Py_ssize_t) -> cython.bint:
+    def is_handshake(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether the connection counts as a handshake."""
         state: cython.int = self.table.state[row]
         return not self.table.flags[row] & SUBFLOW and (state == COMPLETE or (state == HALF and self.halves_count))
@@ -242,55 +292,56 @@ class Tally:
     def add_exchanges(self, exchanges: ExchangeTable) -> None:
         """Counts the exchanges, and finds each pair's peak."""
         table: ConnectionTable = self.table
-        ends: Several = [None] * self.pairs
+        busy: Busy = Busy(self.peak, table.rows)
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         connection: cython.Py_ssize_t
+        flags: cython.uint
+        connection_flags: cython.uint
         kind: cython.int
-        order = in_order(exchanges.request_ns, exchanges.rows)
+        end_ns: cython.longlong
+        order: Order = Order(exchanges.request_ns, exchanges.rows)
         upgraded: set[int] = set()
         place: cython.Py_ssize_t
         for place in range(exchanges.rows):
-            row = place if order is None else order[place]
+            row = order.row(place)
             connection = exchanges.connection[row]
             pair = self.pair_of[connection]
             if pair < 0:
                 continue
+            flags = exchanges.flags[row]
+            connection_flags = table.flags[connection]
             self.requests[pair] += 1
             if exchanges.status[row]:
                 self.responses[pair] += 1
-            kind = reuse(table.state[connection], table.flags[connection], exchanges.flags[row], exchanges.depth[row])
-            if kind == _REUSED:
+            if exchanges.depth[row] > 1:
                 self.reused[pair] += 1
-            elif kind == _PRE_EXISTING:
-                self.pre_existing[pair] += 1
-            elif kind == _UNKNOWN:
-                self.unknown[pair] += 1
-            if self._is_inside(exchanges, row, connection):
-                continue
-            self.ends_frame = exchanges.end_frame[row]
-            end_ns: cython.longlong = self._end(exchanges, row, connection)
-            if ends_of(ends, pair).begin(
-                exchanges.request_ns[row], exchanges.request_frame[row], end_ns, self.ends_frame
-            ):
-                self.needed[connection] = 1
-            if exchanges.flags[row] & UPGRADED:
-                upgraded.add(pair)
-            if exchanges.flags[row] & (REQUEST_CLOSE | EXCESS) or not exchanges.flags[row] & RESPONSE_DONE:
+            else:
+                kind = reuse(table.state[connection], connection_flags, flags, exchanges.depth[row])
+                if kind == _PRE_EXISTING:
+                    self.pre_existing[pair] += 1
+                elif kind == _UNKNOWN:
+                    self.unknown[pair] += 1
+            if connection_flags & TUNNEL and not flags & CONNECT_REQUEST:
+                continue  # inside of a tunnel, which is busy itself
+            if flags & UNUSUAL == RESPONSE_DONE and table.closer[connection] != CLIENT_CLOSED:
+                end_ns = exchanges.end_ns[row]
+                self.ends_frame = exchanges.end_frame[row]
+            else:
+                end_ns = self.end(exchanges, row, connection)
+                if flags & UPGRADED:
+                    upgraded.add(pair)
+            busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
+            if busy.begin(pair, connection, end_ns, self.ends_frame):
+                self.marks[connection] |= NEEDED
+            if flags & (REQUEST_CLOSE | EXCESS) or not flags & RESPONSE_DONE:
                 self.curious = True
         for pair in range(self.pairs):
-            self.peak[pair] = peak_of(ends, pair)
             self.least[pair] = self.peak[pair]
             if self.connections[pair] > 1 or self.peak[pair] > 1:
                 self.curious = True
         if upgraded:
             self._use_up(exchanges, order, upgraded)
-
-    def _is_inside(
-        self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t
-    ) -> cython.bint:
-        """Whether an exchange is inside of a tunnel, which is busy itself."""
-        return self.table.flags[connection] & TUNNEL != 0 and not exchanges.flags[row] & CONNECT_REQUEST
 
     def _use_up(self, exchanges: ExchangeTable, order: Order, upgraded: Pairs) -> cython.int:
         """Finds the lower bound of pairs with connections that were upgraded to another protocol: such a one can't
@@ -300,36 +351,41 @@ class Tally:
         pair: cython.Py_ssize_t
         connection: cython.Py_ssize_t
         end_ns: cython.longlong
-        ends: dict[int, Ends] = {number: Ends() for number in upgraded}
+        table: ConnectionTable = self.table
+        peaks = memoryview(zeros("i", self.pairs))
+        busy: Busy = Busy(peaks, table.rows)
         for place in range(exchanges.rows):
-            row = place if order is None else order[place]
+            row = order.row(place)
             connection = exchanges.connection[row]
             pair = self.pair_of[connection]
-            if pair not in ends or self._is_inside(exchanges, row, connection):
+            if pair not in upgraded:
                 continue
-            self.ends_frame = exchanges.end_frame[row]
-            end_ns = self._end(exchanges, row, connection)
+            if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
+                continue
+            end_ns = self.end(exchanges, row, connection)
             if exchanges.flags[row] & UPGRADED:
                 end_ns = FOREVER
-            if cython.cast(Ends, ends[pair]).begin(
-                exchanges.request_ns[row], exchanges.request_frame[row], end_ns, self.ends_frame
-            ):
-                self.needed[connection] = 1
+            busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
+            if busy.begin(pair, connection, end_ns, self.ends_frame):
+                self.marks[connection] |= NEEDED
         for pair in upgraded:
-            self.least[pair] = max(self.peak[pair], cython.cast(Ends, ends[pair]).peak)
+            self.least[pair] = max(self.peak[pair], peaks[pair])
         return 0
 
-    def _end(self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t) -> cython.longlong:
-        """When the exchange stopped being busy."""
+    def end(self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t) -> cython.longlong:
+        """When the exchange stopped being busy; leaves the frame of it in `ends_frame`, 0 for none."""
         table: ConnectionTable = self.table
         end: cython.longlong = exchanges.end_ns[row]
         flags: cython.uint = exchanges.flags[row]
-        tunnel: cython.bint = flags & CONNECT_REQUEST != 0 and 200 <= exchanges.status[row] < 300
+        self.ends_frame = exchanges.end_frame[row]
         closed: cython.longlong = table.closed[connection]
-        if table.closer[connection] == CLIENT_CLOSED and 0 <= closed < end and gave_up(table, connection):
+        if closed < end and closed >= 0 and table.closer[connection] == CLIENT_CLOSED and gave_up(table, connection):
             # What was under way when the client closed is refused by an RST: nobody reads it.
             self.ends_frame = table.close_frame[connection]
             return closed
+        if flags & UNUSUAL == RESPONSE_DONE:
+            return end
+        tunnel: cython.bint = flags & CONNECT_REQUEST != 0 and 200 <= exchanges.status[row] < 300
         if flags & RESPONSE_DONE and not flags & UPGRADED and not tunnel:
             return end
         # A response that never ends, and what is no HTTP any more: busy until the connection closes, unless the client
@@ -340,38 +396,39 @@ class Tally:
         self.ends_frame = table.close_frame[connection]
         return closed if closed >= 0 else self.end_ns
 
-    def mark_extra(self, lower_bounds: list[int]) -> None:
-        """Marks each pair's handshakes above its lower bound as extra, and adds up what they cost: from SYN to ready
-        for a request.
+    def mark_extra(self, bounds: Numbers) -> None:
+        """Marks each pair's handshakes above its lower bound as extra, counts them, and adds up what they cost: from
+        SYN to ready for a request.
 
         Not extra are the pair's first, those that brought it to its peak, and, where these are fewer than the bound,
         the earliest others. A pair with lower bound 0 shows no request, and has no extra ones.
         """
         table: ConnectionTable = self.table
-        bounds = memoryview(array.array("q", lower_bounds))
-        spare = memoryview(array.array("q", lower_bounds))
+        spare = memoryview(zeros("i", self.pairs))
         begun = memoryview(zeros("B", self.pairs))
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         for pair in range(self.pairs):
+            spare[pair] = bounds[pair]
             self.cost_ns[pair] = 0
+            self.extra[pair] = max(0, self.handshakes[pair] - bounds[pair]) if bounds[pair] else 0
         for row in range(table.rows):
             pair = self.pair_of[row]
-            self.extra[row] = 0
-            if pair < 0 or bounds[pair] == 0 or not self._is_handshake(row):
+            self.marks[row] &= NOT_EXTRA
+            if pair < 0 or bounds[pair] == 0 or not self.is_handshake(row):
                 continue
-            self.extra[row] = 1
-            if not begun[pair] or ((self.needed[row] or self.most[row]) and spare[pair] > 0):
+            if not begun[pair] or (self.marks[row] and spare[pair] > 0):
                 begun[pair] = 1
                 spare[pair] -= 1
-                self.extra[row] = 0
+            else:
+                self.marks[row] |= EXTRA
         for row in range(table.rows):
-            if not self.extra[row]:
+            if not self.marks[row] & EXTRA:
                 continue
             pair = self.pair_of[row]
             if spare[pair] > 0:
                 spare[pair] -= 1
-                self.extra[row] = 0
+                self.marks[row] &= NOT_EXTRA
                 continue
             if table.handshake_ns[row] > 0:
                 self.cost_ns[pair] += table.handshake_ns[row]
@@ -428,155 +485,349 @@ class Tally:
                     firsts[place] = row
         return list(zip(counts, firsts, strict=True))
 
-    def most_open(self) -> list[int]:
+    def most_open(self) -> memoryview:
         """For each pair the most of its connections that were open at once: no more requests than that were ever under
         way."""
         table: ConnectionTable = self.table
-        ends: Several = [None] * self.pairs
-        order = in_order(table.opened, table.rows)
+        peaks = memoryview(zeros("i", self.pairs))
+        busy: Busy = Busy(peaks, 0)
+        order: Order = Order(table.opened, table.rows)
         place: cython.Py_ssize_t
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         for place in range(table.rows):
-            row = place if order is None else order[place]
+            row = order.row(place)
             pair = self.pair_of[row]
             if pair >= 0 and (table.bytes0[row] or table.bytes1[row]):
                 closed: cython.longlong = table.closed[row] if table.closed[row] >= 0 else self.end_ns
-                if ends_of(ends, pair).begin(table.opened[row], table.first_frame[row], closed, table.close_frame[row]):
-                    self.most[row] = 1
-        return [peak_of(ends, pair) for pair in range(self.pairs)]
+                busy.go_to(table.opened[row], table.first_frame[row])
+                if busy.begin(pair, -1, closed, table.close_frame[row]):
+                    self.marks[row] |= MOST
+        return peaks
 
 
-def ends_of(ends: Several, pair: cython.Py_ssize_t) -> Ends:
-    """A pair's, made where it is the first time: of a million pairs few carry requests."""
-    known = ends[pair]
-    if known is None:
-        known = ends[pair] = Ends()
-    return known
+class Busy:
+    """Counts the intervals that are under way, of all pairs side by side. `peaks`, a column by pair, has the most there
+    were. Intervals are half-open, and come in the order of their beginnings.
 
-
-def peak_of(ends: Several, pair: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    known = ends[pair]
-    return 0 if known is None else known.peak
-
-
-def in_order(times: Times, rows: cython.Py_ssize_t) -> list[int] | None:
-    """The rows in the order of their times; None where they are in it already, as nearly all are.
-
-    A head in several segments is complete behind others that began later, and files can be given in any order.
+    Ends are ordered by time and, where times are equal, by frame: clocks can be coarse. What is over is looked for only
+    where it matters: when a pair would have more intervals than ever before. And an interval that begins on a
+    connection whose last one is over takes the place of that one, as nearly all do; others take one that a look around
+    finds. The old end stays behind in the heap, where it is never later than the true one, until it comes to the front.
     """
-    row: cython.Py_ssize_t
-    for row in range(1, rows):
-        if times[row] < times[row - 1]:
-            # Of numbers alone: a typed view of the column has no such order of its own.
-            known = [times[row] for row in range(rows)]
-            return sorted(range(rows), key=known.__getitem__)
-    return None
+
+    def __init__(self, peaks: Numbers, connections: int) -> None:
+        """`connections`: how many there are, where intervals are of connections."""
+        self.peaks = peaks
+        self.count = memoryview(zeros("i", len(peaks)))
+        """By pair: intervals under way, and those that are over and not taken out yet."""
+        self.place_of = memoryview(zeros("i", connections))
+        """By connection: the place of its last interval, plus one, 0 for none."""
+        self.heap = Heap()
+        """The places, by an end of each that is its true one, or sooner."""
+        self.free = -1
+        """The first place that nothing is in, -1 for none; the others follow in `pairs`."""
+        self.ends = memoryview(zeros("q", FIRST_ROOM))
+        self.frames = memoryview(zeros("I", FIRST_ROOM))
+        self.pairs = memoryview(zeros("i", FIRST_ROOM))
+        self.owners = memoryview(zeros("i", FIRST_ROOM))
+        self.places = 0
+        self.hand = 0
+        self.newest = -1
+        """The place of the interval that began last."""
+        self.moment = -1
+        self.frame = 0
+
+    def go_to(self, moment: cython.longlong, frame: cython.uint) -> cython.int:
+        """From now on it is this moment, with this frame, 0 for none: what ends with it is over if its frame came
+        before."""
+        if frame == 0:
+            frame = LAST_FRAME
+        if moment == self.moment and frame < self.frame:
+            # A head that was complete late. What this makes over already stays so, but for the interval just begun.
+            self._clear(-1, self.newest)
+        self.moment = moment
+        self.frame = frame
+        return 0
+
+    def begin(
+        self, pair: cython.Py_ssize_t, owner: cython.Py_ssize_t, end: cython.longlong, frame: cython.uint
+    ) -> cython.bint:
+        """An interval of a pair begins now. `owner` is its connection, -1 where nothing follows on the same. Whether
+        there are more now than ever before."""
+        place: cython.Py_ssize_t
+        if owner >= 0 and self.place_of[owner]:
+            place = self.place_of[owner] - 1
+            if self._over(self.ends[place], self.frames[place]) and not sooner(
+                end, frame, self.ends[place], self.frames[place]
+            ):
+                self.ends[place] = end
+                self.frames[place] = frame
+                self.newest = place
+                return False
+            self.owners[place] = -1
+        if self.count[pair] and self.count[pair] >= self.peaks[pair]:
+            place = self._left(pair, end, frame)
+            if place >= 0:
+                if self.owners[place] >= 0:
+                    self.place_of[self.owners[place]] = 0
+                self._put(place, pair, owner, end, frame)
+                return False
+            self._clear(pair, -1)
+        place = self._place()
+        self._put(place, pair, owner, end, frame)
+        self.heap.push(end, frame, place)
+        self.count[pair] += 1
+        if self.count[pair] <= self.peaks[pair]:
+            return False
+        self.peaks[pair] = self.count[pair]
+        return True
+
+    def _put(
+        self,
+        place: cython.Py_ssize_t,
+        pair: cython.Py_ssize_t,
+        owner: cython.Py_ssize_t,
+        end: cython.longlong,
+        frame: cython.uint,
+    ) -> cython.int:
+        self.pairs[place] = pair
+        self.owners[place] = owner
+        self.ends[place] = end
+        self.frames[place] = frame
+        self.newest = place
+        if owner >= 0:
+            self.place_of[owner] = place + 1
+        return 0
+
+    def _left(self, pair: cython.Py_ssize_t, end: cython.longlong, frame: cython.uint) -> cython.Py_ssize_t:
+        """The place of an interval of the pair that is over, among the next few places; -1 where none is there. It can
+        be that of one that ends then."""
+        steps: cython.Py_ssize_t = min(LOOKED_AT, self.places)
+        while steps:
+            steps -= 1
+            self.hand += 1
+            if self.hand >= self.places:
+                self.hand = 0
+            if (
+                self.pairs[self.hand] == pair
+                and self._over(self.ends[self.hand], self.frames[self.hand])
+                and not sooner(end, frame, self.ends[self.hand], self.frames[self.hand])
+            ):
+                return self.hand
+        return -1
+
+    def _over(self, end: cython.longlong, frame: cython.uint) -> cython.bint:
+        if end != self.moment:
+            return end < self.moment
+        return frame == 0 or frame < self.frame or self.frame == LAST_FRAME
+
+    def _clear(self, pair: cython.Py_ssize_t, spared: cython.Py_ssize_t) -> cython.int:
+        """Takes out what is over, until the pair has room below its peak; of no pair, everything but what is in the
+        place that is spared."""
+        place: cython.Py_ssize_t
+        met: cython.bint = False
+        while self.heap.size and self._over(self.heap.keys[0], self.heap.seconds[0]):
+            if pair >= 0 and self.count[pair] < self.peaks[pair]:
+                break
+            place = self.heap.values[0]
+            if not self._over(self.ends[place], self.frames[place]):
+                self.heap.replace(self.ends[place], self.frames[place], place)
+                continue
+            self.heap.pop()
+            if place == spared:
+                met = True
+                continue
+            self.count[self.pairs[place]] -= 1
+            if self.owners[place] >= 0:
+                self.place_of[self.owners[place]] = 0
+            self.ends[place] = FOREVER
+            self.pairs[place] = self.free
+            self.free = place
+        if met:
+            self.heap.push(self.ends[spared], self.frames[spared], spared)
+        return 0
+
+    def _place(self) -> cython.Py_ssize_t:
+        """One that nothing is in."""
+        place: cython.Py_ssize_t
+        if self.free < 0 and self.places == len(self.ends):
+            self._clear(-1, -1)
+            if self.heap.size * 2 > self.places:
+                self.ends = memoryview(widened(self.ends, self.places * 2))
+                self.frames = memoryview(widened(self.frames, self.places * 2))
+                self.pairs = memoryview(widened(self.pairs, self.places * 2))
+                self.owners = memoryview(widened(self.owners, self.places * 2))
+        if self.free < 0:
+            self.places += 1
+            return self.places - 1
+        place = self.free
+        self.free = self.pairs[place]
+        return place
 
 
-class Ends:
-    """The ends of the intervals under way, as a binary heap with the soonest in front (Knuth, 5.2.3).
+def sooner(end: cython.longlong, frame: cython.uint, other: cython.longlong, other_frame: cython.uint) -> cython.bint:
+    """Whether one moment comes before the other: by time, and by a number where times are equal."""
+    return end < other or (end == other and frame < other_frame)
 
-    Ends are ordered by time and, where times are equal, by frame: clocks can be coarse. `peak` is the most there were.
-    """
+
+class Heap:
+    """A binary heap with the least in front (Knuth, 5.2.3): by key, and by a second number where keys are equal."""
 
     def __init__(self) -> None:
         self.size = 0
-        self.peak = 0
-        self.room = 0
-        self.heap = memoryview(NOTHING)
-        self.frames = memoryview(NOTHING)
+        self.keys = memoryview(zeros("q", FIRST_ROOM))
+        self.seconds = memoryview(zeros("I", FIRST_ROOM))
+        self.values = memoryview(zeros("i", FIRST_ROOM))
 
-    def begin(
-        self, start: cython.longlong, start_frame: cython.longlong, end: cython.longlong, end_frame: cython.longlong
-    ) -> cython.bint:
-        """An interval [start, end) begins; none begins before one that was there already. Frame 0 is none. Whether
-        there are more now than ever before."""
-        if end > start and self.size and self._over(start, start_frame):
-            self._sink(end, end_frame)  # in the place of the one that is over
-            while self._over(start, start_frame):
-                self._pop()
-        else:
-            while self.size and self._over(start, start_frame):
-                self._pop()
-            self._push(end, end_frame)
-        if self.size <= self.peak:
-            return False
-        self.peak = self.size
-        return True
-
-    def _over(self, start: cython.longlong, start_frame: cython.longlong) -> cython.bint:
-        """Whether the soonest end comes before `start`, or with it."""
-        if self.heap[0] != start:
-            return self.heap[0] < start
-        return not start_frame or not self.frames[0] or self.frames[0] < start_frame
-
-    def _before(self, place: cython.Py_ssize_t, end: cython.longlong, frame: cython.longlong) -> cython.bint:
-        """Whether the end at `place` is sooner than this one."""
-        return self.heap[place] < end or (self.heap[place] == end and self.frames[place] < frame)
-
-    def _push(self, end: cython.longlong, frame: cython.longlong) -> cython.int:
+    def push(self, key: cython.longlong, second: cython.uint, value: cython.Py_ssize_t) -> cython.int:
+        """Adds a value."""
         place: cython.Py_ssize_t = self.size
         above: cython.Py_ssize_t
-        if place == self.room:
-            self._grow()
+        if place == len(self.keys):
+            self.keys = memoryview(widened(self.keys, place * 2))
+            self.seconds = memoryview(widened(self.seconds, place * 2))
+            self.values = memoryview(widened(self.values, place * 2))
         self.size += 1
         while place:
             above = (place - 1) // 2
-            if self._before(above, end, frame):
+            if not sooner(key, second, self.keys[above], self.seconds[above]):
                 break
-            self.heap[place] = self.heap[above]
-            self.frames[place] = self.frames[above]
+            self._put(place, self.keys[above], self.seconds[above], self.values[above])
             place = above
-        self.heap[place] = end
-        self.frames[place] = frame
-        return 0
+        return self._put(place, key, second, value)
 
-    def _pop(self) -> cython.int:
-        """Takes the soonest end away."""
+    def pop(self) -> cython.Py_ssize_t:
+        """Takes the first value out."""
+        value: cython.Py_ssize_t = self.values[0]
         self.size -= 1
-        return self._sink(self.heap[self.size], self.frames[self.size])
+        self.replace(self.keys[self.size], self.seconds[self.size], self.values[self.size])
+        return value
 
-    def _sink(self, end: cython.longlong, frame: cython.longlong) -> cython.int:
-        """Puts an end in the place of the soonest, and it and later ones in order."""
+    def replace(self, key: cython.longlong, second: cython.uint, value: cython.Py_ssize_t) -> cython.int:
+        """Takes the first value out, and adds one."""
         place: cython.Py_ssize_t = 0
         below: cython.Py_ssize_t = 1
-        other: cython.Py_ssize_t
-        size: cython.Py_ssize_t = self.size
-        if cython.compiled:
-            # One bounds check for all places: each is below `size`, or 0.
-            heap = cython.address(self.heap[0])
-            frames = cython.address(self.frames[0])
-            if size:
-                self.heap[size - 1]
-                self.frames[size - 1]
-        else:
-            heap = self.heap
-            frames = self.frames
-        while below < size:
-            other = below + 1
-            if other < size and (
-                heap[other] < heap[below] or (heap[other] == heap[below] and frames[other] < frames[below])
+        while below < self.size:
+            if below + 1 < self.size and sooner(
+                self.keys[below + 1], self.seconds[below + 1], self.keys[below], self.seconds[below]
             ):
-                below = other
-            if heap[below] > end or (heap[below] == end and frames[below] >= frame):
+                below += 1
+            if not sooner(self.keys[below], self.seconds[below], key, second):
                 break
-            heap[place] = heap[below]
-            frames[place] = frames[below]
+            self._put(place, self.keys[below], self.seconds[below], self.values[below])
             place = below
             below = place * 2 + 1
-        heap[place] = end
-        frames[place] = frame
+        return self._put(place, key, second, value)
+
+    def _put(
+        self, place: cython.Py_ssize_t, key: cython.longlong, second: cython.uint, value: cython.Py_ssize_t
+    ) -> cython.int:
+        self.keys[place] = key
+        self.seconds[place] = second
+        self.values[place] = value
         return 0
 
-    def _grow(self) -> cython.int:
-        """Room for twice as many."""
-        room: cython.Py_ssize_t = max(4, self.room * 2)
-        ends = zeros("q", room)
-        frames = zeros("q", room)
-        memoryview(ends)[: self.room] = self.heap[: self.room]
-        memoryview(frames)[: self.room] = self.frames[: self.room]
-        self.heap = memoryview(ends)
-        self.frames = memoryview(frames)
-        self.room = room
-        return 0
+
+class Order:
+    """Rows in the order of their times, which is mostly the order that they have.
+
+    A head in several segments is complete behind others that began later, and files can be given in any order.
+    """
+
+    def __init__(self, times: Times, rows: int) -> None:
+        self.times = times
+        self.rows = rows
+        self.sorted = in_order(times, rows)
+        """Whether they have that order already."""
+        if not self.sorted:
+            self.places = ordered(times, rows)
+
+    def row(self, place: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The row at a place of the order."""
+        return place if self.sorted else self.places[place]
+
+    def lower(self, moment: cython.longlong) -> cython.Py_ssize_t:
+        """The first place whose time is not before the moment."""
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = self.rows
+        middle: cython.Py_ssize_t
+        while low < high:
+            middle = (low + high) // 2
+            if self.times[self.row(middle)] < moment:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+def in_order(times: Times, rows: cython.Py_ssize_t) -> cython.bint:
+    """Whether times never fall from one row to the next."""
+    row: cython.Py_ssize_t
+    for row in range(1, rows):  # noqa: SIM110 - compiled, a loop is one, and `all` is a generator
+        if times[row] < times[row - 1]:
+            return False
+    return True
+
+
+def ordered(times: Times, rows: cython.Py_ssize_t) -> Numbers:
+    """The rows in the order of their times, those of equal times in their own."""
+    order = memoryview(zeros("i", rows))
+    row: cython.Py_ssize_t
+    for row in range(rows):
+        order[row] = row
+    reorder(times, order)
+    return order
+
+
+def reorder(times: Times, order: Numbers) -> cython.int:
+    """Brings rows into the order of their times; those of equal times stay as they stand to each other.
+
+    Merges neighbours of doubling width (Knuth, 5.2.4). Of two that are in order already, nothing is touched but where
+    they meet: what is nearly sorted costs little more than a look.
+    """
+    rows: cython.Py_ssize_t = len(order)
+    aside = memoryview(zeros("i", rows))
+    width: cython.Py_ssize_t = 1
+    middle: cython.Py_ssize_t
+    while width < rows:
+        middle = width
+        while middle < rows:
+            if times[order[middle]] < times[order[middle - 1]]:
+                merge(times, order, aside, middle, width)
+            middle += width * 2
+        width *= 2
+    return 0
+
+
+def merge(
+    times: Times, order: Numbers, aside: Numbers, middle: cython.Py_ssize_t, width: cython.Py_ssize_t
+) -> cython.int:
+    """Makes one of two neighbours that are in order each, of this width: they meet at `middle`."""
+    high: cython.Py_ssize_t = min(len(order), middle + width)
+    # What stands before the least of the second stays where it is.
+    least: cython.longlong = times[order[middle]]
+    begin: cython.Py_ssize_t = middle - width
+    end: cython.Py_ssize_t = middle
+    half: cython.Py_ssize_t
+    while begin < end:
+        half = (begin + end) // 2
+        if times[order[half]] <= least:
+            begin = half + 1
+        else:
+            end = half
+    size: cython.Py_ssize_t = middle - begin
+    place: cython.Py_ssize_t
+    for place in range(size):
+        aside[place] = order[begin + place]
+    left: cython.Py_ssize_t = 0
+    place = begin
+    while left < size:
+        if middle < high and times[order[middle]] < times[aside[left]]:
+            order[place] = order[middle]
+            middle += 1
+        else:
+            order[place] = aside[left]
+            left += 1
+        place += 1
+    return 0

@@ -43,6 +43,13 @@ def zeros(code: str, size: int) -> array.array[int] | memoryview:
     return memoryview(region).cast(code)  # type: ignore[call-overload, no-any-return]
 
 
+def widened(old: array.array[int] | memoryview, size: int) -> array.array[int] | memoryview:
+    """`size` numbers: those of `old`, then zeros."""
+    new = zeros(memoryview(old).format, size)
+    memoryview(new)[: len(old)] = memoryview(old)
+    return new
+
+
 def grown(region: Region, octets: int) -> Region:
     """`octets` bytes: those of `region`, then zeros, which of many take memory only as they are written to. Where the
     system can move memory nothing is copied, so that what was not written to takes none afterwards, either; nobody may

@@ -1,0 +1,67 @@
+cimport cython
+
+from verifier.judge.endings cimport Endings, Members, Said
+from verifier.judge.tally cimport Tally
+from verifier.wire.tables cimport ConnectionTable, ExchangeTable
+
+@cython.final
+cdef class Numbering:
+    cdef dict of
+    cdef Py_ssize_t last, times
+    cdef int add(self, Py_ssize_t number) except -1
+    cdef int _settle(self) except -1
+    cdef dict counted(self)
+    cdef Py_ssize_t usual(self) except -1
+
+cpdef long long leeway(long long time) except -1
+
+@cython.locals(order=cython.int[::1])
+cpdef int[::1] alike(long long[::1] times)
+
+cdef class Repetition:
+    cdef Endings endings
+    cdef Tally tally
+    cdef ConnectionTable table
+    cdef ExchangeTable exchanges
+    cdef Members members
+    cdef unsigned long long[::1] bits
+    cdef int[::1] rows
+    cdef Py_ssize_t idle, by_client, filled
+    cdef dict expiries
+    cdef Said said
+    cdef public dict longest
+    cdef public list discarded
+    cdef int _compare(self, Py_ssize_t pair, dict by_server) except -1
+    cdef int _kind(self, Py_ssize_t row) except -1
+    cdef bint _is_unsure(self, Py_ssize_t row, unsigned long long bits) except -1
+    cdef bint _closed_unsaid(self, Py_ssize_t row) except -1
+    cdef bint _sort(self, Py_ssize_t begin, Py_ssize_t end) except -1
+    @cython.locals(gaps=cython.longlong[::1])
+    cpdef object idle_gaps(self, Py_ssize_t pair, unsigned long long closers)
+    cpdef tuple limited(self, Py_ssize_t pair, unsigned int count)
+    cdef bint _is_limited(self, unsigned long long bits) except -1
+    cdef tuple _server(self, Py_ssize_t row)
+    @cython.locals(gaps=cython.longlong[::1], group=cython.int[::1])
+    cdef long long _same_gap(self, Py_ssize_t begin, Py_ssize_t end) except -2
+    cdef int _short_timers(self, Py_ssize_t begin, Py_ssize_t end) except -1
+    cdef bint _is_soon(self, Py_ssize_t row) except -1
+    cdef int _counts(self) except -1
+    cdef bint _together(self, Py_ssize_t count) except -1
+    @cython.locals(rows=cython.int[::1], ages=cython.longlong[::1], group=cython.int[::1])
+    cdef int _ages(self) except -1
+    cdef long long _announced(self) except -1
+    cdef int _outlived(self, Py_ssize_t pair, long long longest) except -1
+    cdef long long _longest_pause(self, Py_ssize_t begin, Py_ssize_t end) except -2
+    cdef int _past_limit(self, Py_ssize_t begin, Py_ssize_t end, long long limit) except -1
+    cdef int _headers(self, Py_ssize_t pair, Py_ssize_t begin, Py_ssize_t end) except -1
+    cdef int _bodiless(self, Py_ssize_t pair, Py_ssize_t begin, Py_ssize_t end) except -1
+    cdef bint _closed_behind(self, Py_ssize_t row) except -1
+    @cython.locals(rows=cython.int[::1])
+    cdef int _instants(self, list pairs) except -1
+    @cython.locals(rows=cython.int[::1], keys=cython.longlong[::1])
+    cdef int[::1] _unsaid_of(self, list pairs)
+    @cython.locals(order=cython.int[::1])
+    cdef int _reorder(self, int[::1] rows, long long[::1] keys) except -1
+    cdef bint _differ(self, int[::1] rows) except -1
+    cdef int _kept(self, Py_ssize_t begin, Py_ssize_t end) except -1
+    cdef bint _goes_on(self, Py_ssize_t other, Py_ssize_t row) except -1
