@@ -103,6 +103,20 @@ def pppoe(session: int) -> Wrap:
     return lambda ip, up: MACS + b"\x88\x64" + struct.pack(">BBHH", 0x11, 0, session, len(ip) + 2) + b"\x00\x21" + ip
 
 
+def l2tp(up_session: int, down_session: int) -> Wrap:
+    """Each direction has the identifier that its receiver chose."""
+
+    def wrap(ip: bytes, up: bool) -> bytes:
+        head = struct.pack(">HHHH", 0x4002, len(ip) + 12, 7, up_session if up else down_session)
+        return datagram(1701, head + b"\xff\x03\x00\x21" + ip, ends(up), 1701)
+
+    return wrap
+
+
+def backbone(service: int) -> Wrap:
+    return lambda ip, up: MACS + b"\x88\xe7" + struct.pack(">I", service) + ETHERNET.frame(ip)
+
+
 PAIRS = {
     "vxlan": (vxlan(1), vxlan(2)),
     "vxlan between others": (vxlan(1), vxlan(1, ("192.0.2.1", "192.0.2.3"))),
@@ -116,6 +130,8 @@ PAIRS = {
     "ip in ip": (ip_in_ip(("192.0.2.1", "192.0.2.2")), ip_in_ip(("192.0.2.3", "192.0.2.4"))),
     "vlan": (vlan(10), vlan(20)),
     "pppoe": (pppoe(1), pppoe(2)),
+    "l2tp": (l2tp(1, 2), l2tp(3, 4)),
+    "provider backbone": (backbone(1), backbone(2)),
     "plain and vxlan": (plain, vxlan(1)),
     "vxlan and plain": (vxlan(1), plain),
     "vxlan in vlans": (

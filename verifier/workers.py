@@ -257,11 +257,12 @@ def _terminated(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG0
 def _child(work: Callable[[], int], mask: Callable[[int], object]) -> NoReturn:
     """The life of a process that was forked, with its signals blocked: `mask` changes that. Nothing that it raises
     reaches what its parent was about."""
-    from signal import SIG_BLOCK, SIG_UNBLOCK
+    from signal import SIG_BLOCK, SIG_UNBLOCK, SIGTERM, default_int_handler, signal
 
     status = FAILED
     try:
         try:
+            signal(SIGTERM, default_int_handler)  # the same for those that it starts itself
             mask(SIG_UNBLOCK)
             status = work()
         except MemoryError:

@@ -31,6 +31,10 @@ ETHERNET = cython.declare(cython.int, layers.LINK_TYPE + 1)
 WIFI = cython.declare(cython.int, layers.WIFI)
 PPP = cython.declare(cython.int, layers.PPP)
 
+# Kinds of identifiers, above their bits; `link` has those below.
+SERVICE = cython.declare(cython.ulonglong, 16 << 32)
+LAYER_2 = cython.declare(cython.ulonglong, 17 << 32)
+
 NEXT = {1: IPV4, 2: IPV6, 3: ETHERNET, 4: NSH, 5: MPLS}
 """What a service header, and VXLAN's generic extension, say of what follows (RFC 8300, section 2.2)."""
 BATMAN = {0x40: 10, 0x42: 18, 0x01: 14}
@@ -44,6 +48,7 @@ def behind_ether_type(packet: Packet, kind: cython.int) -> cython.int:
     if not has(packet, 8):
         return packet.bad()
     if kind == 0x88E7:
+        packet.tagged(SERVICE | (packet.u32(at) & 0xFFFFFF))
         return skip(packet, 4, ETHERNET)
     if kind == 0x892F or kind == 0xF1C1:
         return ether_type(packet, 4, 6)
@@ -118,6 +123,8 @@ def layer_2(packet: Packet) -> cython.int:
     flags: cython.int = packet.u16(at)
     if flags & 0x8000 or flags & 15 != 2:
         return OTHER
+    if at + 8 <= packet.end:  # the tunnel and the session in it, as the receiver numbers them
+        packet.tagged(LAYER_2 | packet.u32(at + (4 if flags & 0x4000 else 2)))
     at += 6 + (2 if flags & 0x4000 else 0) + (4 if flags & 0x0800 else 0)
     if flags & 0x0200:
         if at + 2 > packet.end:
