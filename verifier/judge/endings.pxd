@@ -45,7 +45,6 @@ cdef class Endings:
     cdef Said said
     cdef public list ignored_closes, overlapping, excess, short
     cdef public Members members
-    @cython.locals(first=cython.int[::1], last=cython.int[::1], pair_of=cython.int[::1], connection=cython.uint[:], count=cython.uint[::1])
     cdef int _thread(self) except -1
     cdef int _follows(self, Py_ssize_t before, Py_ssize_t row) except -1
     cpdef Py_ssize_t following(self, Py_ssize_t at) except -2

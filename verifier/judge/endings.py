@@ -179,26 +179,21 @@ class Endings:
             self.last[row] = -1
             if self.tally.pair_of[row] >= 0 and (self.tally.is_handshake(row) or self.table.state[row] == NOT_SEEN):
                 self.bits[row] = ALL_FACTS  # those that it has come later
-        first = self.first
-        last = self.last
-        count = self.count
-        pair_of = self.tally.pair_of
-        connection = exchanges.connection
         for row in range(exchanges.rows):
-            owner = connection[row]
-            pair = pair_of[owner]
+            owner = exchanges.connection[row]
+            pair = self.tally.pair_of[owner]
             if pair < 0:
                 continue
-            before = last[owner]
+            before = self.last[owner]
             if before >= 0:
                 self._follows(before, row)
                 self.prior[owner] = before + 1
                 if self.bits[owner]:
                     self.said.follow(pair, before, 1)
             else:
-                first[owner] = row
-            last[owner] = row
-            count[owner] += 1
+                self.first[owner] = row
+            self.last[owner] = row
+            self.count[owner] += 1
         return 0
 
     def _follows(self, before: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:

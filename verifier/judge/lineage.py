@@ -167,6 +167,11 @@ class Lineage:
         place: cython.Py_ssize_t
         for place in range(members.many):
             self._walk(members.pairs[place], members)
+        # What served the walk alone goes, before more is made.
+        nothing = memoryview(zeros("i", 0))
+        self.open = self.lost = Line(nothing, nothing, memoryview(zeros("B", 0)), AWAY)
+        self.buried = memoryview(zeros("B", 0))
+        self.openings = None
 
     def predecessor(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The connection that went before, -1 where none did or none was looked for."""
