@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from array import array
-
 from verifier.judge import verdict
 from verifier.judge.details import REUSES, Details, Numbering, address
 from verifier.judge.model import (
-    Endpoint,
     Missing,
     Note,
-    Pair,
     Report,
     RunRequest,
     Totals,
 )
+from verifier.judge.pairs import Counted, Pairs
 from verifier.judge.tally import Tally, reuse
 from verifier.values import NamedTuple
 from verifier.vocabulary import Reason, Reuse, Verdict
@@ -248,11 +245,11 @@ class _Bench:
         """Whether every request is among the exchanges: that shares of them can't be other than they seem."""
         self._bound(self._bounds())
 
-    def _bounds(self) -> array[int]:
+    def _bounds(self) -> memoryview:
         """Each pair's lower bound. Where requests are unreadable no more can have been under way than connections were
         open: the extra handshakes above that bound are the least there can be. 0 where nothing shows that the pair
         speaks HTTP."""
-        bounds = array("i", bytes(self.fields["least"]))
+        bounds = memoryview(bytearray(self.fields["least"])).cast("i")
         if any(self.fields["unreadable"]) and not self.client_knows:
             most_open = self.tally.most_open()
             for pair, unreadable in enumerate(self.fields["unreadable"]):
@@ -260,15 +257,15 @@ class _Bench:
                     bounds[pair] = max(bounds[pair], most_open[pair])
         return bounds
 
-    def _bound(self, bounds: array[int]) -> None:
+    def _bound(self, bounds: memoryview) -> None:
         """Settles the lower bounds, and what follows from them."""
         self.bounds = bounds
-        self.tally.mark_extra(memoryview(bounds))
+        self.tally.mark_extra(bounds)
         self.totals = self._totals()
 
     def raise_bounds(self, peaks: dict[int, int]) -> None:
         """Takes the client's own peak concurrency, by connection, where it is above what the packets show."""
-        bounds = self.bounds[:]
+        bounds = self.bounds
         for row, peak in peaks.items():
             pair = self.tally.pair(row)
             bounds[pair] = max(bounds[pair], peak)
@@ -324,30 +321,9 @@ class _Bench:
         )
         return Missing(Reason.CLOSE_RACE, text)
 
-    def _pairs(self, diagnosis: Diagnosis | None) -> tuple[Pair, ...]:
-        field = self.fields
-        pairs: list[Pair] = []
-        for number in range(self.tally.pairs):
-            row = field["first_row"][number]
-            client = self.columns["client"][row]
-            pairs.append(
-                Pair(
-                    client=self.details.endpoint(row, client).ip,
-                    server=Endpoint(*self.details.endpoint(row, 1 - client)),
-                    connections=field["connections"][number],
-                    handshakes=field["handshakes"][number],
-                    failed_attempts=field["failed"][number],
-                    requests=field["requests"][number],
-                    reused_requests=field["reused"][number],
-                    unknown_requests=field["unknown"][number],
-                    peak_concurrency=field["peak"][number],
-                    lower_bound=self.bounds[number],
-                    extra_handshakes=field["extra"][number],
-                    cost_ns=field["cost_ns"][number],
-                    causes={} if diagnosis is None else diagnosis.causes.get(number, {}),
-                )
-            )
-        return tuple(pairs)
+    def _pairs(self, diagnosis: Diagnosis | None) -> Pairs:
+        causes = {} if diagnosis is None else diagnosis.causes
+        return Pairs(Counted(self.fields, self.bounds, causes), self.details)
 
     def missing_from_capture(self) -> list[Missing]:
         """Packets that the capture says it lost, and files that end in damage: any pair's requests may have been among

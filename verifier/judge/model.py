@@ -231,7 +231,7 @@ class Report(NamedTuple):
     inconclusive_because: tuple[Missing, ...]
     sources: tuple[Source, ...]
     totals: Totals
-    pairs: tuple[Pair, ...]
+    pairs: Sequence[Pair]
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...]
     details: Details

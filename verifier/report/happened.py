@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from verifier.judge.pairs import busiest
 from verifier.report.figures import count, duration
 from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
 from verifier.report.terminal import Role, Style, glyphs, paint, safe, wrap
@@ -265,7 +266,7 @@ def _file(kind: Reuse, carrier: Connection) -> Cell:
 def _pairs(report: Report, style: Style) -> list[str]:
     if not report.pairs:
         return []
-    top = sorted(report.pairs, key=lambda pair: (-pair.extra_handshakes, -pair.connections))[:TOP]
+    top = busiest(report.pairs, TOP)
     causes = [Cell(safe(_main_cause(pair), style)) for pair in top]
     rows = [(Cell(_pair_name(pair, style)), *_figures(pair), cause) for pair, cause in zip(top, causes, strict=True)]
     figures: tuple[Column, ...] = (*_FIGURES, _MOSTLY)
