@@ -266,6 +266,14 @@ def test_a_header_that_stops_tshark(tmp_path: Path) -> None:
     assert not opinion.unexplained
 
 
+def test_cut_heads(tmp_path: Path) -> None:
+    """Of a head that ends behind its flags we count the connection; tshark makes no stream of it."""
+    asked = Conversation(("2001:db8::1", 40000), ("2001:db8::2", 80))
+    asked.handshake()
+    opinion = opinion_on(tmp_path, pcap(cut(asked.packets(), 68)))
+    assert {rule for _, rule in rules_of(opinion)} == {"cut-headers"}
+
+
 def test_a_connection_is_named_where_there_is_one(tmp_path: Path) -> None:
     captured = packets(closed().segments + talk(client_port=41000).segments) + method()[3:]
     other = Conversation(client=("10.0.0.1", 42000), now=START_NS + 10**10)

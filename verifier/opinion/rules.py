@@ -45,8 +45,9 @@ SUBFLOW = Rule(
 )
 CUT_HEADERS = Rule(
     "cut-headers",
-    "the capture cuts packets off inside their TCP head: tshark makes a stream of ports alone, here they are a note",
-    "note tcp-header-cut in this report",
+    "the capture cuts packets off inside their TCP head: tshark makes a stream of ports alone, or of whole heads; here"
+    " a head up to its flags is enough, and what has less is a note",
+    "note tcp-header-cut in this report; frame.cap_len below frame.len in tshark",
 )
 BELOW_TCP = Rule(
     "below-tcp",
