@@ -266,6 +266,17 @@ def test_a_header_that_stops_tshark(tmp_path: Path) -> None:
     assert not opinion.unexplained
 
 
+@pytest.mark.parametrize("offset", [0, 0x40, 0xF0])
+def test_heads_with_a_fault(tmp_path: Path, offset: int) -> None:
+    """An offset below five words, or behind the packet's end."""
+    (packet,) = packets([talk().syn()])
+    data = bytearray(packet.data)
+    data[46] = offset
+    opinion = opinion_on(tmp_path, pcap([packet._replace(data=bytes(data))]))
+    assert rules_of(opinion) == {("connections", "bad-heads")}
+    assert opinion.differences[0].frames == (1,)
+
+
 def test_cut_heads(tmp_path: Path) -> None:
     """Of a head that ends behind its flags we count the connection; tshark makes no stream of it."""
     asked = Conversation(("2001:db8::1", 40000), ("2001:db8::2", 80))

@@ -384,6 +384,21 @@ def unseen(open_: Open) -> bool:
     return open_.difference.rule is None and not open_.unit.theirs
 
 
+def streams_of_theirs_alone(open_: Open) -> list[int]:
+    """Numbers of tshark's streams between ends of which we have no connection, where that is not explained."""
+    if open_.difference.rule is not None or open_.unit.ours:
+        return []
+    return [other.number for other in open_.unit.theirs]
+
+
+def bad_heads(open_: Open, faulty: set[int]) -> Open:
+    """With the rule, if only tshark has streams between these ends, and all of them are among the faulty ones."""
+    numbers = streams_of_theirs_alone(open_)
+    if not numbers or not faulty.issuperset(numbers):
+        return open_
+    return Open(open_.difference._replace(rule=rules.BAD_HEADS), open_.unit)
+
+
 def below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
     """With the rule, if tshark finds no TCP in the frames of the difference, or its head cut off in all."""
     difference = open_.difference

@@ -49,6 +49,12 @@ CUT_HEADERS = Rule(
     " a head up to its flags is enough, and what has less is a note",
     "note tcp-header-cut in this report; frame.cap_len below frame.len in tshark",
 )
+BAD_HEADS = Rule(
+    "bad-heads",
+    "tshark makes a stream of TCP heads with which it finds fault itself: longer than the packet, or shorter than a"
+    " head can be; here they are a note",
+    "RFC 9293, 3.1; tried: tcp.bogus_header_length, tcp.short_segment and _ws.malformed of the frames in tshark",
+)
 BELOW_TCP = Rule(
     "below-tcp",
     "tshark finds no TCP in these frames: it stops at a header below, which it does not know, hands to another"

@@ -104,6 +104,19 @@ def payloads(program: Program, path: str, frames: Collection[int]) -> dict[int, 
     return _run(command(program, path, wish), path, _payloads)[0]
 
 
+def sound(program: Program, path: str, streams: Collection[int]) -> set[int]:
+    """Of these streams, those with a frame whose TCP head tshark finds no fault with."""
+    only = " || ".join(f"tcp.stream == {number}" for number in streams)
+    faults = "tcp.bogus_header_length || tcp.short_segment || _ws.malformed"
+    wish = Wish(fields=("frame.number", "tcp.stream"), display_filter=f"({only}) && !({faults})")
+    return _run(command(program, path, wish), path, _streams)[0]
+
+
+def _streams(lines: Iterable[str]) -> set[int]:
+    cells = (line.strip().partition("\t")[2] for line in lines)
+    return {int(number) for cell in cells for number in cell.split(",") if number.isdecimal()}
+
+
 class Layers(NamedTuple):
     """What tshark finds in a frame."""
 
