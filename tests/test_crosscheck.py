@@ -222,6 +222,16 @@ def head_pipelined() -> list[Packet]:
     return asked.packets()
 
 
+def carried() -> list[Packet]:
+    """A switch sends its controller packets that it has no rule for (OpenFlow 1.0)."""
+    switch = Conversation(("10.1.1.1", 50000), ("10.1.1.2", 6633))
+    switch.handshake()
+    for packet in closed().packets()[:5]:
+        size = len(packet.data)
+        switch.request(struct.pack(">BBHIIHHBB", 1, 10, 18 + size, 7, 0xFFFFFFFF, size, 1, 0, 0) + packet.data)
+    return switch.packets()
+
+
 RULES = {
     "same-isn": (same_isn, {"connections", "handshakes", "requests", "responses"}),
     "syn-after-data": (late_syn, {"connections", "responses"}),
@@ -240,6 +250,13 @@ RULES = {
     "http2": (http2, {"requests", "responses"}),
     "dissector-missed": (head_pipelined, {"responses"}),
 }
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_packets_that_a_connection_carries(tmp_path: Path, first: int) -> None:
+    opinion = opinion_on(tmp_path, pcap(carried()[first:]))
+    assert rules_of(opinion) == {("connections", "quoted-headers")}
+    assert counts(opinion)["requests"] == (0, 0)
 
 
 @pytest.mark.parametrize("name", RULES)

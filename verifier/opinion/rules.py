@@ -28,9 +28,9 @@ LATE_SYN = Rule(
 )
 QUOTED_HEADERS = Rule(
     "quoted-headers",
-    "tshark makes a stream of TCP heads that another packet quotes (ICMP errors, samples in sFlow or NetFlow); here"
-    " they are no packets of a connection",
-    "RFC 792; sFlow version 5, sampled headers",
+    "tshark makes a stream of TCP heads that another packet quotes (ICMP errors, samples in sFlow or NetFlow) or that a"
+    " TCP connection carries as data (OpenFlow, RPCAP); here they are no packets of a connection",
+    "RFC 792; sFlow version 5, sampled headers; OpenFlow 1.0, 5.4.1",
 )
 SHARED_ADDRESSES = Rule(
     "shared-addresses",

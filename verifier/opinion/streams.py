@@ -45,6 +45,9 @@ FIELDS = (
 )
 """What tshark is asked to print of each frame. Free text, which may hold the separator, comes last."""
 
+_OF_SEGMENT = FIELDS.index("tcp.analysis.ack_lost_segment")
+"""The last of the fields that are of a segment; behind it are those of what it carries."""
+
 QUOTING = frozenset({"icmp", "icmpv6", "sflow", "cflow"})
 """Protocols, as frame.protocols names them, that quote the heads of other packets."""
 _SYN, _RST, _ACK = 0x02, 0x04, 0x10
@@ -133,11 +136,13 @@ class Seen(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What frame.protocols tells of the last TCP layer of a frame."""
+    """What frame.protocols tells of the last TCP layer of a frame; of the first one where others are `carried`."""
 
     version: int
     """Of the IP under it."""
     quoted: bool
+    carried: bool
+    """TCP inside of TCP: a protocol that carries packets as data (OpenFlow, RPCAP)."""
     above: frozenset[str]
 
 
@@ -169,6 +174,12 @@ def read(lines: Iterable[str]) -> Seen:
                 if number not in streams:
                     quoted.setdefault(number, frame)
             continue
+        if shape.carried:
+            for number in numbers[1:]:
+                if number not in streams:
+                    quoted.setdefault(number, frame)
+            numbers = numbers[:1]
+            cells = [cell.partition(",")[0] for cell in cells[: _OF_SEGMENT + 1]] + [""] * (last_column - _OF_SEGMENT)
         # Of a packet in a packet the inner one; the outer is a stream, too.
         ends = ends_of(cells, shape.version)
         for number in numbers:
@@ -181,13 +192,11 @@ def read(lines: Iterable[str]) -> Seen:
 
 def shape_of(protocols: str) -> Shape:
     names = protocols.split(":")
-    try:
-        place = len(names) - 1 - names[::-1].index("tcp")
-    except ValueError:
-        place = len(names)
+    carried = names.count("tcp") > 1
+    place = names.index("tcp") if "tcp" in names else len(names)
     under = names[:place]
     version = next((6 if name == "ipv6" else 4 for name in reversed(under) if name in ("ip", "ipv6")), 4)
-    return Shape(version, not QUOTING.isdisjoint(under), frozenset(names[place + 1 :]))
+    return Shape(version, not QUOTING.isdisjoint(under), carried, frozenset(names[place + 1 :]))
 
 
 def ends_of(cells: list[str], version: int) -> tuple[End, End]:
