@@ -94,6 +94,8 @@ class Packet:
         self.link_type = 0
         self.tunnel = 0
         """What the packet lies in, as a number: 0 for no tunnel and no tag. See `tagged` and `tunnelled`."""
+        self.rest_end = 0
+        self.rest_wire_end = 0
         self.rest = 0
         """Where the next frame of an aggregate begins, up to `rest_end` and `rest_wire_end`; 0 for none."""
 
