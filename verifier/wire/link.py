@@ -599,6 +599,7 @@ def aggregate(packet: Packet) -> cython.int:
         packet.rest = following
         packet.rest_end = packet.end
         packet.rest_wire_end = packet.wire_end
+        packet.rest_tunnel = packet.tunnel
     packet.wire_end = min(packet.wire_end, behind)
     packet.end = min(packet.end, behind)
     return skip(packet, 14, LLC)

@@ -19,6 +19,7 @@ cdef class Packet:
     cdef int version, link_type, hops
     cdef Py_ssize_t options, length, have
     cdef Py_ssize_t rest, rest_end, rest_wire_end
+    cdef unsigned int rest_tunnel
 
     cdef unsigned int u16(self, Py_ssize_t at) except? 0xFFFFFFFF
     cdef unsigned int u32(self, Py_ssize_t at) except? 0xFFFFFFFF

@@ -96,8 +96,10 @@ class Packet:
         """What the packet lies in, as a number: 0 for no tunnel and no tag. See `tagged` and `tunnelled`."""
         self.rest_end = 0
         self.rest_wire_end = 0
+        self.rest_tunnel = 0
         self.rest = 0
-        """Where the next frame of an aggregate begins, up to `rest_end` and `rest_wire_end`; 0 for none."""
+        """Where the next frame of an aggregate begins, up to `rest_end` and `rest_wire_end`, in the same tunnel; 0 for
+        none."""
 
     def u16(self, at: cython.Py_ssize_t) -> cython.uint:
         if cython.compiled:
@@ -143,6 +145,7 @@ class Packet:
         self.at = self.rest
         self.end = self.rest_end
         self.wire_end = self.rest_wire_end
+        self.tunnel = self.rest_tunnel
         self.rest = 0
         return self.at > 0 and not self.swapped
 
