@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from craft import START_NS, Conversation, Interface, Packet, Pcapng, pcap
+from craft import START_NS, Conversation, Interface, Order, Packet, Pcapng, PcapStyle, pcap
 from examine import story, totals
 
 from verifier.app import analyze
@@ -73,6 +73,19 @@ def erf(packets: list[Packet]) -> bytes:
 KINDS = ["snoop", "netmon1", "netmon2", "visual", "lanalyzer", "5views", "ngsniffer", "ngwsniffer_2_0"]
 """Told by their first bytes."""
 GUESSED = ["k12text", "commview-ncf"]
+
+
+@needs_editcap
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("magic", [0x1C0001AC, 0x1C0001AB])
+def test_ixia(tmp_path: Path, order: Order, magic: int) -> None:
+    """pcap, but for its magic and for the size of all records behind the header."""
+    content = pcap(captured(), PcapStyle(order))
+    path = tmp_path / "capture"
+    path.write_bytes(
+        struct.pack(order + "I", magic) + content[4:24] + struct.pack(order + "I", len(content) - 24) + content[24:]
+    )
+    assert read(path).totals.requests == 2
 
 
 @needs_editcap

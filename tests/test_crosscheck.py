@@ -222,6 +222,16 @@ def head_pipelined() -> list[Packet]:
     return asked.packets()
 
 
+def carried() -> list[Packet]:
+    """A switch sends its controller packets that it has no rule for (OpenFlow 1.0)."""
+    switch = Conversation(("10.1.1.1", 50000), ("10.1.1.2", 6633))
+    switch.handshake()
+    for packet in closed().packets()[:5]:
+        size = len(packet.data)
+        switch.request(struct.pack(">BBHIIHHBB", 1, 10, 18 + size, 7, 0xFFFFFFFF, size, 1, 0, 0) + packet.data)
+    return switch.packets()
+
+
 RULES = {
     "same-isn": (same_isn, {"connections", "handshakes", "requests", "responses"}),
     "syn-after-data": (late_syn, {"connections", "responses"}),
@@ -240,6 +250,13 @@ RULES = {
     "http2": (http2, {"requests", "responses"}),
     "dissector-missed": (head_pipelined, {"responses"}),
 }
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_packets_that_a_connection_carries(tmp_path: Path, first: int) -> None:
+    opinion = opinion_on(tmp_path, pcap(carried()[first:]))
+    assert rules_of(opinion) == {("connections", "quoted-headers")}
+    assert counts(opinion)["requests"] == (0, 0)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -264,6 +281,25 @@ def test_a_header_that_stops_tshark(tmp_path: Path) -> None:
     assert {rule for _, rule in rules_of(opinion)} == {"below-tcp"}
     assert [each.frames for each in opinion.differences if each.what == "connections"] == [(1,)]
     assert not opinion.unexplained
+
+
+@pytest.mark.parametrize("offset", [0, 0x40, 0xF0])
+def test_heads_with_a_fault(tmp_path: Path, offset: int) -> None:
+    """An offset below five words, or behind the packet's end."""
+    (packet,) = packets([talk().syn()])
+    data = bytearray(packet.data)
+    data[46] = offset
+    opinion = opinion_on(tmp_path, pcap([packet._replace(data=bytes(data))]))
+    assert rules_of(opinion) == {("connections", "bad-heads")}
+    assert opinion.differences[0].frames == (1,)
+
+
+def test_cut_heads(tmp_path: Path) -> None:
+    """Of a head that ends behind its flags we count the connection; tshark makes no stream of it."""
+    asked = Conversation(("2001:db8::1", 40000), ("2001:db8::2", 80))
+    asked.handshake()
+    opinion = opinion_on(tmp_path, pcap(cut(asked.packets(), 68)))
+    assert {rule for _, rule in rules_of(opinion)} == {"cut-headers"}
 
 
 def test_a_connection_is_named_where_there_is_one(tmp_path: Path) -> None:

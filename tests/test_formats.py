@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -180,6 +181,31 @@ def test_a_damaged_record_ends_the_reading() -> None:
     assert (report.sources[0].truncated, report.sources[0].packets) == (True, 8)
     assert str(at) in report.sources[0].problem
     assert report.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("version", [(2, 2), (2, 3), (543, 0)])
+def test_lengths_the_other_way_round(order: Order, version: tuple[int, int]) -> None:
+    """Before version 2.4 a record's header had the length on the wire first."""
+    parts = [struct.pack(order + "IHHiIII", 0xA1B2C3D4, *version, 0, 0, 65535, 1)]
+    for packet in captured():
+        data = packet.data
+        parts.append(struct.pack(order + "IIII", packet.ts_ns // 10**9, 0, len(data) + 4, len(data)) + data)
+    report = examine_file(b"".join(parts))
+    assert story(report) == TWICE
+    assert report.sources[0].packets == 15
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_captures_of_aix(order: Order) -> None:
+    """Version 2.2: nanoseconds, and interface types in place of link types."""
+    content = bytearray(pcap(captured(), PcapStyle(order, nanoseconds=True)))
+    content[:4] = struct.pack(order + "I", 0xA1B2C3D4)
+    content[6:8] = struct.pack(order + "H", 2)
+    content[20:24] = struct.pack(order + "I", 6)
+    report = examine_file(bytes(content))
+    assert story(report) == TWICE
+    assert report.sources[0].first_ns == captured()[0].ts_ns
 
 
 def test_an_empty_capture_is_no_error() -> None:

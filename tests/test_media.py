@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from craft import ETHERNET, MACS, Conversation, Link, Packet
+from craft import ETHERNET, MACS, Conversation, Link, Packet, get, noise, ok
 from examine import Totals, examine, note_codes, second_opinion, story, totals
 
 TWICE = ["complete: new reused; client fin"]
@@ -176,6 +176,31 @@ def test_addresses_of_ipv6_are_meant_where_the_link_type_says_so() -> None:
     """Link type 229 is IPv6 and nothing else."""
     report = examine([packet._replace(link_type=229) for packet in captured(Link(101, either), 4)])
     assert totals(report) == Totals(0, 0, 0, 0)
+
+
+def test_aggregates_of_several_frames() -> None:
+    """802.11: what a sender has for one receiver goes in one frame, each part with a head of its own."""
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    talk.request(get("/2"))
+    talk.send("server", ok(noise(2000)), 1000)
+    talk.ack("client")
+    talk.close("client")
+    packets = talk.packets(Link(1, either))
+    frames: list[Packet] = []
+    for first, size in ((0, 1), (1, 1), (2, 2), (4, 2), (6, 1), (7, 1), (8, 1), (9, 3), (12, 5)):
+        parts = b""
+        for packet in packets[first : first + size]:
+            body = snap(packet.data)
+            parts += b"\0" * (-len(parts) % 4) + MACS + struct.pack(">H", len(body)) + body
+        data = WIFI_QOS + b"\x80\x00" + parts
+        frames.append(Packet(data, packets[first].ts_ns, len(data), 105))
+    report = examine(frames)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS
+    assert report.verdict == "proved"
+    assert second_opinion(frames)[:2] == (1, 1)
 
 
 @pytest.mark.parametrize("name", [*MEDIA, *UNREAD_BY_TSHARK])

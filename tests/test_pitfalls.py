@@ -287,6 +287,16 @@ def test_fast_open_data_that_the_server_did_not_take_counts_once() -> None:
     assert totals(report)[:3] == (1, 1, 1)
 
 
+def test_a_syn_with_data_and_fin_is_acknowledged_in_whole() -> None:
+    talk = Conversation()
+    talk.say("client", "SF", get("/1"))
+    talk.synack()
+    talk.ack("client")
+    talk.response(ok())
+    report = examine(talk.packets())
+    assert totals(report) == Totals(1, 1, 1, 1) == second_opinion(talk.packets())
+
+
 def test_multipath_join_is_a_subflow() -> None:
     talk = Conversation()
     talk.syn(options=MSS + MPTCP_CAPABLE)

@@ -66,7 +66,7 @@ def _of_file(program: tshark.Program, report: Report) -> tuple[tuple[Count, ...]
             continue
         again = tshark.read(program, path, wish)
         found = [compare.settled(open_, again, experiment.rule) if _in_doubt(open_) else open_ for open_ in found]
-    found = _below_tcp(program, path, _in_plain_sight(program, path, found))
+    found = _bad_heads(program, path, _below_tcp(program, path, _in_plain_sight(program, path, found)))
     notes = {note.code for note in report.notes}
     differences = [compare.last_resort(open_, notes).difference for open_ in found]
     return compare.counts(report, seen), differences + compare.quotations(seen)
@@ -92,6 +92,16 @@ def _below_tcp(program: tshark.Program, path: str, found: list[Open]) -> list[Op
         return found
     layers = tshark.layers(program, path, sorted(wanted)[:MOST_PAYLOADS])
     return [compare.below_tcp(open_, layers) if compare.unseen(open_) else open_ for open_ in found]
+
+
+def _bad_heads(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:
+    """Looks for faults of the heads of streams that only tshark has."""
+    wanted = {number for open_ in found for number in compare.streams_of_theirs_alone(open_)}
+    if not wanted:
+        return found
+    asked = sorted(wanted)[:MOST_PAYLOADS]
+    faulty = set(asked) - tshark.sound(program, path, asked)
+    return [compare.bad_heads(open_, faulty) for open_ in found]
 
 
 def _in_doubt(open_: Open) -> bool:

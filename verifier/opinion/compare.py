@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from verifier.judge.model import Connection, Exchange, Report
     from verifier.opinion.model import Rule
     from verifier.opinion.streams import End, Message, Seen, Stream
+    from verifier.opinion.tshark import Layers
 
     Ends = tuple[End, End]
 
@@ -353,7 +354,7 @@ def surplus(open_: Open) -> dict[int, bytes]:
 def no_start_line(open_: Open, payloads: Mapping[int, bytes]) -> Open:
     """With the rule, if the first lines of all that only tshark shows are none of HTTP/1."""
     difference = open_.difference
-    words = surplus(open_)
+    words = {} if any(other.stream.cut_frame for other in open_.unit.theirs) else surplus(open_)
     pattern = _REQUEST_LINE if difference.what is What.REQUESTS else _STATUS_LINE
     lines = [payloads.get(frame, b"").lstrip(b"\r\n").partition(b"\n")[0] for frame in words]
     if not lines or not all(lines) or any(pattern.match(line) for line in lines):
@@ -383,13 +384,30 @@ def unseen(open_: Open) -> bool:
     return open_.difference.rule is None and not open_.unit.theirs
 
 
-def below_tcp(open_: Open, layers: Mapping[int, Sequence[str]]) -> Open:
-    """With the rule, if tshark finds no TCP in the frames of the difference."""
+def streams_of_theirs_alone(open_: Open) -> list[int]:
+    """Numbers of tshark's streams between ends of which we have no connection, where that is not explained."""
+    if open_.difference.rule is not None or open_.unit.ours:
+        return []
+    return [other.number for other in open_.unit.theirs]
+
+
+def bad_heads(open_: Open, faulty: set[int]) -> Open:
+    """With the rule, if only tshark has streams between these ends, and all of them are among the faulty ones."""
+    numbers = streams_of_theirs_alone(open_)
+    if not numbers or not faulty.issuperset(numbers):
+        return open_
+    return Open(open_.difference._replace(rule=rules.BAD_HEADS), open_.unit)
+
+
+def below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
+    """With the rule, if tshark finds no TCP in the frames of the difference, or its head cut off in all."""
     difference = open_.difference
     known = [layers[frame] for frame in difference.frames if frame in layers]
-    if not known or any("tcp" in names for names in known):
+    if not known:
         return open_
-    return Open(difference._replace(rule=rules.BELOW_TCP), open_.unit)
+    if not any("tcp" in each.names for each in known):
+        return Open(difference._replace(rule=rules.BELOW_TCP), open_.unit)
+    return Open(difference._replace(rule=rules.CUT_HEADERS), open_.unit) if all(each.cut for each in known) else open_
 
 
 def last_resort(open_: Open, notes: Collection[str]) -> Open:

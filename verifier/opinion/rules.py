@@ -28,9 +28,9 @@ LATE_SYN = Rule(
 )
 QUOTED_HEADERS = Rule(
     "quoted-headers",
-    "tshark makes a stream of TCP heads that another packet quotes (ICMP errors, samples in sFlow or NetFlow); here"
-    " they are no packets of a connection",
-    "RFC 792; sFlow version 5, sampled headers",
+    "tshark makes a stream of TCP heads that another packet quotes (ICMP errors, samples in sFlow or NetFlow) or that a"
+    " TCP connection carries as data (OpenFlow, RPCAP); here they are no packets of a connection",
+    "RFC 792; sFlow version 5, sampled headers; OpenFlow 1.0, 5.4.1",
 )
 SHARED_ADDRESSES = Rule(
     "shared-addresses",
@@ -45,8 +45,15 @@ SUBFLOW = Rule(
 )
 CUT_HEADERS = Rule(
     "cut-headers",
-    "the capture cuts packets off inside their TCP head: tshark makes a stream of ports alone, here they are a note",
-    "note tcp-header-cut in this report",
+    "the capture cuts packets off inside their TCP head: tshark makes a stream of ports alone, or of whole heads; here"
+    " a head up to its flags is enough, and what has less is a note",
+    "note tcp-header-cut in this report; frame.cap_len below frame.len in tshark",
+)
+BAD_HEADS = Rule(
+    "bad-heads",
+    "tshark makes a stream of TCP heads with which it finds fault itself: longer than the packet, or shorter than a"
+    " head can be; here they are a note",
+    "RFC 9293, 3.1; tried: tcp.bogus_header_length, tcp.short_segment and _ws.malformed of the frames in tshark",
 )
 BELOW_TCP = Rule(
     "below-tcp",

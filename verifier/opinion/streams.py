@@ -15,7 +15,7 @@ from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     End = tuple[str, int]
 
@@ -44,6 +44,9 @@ FIELDS = (
     "http2.headers.method",
 )
 """What tshark is asked to print of each frame. Free text, which may hold the separator, comes last."""
+
+_OF_SEGMENT = FIELDS.index("tcp.analysis.ack_lost_segment")
+"""The last of the fields that are of a segment; behind it are those of what it carries."""
 
 QUOTING = frozenset({"icmp", "icmpv6", "sflow", "cflow"})
 """Protocols, as frame.protocols names them, that quote the heads of other packets."""
@@ -133,11 +136,13 @@ class Seen(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What frame.protocols tells of the last TCP layer of a frame."""
+    """What frame.protocols tells of the last TCP layer of a frame; of the first one where others are `carried`."""
 
     version: int
     """Of the IP under it."""
     quoted: bool
+    carried: bool
+    """TCP inside of TCP: a protocol that carries packets as data (OpenFlow, RPCAP)."""
     above: frozenset[str]
 
 
@@ -169,25 +174,38 @@ def read(lines: Iterable[str]) -> Seen:
                 if number not in streams:
                     quoted.setdefault(number, frame)
             continue
-        # Of a packet in a packet the inner one; the outer is a stream, too.
-        ends = ends_of(cells, shape.version)
-        for number in numbers:
+        if shape.carried:
+            for number in numbers[1:]:
+                if number not in streams:
+                    quoted.setdefault(number, frame)
+            numbers = numbers[:1]
+            cells = [cell.partition(",")[0] for cell in cells[: _OF_SEGMENT + 1]] + [""] * (last_column - _OF_SEGMENT)
+        for number, own in segments(numbers, cells):
+            ends = ends_of(own, shape.version)
             quoted.pop(number, None)
             if number not in streams:
                 streams[number] = Stream(frame, (min(ends), max(ends)))
-        take(streams[numbers[-1]], frame, ends, cells, shape)
+            take(streams[number], frame, ends, own, shape)
     return Seen(packets, dict(sorted(streams.items())), quoted)
+
+
+def segments(numbers: list[int], cells: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Each segment of a frame, with the cells that are its own: an aggregate (802.11) has several. What they carry is
+    given to the last one."""
+    for place, number in enumerate(numbers[:-1]):
+        parts = [cell.split(",") for cell in cells[: _OF_SEGMENT + 1]]
+        own = [part[place] if len(part) == len(numbers) else part[-1] for part in parts]
+        yield number, own + [""] * (len(cells) - len(own))
+    yield numbers[-1], cells
 
 
 def shape_of(protocols: str) -> Shape:
     names = protocols.split(":")
-    try:
-        place = len(names) - 1 - names[::-1].index("tcp")
-    except ValueError:
-        place = len(names)
+    place = names.index("tcp") if "tcp" in names else len(names)
     under = names[:place]
+    carried = "tcp" in names[place + 1 :] and not ("wlan" in under and "llc" in names[place:])
     version = next((6 if name == "ipv6" else 4 for name in reversed(under) if name in ("ip", "ipv6")), 4)
-    return Shape(version, not QUOTING.isdisjoint(under), frozenset(names[place + 1 :]))
+    return Shape(version, not QUOTING.isdisjoint(under), carried, frozenset(names[place + 1 :]))
 
 
 def ends_of(cells: list[str], version: int) -> tuple[End, End]:

@@ -104,19 +104,41 @@ def payloads(program: Program, path: str, frames: Collection[int]) -> dict[int, 
     return _run(command(program, path, wish), path, _payloads)[0]
 
 
-def layers(program: Program, path: str, frames: Collection[int]) -> dict[int, list[str]]:
-    """The protocols that tshark finds in each of these frames, from the outermost."""
+def sound(program: Program, path: str, streams: Collection[int]) -> set[int]:
+    """Of these streams, those with a frame whose TCP head tshark finds no fault with."""
+    only = " || ".join(f"tcp.stream == {number}" for number in streams)
+    faults = "tcp.bogus_header_length || tcp.short_segment || _ws.malformed"
+    wish = Wish(fields=("frame.number", "tcp.stream"), display_filter=f"({only}) && !({faults})")
+    return _run(command(program, path, wish), path, _streams)[0]
+
+
+def _streams(lines: Iterable[str]) -> set[int]:
+    cells = (line.strip().partition("\t")[2] for line in lines)
+    return {int(number) for cell in cells for number in cell.split(",") if number.isdecimal()}
+
+
+class Layers(NamedTuple):
+    """What tshark finds in a frame."""
+
+    names: list[str]
+    """Protocols, from the outermost."""
+    cut: bool
+    """Whether the capture has only the frame's beginning."""
+
+
+def layers(program: Program, path: str, frames: Collection[int]) -> dict[int, Layers]:
+    """The protocols that tshark finds in each of these frames."""
     only = " || ".join(f"frame.number == {frame}" for frame in frames)
-    wish = Wish(fields=("frame.number", "frame.protocols"), display_filter=only)
+    wish = Wish(fields=("frame.number", "frame.cap_len", "frame.len", "frame.protocols"), display_filter=only)
     return _run(command(program, path, wish), path, _layers)[0]
 
 
-def _layers(lines: Iterable[str]) -> dict[int, list[str]]:
+def _layers(lines: Iterable[str]) -> dict[int, Layers]:
     found = {}
     for line in lines:
-        frame, _, names = line.strip().partition("\t")
-        if frame.isdecimal():
-            found[int(frame)] = names.split(":")
+        cells = line.strip().split("\t")
+        if len(cells) == 4 and cells[0].isdecimal():
+            found[int(cells[0])] = Layers(cells[3].split(":"), cells[1] != cells[2])
     return found
 
 

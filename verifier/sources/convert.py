@@ -48,6 +48,9 @@ KINDS = (
     Kind("iptrace", "an iptrace capture", (b"iptrace 1.0", b"iptrace 2.0")),
     Kind("5views", "a 5View capture", (b"\xaa\xaa\xaa\xaa",)),
     Kind("nettl", "an nettl capture", (b"TR\x00d\x00",)),
+    Kind(
+        "lcap", "an Ixia capture", (b"\x1c\x00\x01\xac", b"\xac\x01\x00\x1c", b"\x1c\x00\x01\xab", b"\xab\x01\x00\x1c")
+    ),
     Kind("rf5", "a K12 capture", (b"\x00\x00\x02\x00\x12\x05\x00\x10",)),
     Kind("k12text", "a K12 text capture", (b"+---------+---------------+----------+"[:24],), True),
     Kind("erf", "an ERF capture", (), True),

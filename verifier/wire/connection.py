@@ -273,7 +273,7 @@ class Connection:
         table.syn_frame[self.row] = packet.frame
         if self.closer == NO_SIDE:  # else the capture has the SYN behind a close
             table.opened[self.row] = packet.ts
-        self.syn_length = min(packet.length, LONGEST_IP)
+        self.syn_length = min(packet.length + (packet.flags & FIN), LONGEST_IP)
         if packet.joins():
             self.flags |= SUBFLOW
             self.ledger.notes.add(note.MPTCP_JOIN, packet.frame)

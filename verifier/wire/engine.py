@@ -51,6 +51,7 @@ LINGER = cython.declare(cython.Py_ssize_t, 1024)
 
 TCP = cython.declare(cython.int, layers.TCP)
 ETHERNET = cython.declare(cython.int, 1)
+AGGREGATE = cython.declare(cython.int, layers.AGGREGATE - layers.LINK_TYPE)
 ACK_LETTER = cython.declare(cython.int, connections.LETTERS.index("a"))
 DATA_LETTER = cython.declare(cython.int, connections.LETTERS.index("d"))
 ACK_SEEN = cython.declare(cython.uint, 1 << (ACK_LETTER * 2))
@@ -234,6 +235,9 @@ class Engine:
         if (packet.link_type == ETHERNET and packet.plain()) or decode(packet, packet.link_type) == TCP:
             self.tcp_packets += 1
             self._segment(packet)
+        while packet.rest and packet.next_of_aggregate():
+            if decode(packet, AGGREGATE) == TCP:
+                self._segment(packet)
         return 0
 
     def _segment(self, packet: Packet) -> cython.int:

@@ -30,3 +30,4 @@ cdef int multilink(Packet packet) except -100
 cdef int network_layer(int number) except -100
 cdef int wifi(Packet packet, bint padded) except -100
 cdef int wifi_data(Packet packet, int control, int flags, bint padded) except -100
+cdef int aggregate(Packet packet) except -100

@@ -44,6 +44,7 @@ LLC = cython.declare(cython.int, layers.LLC)
 WIFI = cython.declare(cython.int, layers.WIFI)
 PPP = cython.declare(cython.int, layers.PPP)
 PADDED_WIFI = cython.declare(cython.int, layers.PADDED_WIFI)
+AGGREGATE = cython.declare(cython.int, layers.AGGREGATE)
 
 # Kinds of tunnels and tags, above the bits of their identifiers.
 VLAN = cython.declare(cython.ulonglong, 1 << 32)
@@ -81,6 +82,8 @@ def step(packet: Packet, layer: cython.int) -> cython.int:
     if layer >= LLC:
         if layer == LLC:
             return logical_link(packet)
+        if layer == AGGREGATE:
+            return aggregate(packet)
         return point_to_point(packet) if layer == PPP else wifi(packet, layer == PADDED_WIFI)
     if layer >= LINK:
         return link(packet, layer - LINK)
@@ -563,7 +566,7 @@ def wifi(packet: Packet, padded: cython.bint) -> cython.int:
 
 def wifi_data(packet: Packet, control: cython.int, flags: cython.int, padded: cython.bint) -> cython.int:
     """A data frame with these two bytes of frame control: addresses, QoS, HT and mesh fields passed over, LLC follows.
-    Of an aggregate of several frames, the first one. `padded` is a header filled up to four bytes."""
+    `padded` is a header filled up to four bytes."""
     if control & 0x0C != 0x08 or control & 0x40 or flags & 0x40:  # not data, no data, or protected
         return OTHER
     size: cython.Py_ssize_t = 24
@@ -579,8 +582,24 @@ def wifi_data(packet: Packet, control: cython.int, flags: cython.int, padded: cy
             size += 4
     if padded:
         size = (size + 3) & ~3
-    if services & 0x8000:  # addresses and a length for each frame inside
-        return skip(packet, size + 14, LLC)
+    if services & 0x8000:
+        return skip(packet, size, AGGREGATE)
     if services & 1 and flags & 2 and has(packet, size + 1) and packet.view[packet.at + size] < 3:
         size += 6 + 6 * packet.view[packet.at + size]  # how often a mesh passes it on, and for whom
     return skip(packet, size, LLC)
+
+
+def aggregate(packet: Packet) -> cython.int:
+    """One frame of an aggregate: addresses, its length, LLC; padding up to four bytes, and the next one."""
+    if not has(packet, 14):
+        return packet.bad()
+    behind: cython.Py_ssize_t = packet.at + 14 + packet.u16(packet.at + 12)
+    following: cython.Py_ssize_t = packet.at + ((behind - packet.at + 3) & ~3)
+    if following + 14 < packet.end:
+        packet.rest = following
+        packet.rest_end = packet.end
+        packet.rest_wire_end = packet.wire_end
+        packet.rest_tunnel = packet.tunnel
+    packet.wire_end = min(packet.wire_end, behind)
+    packet.end = min(packet.end, behind)
+    return skip(packet, 14, LLC)

@@ -166,8 +166,8 @@ def token_ring(packet: Packet) -> cython.int:
 
 
 def arcnet(packet: Packet, at: cython.Py_ssize_t) -> cython.int:
-    """The packet type, at `at`; RFC 1201's types go on with a split flag and a sequence number. Fragments are not put
-    together."""
+    """The packet type, at `at`; RFC 1201's types go on with a split flag and a sequence number. Of a packet in several
+    frames only the first is read."""
     if at + 5 > packet.end:
         return packet.bad()
     kind: cython.int = packet.view[at]
@@ -177,7 +177,7 @@ def arcnet(packet: Packet, at: cython.Py_ssize_t) -> cython.int:
     if packet.view[at + 1] == 0xFF:
         at += 4
     packet.at = at + 4
-    if packet.at > packet.end or packet.view[at + 1]:
+    if packet.at > packet.end or (packet.view[at + 1] and not packet.view[at + 1] & 1):  # the first one's is odd
         return OTHER
     return IPV4 if kind == 0xD4 else IPV6 if kind == 0xC4 else OTHER
 

@@ -18,6 +18,8 @@ cdef class Packet:
     cdef unsigned int tunnel, src_port, dst_port, seq, ack, flags, window
     cdef int version, link_type, hops
     cdef Py_ssize_t options, length, have
+    cdef Py_ssize_t rest, rest_end, rest_wire_end
+    cdef unsigned int rest_tunnel
 
     cdef unsigned int u16(self, Py_ssize_t at) except? 0xFFFFFFFF
     cdef unsigned int u32(self, Py_ssize_t at) except? 0xFFFFFFFF
@@ -26,6 +28,7 @@ cdef class Packet:
     cdef int tagged(self, unsigned long long number) except -1
     cdef int tunnelled(self, unsigned long long number) except -1
     cdef int bad(self) except -100
+    cdef bint next_of_aggregate(self) except -1
     cdef int swap(self, bytes data) except -1
     cdef int ipv4(self) except -100
     cdef int ipv6(self) except -100

@@ -36,6 +36,7 @@ LLC = 0x30001
 WIFI = 0x30002
 PPP = 0x30003
 PADDED_WIFI = 0x30004
+AGGREGATE = 0x30005
 
 _PROTOCOL = cython.declare(cython.int, IP_PROTOCOL)
 _TCP = cython.declare(cython.int, TCP)
@@ -93,6 +94,12 @@ class Packet:
         self.link_type = 0
         self.tunnel = 0
         """What the packet lies in, as a number: 0 for no tunnel and no tag. See `tagged` and `tunnelled`."""
+        self.rest_end = 0
+        self.rest_wire_end = 0
+        self.rest_tunnel = 0
+        self.rest = 0
+        """Where the next frame of an aggregate begins, up to `rest_end` and `rest_wire_end`, in the same tunnel; 0 for
+        none."""
 
     def u16(self, at: cython.Py_ssize_t) -> cython.uint:
         if cython.compiled:
@@ -132,6 +139,15 @@ class Packet:
         target: cython.ulonglong = stirred(self.dst_hi ^ stirred(self.dst_lo))
         self.tagged((source + target) & ALL_BITS)
         return self.tagged(number)
+
+    def next_of_aggregate(self) -> cython.bint:
+        """Goes on to the next frame of an aggregate; whether there is one. None behind fragments put together."""
+        self.at = self.rest
+        self.end = self.rest_end
+        self.wire_end = self.rest_wire_end
+        self.tunnel = self.rest_tunnel
+        self.rest = 0
+        return self.at > 0 and not self.swapped
 
     def swap(self, data: bytes) -> cython.int:
         """Go on reading in `data`, a datagram put together from fragments."""

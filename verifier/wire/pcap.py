@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""The pcap file format (draft-ietf-opsawg-pcap): micro- and nanoseconds, both byte orders, and Kuznetzov's longer
-record header."""
+"""The pcap file format (draft-ietf-opsawg-pcap): micro- and nanoseconds, both byte orders, Kuznetzov's longer record
+header, and what was written before version 2.4: the two lengths of a record the other way round (section 4)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ LARGEST_RECORD = cython.declare(cython.longlong, records.LARGEST_RECORD)
 
 # Magic, as a big-endian number: (nanoseconds in a tick, bytes in a record's header).
 MAGICS = {0xA1B2C3D4: (1000, 16), 0xA1B23C4D: (1, 16), 0xA1B2CD34: (1000, 24)}
+
+
+AIX = (2, 2)
+"""The version that AIX's tcpdump writes: nanoseconds, and its own numbers for links (RFC 1573, ifType)."""
+LINKS_OF_AIX = {6: 1, 9: 6, 15: 10, 24: 0}
+"""Ethernet, token ring, FDDI, loopback."""
 
 
 def recognised(head: bytes) -> str:
@@ -55,7 +61,12 @@ class PcapReader(Reader):
         self.tick, self.header = MAGICS[int.from_bytes(head[:4], order)]  # type: ignore[arg-type]
         self.link_type = int.from_bytes(head[20:24], order) & 0xFFFF  # type: ignore[arg-type]
         self.base = HEADER
-        self.native = self.big == NATIVE_BIG
+        version = (int.from_bytes(head[4:6], order), int.from_bytes(head[6:8], order))  # type: ignore[arg-type]
+        self.old = version < (2, 4) or version == (543, 0)
+        if version == AIX:
+            self.tick = 1
+            self.link_type = LINKS_OF_AIX.get(self.link_type, self.link_type)
+        self.native = self.big == NATIVE_BIG and not self.old
 
     def next(self, packet: Packet) -> cython.bint:
         at: cython.Py_ssize_t = self.at
@@ -79,6 +90,8 @@ class PcapReader(Reader):
             fraction = self.u32(at + 4)
             captured = self.u32(at + 8)
             length = self.u32(at + 12)
+            if self.old and captured > length:
+                captured, length = length, captured
         if captured > LARGEST_RECORD:
             return self.fail(f"a record claims {captured} bytes")
         if body + captured > self.end:
