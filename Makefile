@@ -51,7 +51,7 @@ asan: build ## the engine under AddressSanitizer, over captures (CORPUS=DIR for 
 	@$(SETUP) group fuzz
 	@tests/fuzz/asan $(BIN)/python $(CORPUS)
 
-bench: build ## speed, memory and answers beside others: 1.1 GB of real traffic and 7 GB of crafted (made once)
+bench: build ## speed, memory and answers beside others, live capture too (BENCH="--only big": one part); up to 8 GB of disk
 	@$(SETUP) packages bench
 	@$(SETUP) group bench
 	@$(BIN)/python tests/bench/run.py $(BENCH)

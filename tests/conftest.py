@@ -33,6 +33,7 @@ CORE = {
     "test_endings",
     "test_facts",
     "test_formats",
+    "test_frames",
     "test_framing",
     "test_fuzz",
     "test_h2",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from apart import in_own_network
 
 from verifier.app import analyze
 from verifier.judge.options import Expectations, Selection
@@ -16,7 +18,8 @@ from verifier.judge.options import Expectations, Selection
 BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench")
 sys.path.insert(0, BENCH)
 
-import peers  # noqa: E402 - a folder of scripts
+import cycles  # noqa: E402 - a folder of scripts
+import peers  # noqa: E402
 import run  # noqa: E402
 import shapes  # noqa: E402
 
@@ -73,6 +76,93 @@ def test_what_a_command_took(tmp_path: Path) -> None:
 def test_a_command_that_fails(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="ended with status 7: no luck"):
         run.run([sys.executable, "-c", "import sys; sys.stderr.write('no luck'); sys.exit(7)"], subprocess.DEVNULL)
+
+
+def test_a_command_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended with all that it started, and the others are told of."""
+    monkeypatch.setattr(run, "LIMIT_S", 0.5)
+    with pytest.raises(run.TooLong, match="more than 0 s"):
+        run.run([sys.executable, "-c", "import threading; threading.Event().wait(60)"], subprocess.DEVNULL)
+
+
+def test_a_disk_that_is_full_leaves_inputs_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VERIFY_BENCH_DIR", str(tmp_path))
+    monkeypatch.setattr(run, "SPARE_BYTES", shutil.disk_usage(tmp_path).free - 100_000)
+    assert run.affordable(["big", "many-connections", "live"], 1e-6) == ["many-connections", "live"]
+    assert capsys.readouterr().out.startswith("left out: big, which needs 1.2 GB in ")
+    assert "many-connections, which needs" in (run.affordable(["many-connections"], 1e-3), capsys.readouterr().out)[1]
+
+
+def test_answers_that_differ_come_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    def result(name: str, answer: peers.Answer, packets: int = 10) -> run.Result:
+        peer = peers.Peer(name, lambda path: [path], lambda lines: answer, None, "", "it sees double")
+        return run.Result(run.Contest(peer, Path("x"), packets), run.Cost(1, 1, 1), answer)
+
+    ours = result("ours", peers.Answer(10, 3, 3, 4))
+    same, part = result("same", peers.Answer(connections=3)), result("part", peers.Answer(connections=1), 5)
+    run.differences([ours, same, part, result("other", peers.Answer(10, 6, None, 4))])
+    assert capsys.readouterr().out == "other: 6 connections, ours 3: it sees double\n"
+
+
+def test_samples_are_sorted_into_parts() -> None:
+    said = """
+# Samples: 5K of event 'cpu-clock'
+ 30 |engine.cpython-311-x86_64-linux-gnu.so |[.] __pyx_f_8verifier_4wire_6engine_6Engine__usual
+ 10 |[kernel.kallsyms] |[k] _copy_to_iter
+ 5 |[kernel.kallsyms] |[k] clear_page_erms
+ 40 |half.cpython-311-x86_64-linux-gnu.so |[.] x
+ 10 |libpython3.11.so.1.0 |[.] find_internal
+ 5 |libc.so.6 |[.] memchr
+"""
+    assert cycles.sorted_out(said.splitlines()) == [
+        ("TCP", 0.4),
+        ("records and headers", 0.3),
+        ("the kernel copies the file", 0.1),
+        ("Python itself: objects, start-up, judge and report", 0.1),
+        ("the kernel, else: memory, start, end", 0.05),
+        ("libc and others", 0.05),
+    ]
+    assert cycles.sorted_out([]) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="capturing is root's")
+def test_no_packet_is_missing_that_tcpdump_wrote() -> None:
+    """From tcpdump through a pipe, while connections come as fast as they can."""
+    if not all(map(shutil.which, ("tcpdump", "capinfos"))):
+        pytest.skip("tcpdump or capinfos is not installed")
+    said = in_own_network(
+        f"""
+        sys.path.insert(0, {BENCH!r})
+        import socket, threading
+        import pipe
+        run("ip link set lo up")
+        server = socket.create_server(("127.0.0.1", 0), backlog=1000)
+        def serve():
+            while True:
+                with server.accept()[0] as peer:
+                    if not peer.recv(1000):
+                        return
+                    peer.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+                    peer.recv(1)
+        def load():
+            for _ in range(3000):
+                with socket.create_connection(server.getsockname()) as client:
+                    client.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+                    client.recv(1000)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        seen = pipe.piped(server.getsockname()[1], load)
+        socket.create_connection(server.getsockname()).close()
+        thread.join(30)
+        server.close()
+        totals = seen.report["totals"]
+        print(seen.dropped, seen.written == seen.in_file == totals["packets"] >= 30000 - 2)
+        print(totals["handshakes"], totals["requests"], totals["responses"])
+        """
+    )
+    assert said.splitlines() == ["0 True", "3000 3000 3000"]
 
 
 def test_mutants_are_the_same_each_time(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_an_ordinary_user_captures_in_it(user: User) -> None:
         from verifier.sources.live import CaptureOptions, LiveCapture
         for host in ("127.0.0.1", "::1"):
             interface = leading_to(host).name
-            with LiveCapture(CaptureOptions(interface, "own.pcapng"), lambda *packet: None) as capture:
+            with LiveCapture(CaptureOptions(interface, "own.pcapng"), lambda frames: None) as capture:
                 family = socket.AF_INET6 if ":" in host else socket.AF_INET
                 with socket.create_server((host, 0), family=family) as server:
                     capture.allow(server.getsockname()[1])

@@ -40,6 +40,7 @@ from real_servers import (
 from verifier import app
 from verifier.judge.model import Report
 from verifier.judge.options import Expectations, Selection
+from verifier.sources.frames import Frames
 from verifier.sources.live import CaptureOptions, LiveCapture
 from verifier.vocabulary import Reason, Verdict
 
@@ -96,12 +97,13 @@ class Seen:
         self.ports: set[int] = set()
         """Those of the servers."""
 
-    def __call__(self, data: bytes, ts_ns: int, wire_length: int, link_type: int) -> None:
-        self.engine.packet(data, ts_ns, wire_length, link_type)
-        if data[12:14] != b"\x08\x00" or not data[47] & FIN_OR_RST:
-            return
-        ports = {int.from_bytes(data[34:36], "big"), int.from_bytes(data[36:38], "big")}
-        self.closed |= ports - self.ports
+    def __call__(self, frames: Frames) -> None:
+        for data, *_ in frames:
+            if data[12:14] == b"\x08\x00" and data[47] & FIN_OR_RST:
+                ports = {int.from_bytes(data[34:36], "big"), int.from_bytes(data[36:38], "big")}
+                self.closed |= ports - self.ports
+        frames.rewind()
+        self.engine.read(frames)
 
 
 def play(name: str, folder: Path) -> str:

@@ -21,7 +21,8 @@ WATCH = """
 import socket, sys, time
 from verifier.sources.filter import Keep, Wanted, program
 from verifier.sources.interface import find
-from verifier.sources.ring import PacketRing, frames_of, link_type_of
+from verifier.sources.frames import Frames
+from verifier.sources.ring import PacketRing, link_type_of
 
 def opened(name, size=1 << 20, ports=None):
     interface = find(name)
@@ -30,12 +31,14 @@ def opened(name, size=1 << 20, ports=None):
 
 def take(ring, count, loopback=False):
     found, end = [], time.monotonic() + 10
+    frames = Frames(1, loopback, 0x88B5)
     while len(found) < count and time.monotonic() < end:
         block = ring.read()
         if block is None:
             ring.wait()
         else:
-            found += frames_of(block, loopback)
+            frames.take(block)
+            found += frames
     return found
 """
 
@@ -172,11 +175,11 @@ with socket.socket() as client:
 with socket.socket() as client:
     client.setblocking(False)
     client.connect_ex(("192.0.2.9", 80))
-    (sent, ts, wire, protocol), *_ = take(ring, 1)
-print(sent[0] >> 4, sent[9], int.from_bytes(sent[22:24], "big"), hex(protocol), wire == len(sent))
+    (sent, ts, wire, link_type), *_ = take(ring, 1)
+print(sent[0] >> 4, sent[9], int.from_bytes(sent[22:24], "big"), wire == len(sent))
 os.write(tun, sent[:12] + sent[16:20] + sent[12:16] + sent[22:24] + sent[20:22] + sent[24:])
 (back, *_), *_ = take(ring, 1)
 print(back[0] >> 4, int.from_bytes(back[20:22], "big"))
 """
     )
-    assert said.splitlines() == ["65534 101", "4 6 80 0x800 True", "4 80"]
+    assert said.splitlines() == ["65534 101", "4 6 80 True", "4 80"]

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import craft
 import pytest
+from ringblock import block, ringed
 
 from verifier.errors import VerifierError
 from verifier.sources.filter import SNAPLEN
+from verifier.sources.frames import Frames
 from verifier.sources.writer import (
     CaptureWriter,
     Origin,
     Statistics,
     interface_description,
-    packet_length,
-    put_packet,
     section_header,
 )
 
@@ -44,10 +44,17 @@ def packets(count: int) -> list[craft.Packet]:
     return talk.packets()
 
 
+def ring(*some: craft.Packet) -> Frames:
+    """Packets as a block of the ring has them."""
+    frames = Frames(1, loopback=False, marker=0x88B5)
+    frames.take(block(ringed(some)))
+    return frames
+
+
 def write(path: Path, frames: list[craft.Packet], origin: Origin = ORIGIN) -> CaptureWriter:
     writer = CaptureWriter(str(path), origin)
-    for frame in frames:
-        writer.packet(frame.data, frame.ts_ns, frame.wire_length)
+    for first in range(0, len(frames), 100):
+        writer.frames(ring(*frames[first : first + 100]))
     writer.close(END)
     return writer
 
@@ -123,16 +130,9 @@ def test_the_largest_packets(tmp_path: Path) -> None:
 
 
 def test_the_blocks_are_framed_alike() -> None:
-    for block in (section_header(ORIGIN), interface_description(ORIGIN)):
-        assert len(block) % 4 == 0
-        assert int.from_bytes(block[4:8], "little") == len(block) == int.from_bytes(block[-4:], "little")
-    buffer = bytearray(b"\xff" * 200)
-    for size in range(9):
-        end = put_packet(buffer, 4, (b"x" * size, START, 1500))
-        assert end - 4 == packet_length(size)
-        assert buffer[8:12] == buffer[end - 4 : end] == (end - 4).to_bytes(4, "little")
-        assert buffer[32 + size : end - 4] == b"\0" * (-size % 4), "padding holds nothing of before"
-        assert buffer[:4] == b"\xff" * 4 == buffer[end : end + 4]
+    for made in (section_header(ORIGIN), interface_description(ORIGIN)):
+        assert len(made) % 4 == 0
+        assert int.from_bytes(made[4:8], "little") == len(made) == int.from_bytes(made[-4:], "little")
 
 
 @needs_wireshark
@@ -142,7 +142,7 @@ def test_a_crash_leaves_a_readable_file(tmp_path: Path) -> None:
     if child == 0:
         writer = CaptureWriter(str(path), ORIGIN)
         for number, frame in enumerate(packets(5000)):
-            writer.packet(frame.data, frame.ts_ns, frame.wire_length)
+            writer.frames(ring(frame))
             if number == 99:
                 writer.flush()
         os._exit(9)
@@ -163,7 +163,7 @@ def test_a_device_without_room() -> None:
     writer = CaptureWriter("/dev/full", ORIGIN)
     assert "No space left on device" in writer.problem
     assert "/dev/full" in writer.problem
-    writer.packet(b"x", START, 1)
+    writer.frames(ring(craft.Packet(b"x", START, 1, 1)))
     writer.flush()
     writer.close(END)
     assert writer.packets == 0
@@ -188,7 +188,7 @@ def test_a_full_disk_ends_the_file_at_a_whole_block(small_disk: Path) -> None:
     path = small_disk / "a.pcapng"
     writer = CaptureWriter(str(path), ORIGIN)
     for frame in packets(2000):
-        writer.packet(frame.data, frame.ts_ns, frame.wire_length)
+        writer.frames(ring(frame))
         if not writer.problem:
             writer.flush()
     writer.close(END)
@@ -206,7 +206,7 @@ def test_a_size_limit_ends_the_file_at_a_whole_block(tmp_path: Path) -> None:
     try:
         writer = CaptureWriter(str(path), ORIGIN)
         for frame in packets(2000):
-            writer.packet(frame.data, frame.ts_ns, frame.wire_length)
+            writer.frames(ring(frame))
         writer.close(END)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -221,6 +221,6 @@ def test_a_pipe_whose_reader_went_away(tmp_path: Path) -> None:
     writer = CaptureWriter(str(path), ORIGIN)
     reader.wait(30)
     for frame in packets(100):
-        writer.packet(frame.data, frame.ts_ns, frame.wire_length)
+        writer.frames(ring(frame))
     writer.close(END)
     assert "Broken pipe" in writer.problem

@@ -178,7 +178,7 @@ def _observed(plan: Plan, wish: CaptureWish, expectations: Expectations, progres
         packets=wish.packets,
         buffer_bytes=wish.buffer_bytes,
     )
-    with LiveCapture(options, engine.packet) as capture:
+    with LiveCapture(options, engine.read) as capture:
         run = session.run(plan, lambda _host, port: capture.allow(port), progress)
         # The servers' last FINs are nobody's evidence, but a capture with them reads better.
         capture.wait_until(lambda: engine.open_connections == 0, CLOSING_DEADLINE_S)

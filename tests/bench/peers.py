@@ -8,15 +8,20 @@ own, and prints its answer as JSON.
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 SYN = "tcp[tcpflags] & tcp-syn != 0"
+SYNS = "every SYN counts as a connection, every SYN-ACK as a handshake: also repeated ones"
+PORTS = "a port used again may count as the same connection, or each direction of one as a connection"
+STARTS = f"{SYNS}; a request is a packet that begins with a method, so one in pieces smaller than that is none"
 
 
 class Answer(NamedTuple):
@@ -38,6 +43,8 @@ class Peer(NamedTuple):
     """How much of a capture it is given: what takes it some seconds. None: all."""
     needs: str
     """A program, or `python:` and a module."""
+    differs: str = ""
+    """Why its answer may be another than ours."""
 
     def missing(self) -> str:
         """What it lacks here; empty where nothing."""
@@ -92,19 +99,46 @@ def _library(name: str) -> Callable[[str], list[str]]:
     return lambda path: [sys.executable, __file__, name, path]
 
 
+def on_one_core(peer: Peer) -> Peer:
+    return peer._replace(
+        name=f"{peer.name}, one core", command=lambda path: ["taskset", "-c", "0", *peer.command(path)]
+    )
+
+
+VERSIONS = (["capinfos", "--version"], ["tcpdump", "--version"], ["tcptrace", "-version"], ["tshark", "--version"])
+MODULES = ("dpkt", "scapy", "pyshark")
+
+
+def versions() -> list[str]:
+    """What runs beside ours, as it names itself."""
+    found = []
+    for command in VERSIONS:
+        if shutil.which(command[0]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            lines = [line for line in (done.stdout + done.stderr).splitlines() if re.search(r"[0-9]\.[0-9]", line)]
+            found.append(lines[0].partition(" (Git")[0].strip().rstrip(".") if lines else command[0])
+    for module in MODULES:
+        try:
+            found.append(f"{module} {importlib.metadata.version(module)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
 def peers(verify: str) -> list[Peer]:
     """Ours first; `verify` is its path."""
     return [
         Peer("verify analyze --json", lambda path: [verify, "analyze", path, "--json"], _verify, None, verify),
         Peer("capinfos -c", lambda path: ["capinfos", "-M", "-c", path], _capinfos, None, "capinfos"),
-        Peer("tcpdump, SYN filter", lambda path: ["tcpdump", "-nr", path, SYN], _tcpdump, None, "tcpdump"),
-        Peer("tcptrace", lambda path: ["tcptrace", "-n", path], _tcptrace, 1_000_000, "tcptrace"),
+        Peer("tcpdump, SYN filter", lambda path: ["tcpdump", "-nr", path, SYN], _tcpdump, None, "tcpdump", SYNS),
+        Peer("tcptrace", lambda path: ["tcptrace", "-n", path], _tcptrace, 1_000_000, "tcptrace", PORTS),
         Peer(
             "tshark -z conv,tcp",
             lambda path: ["tshark", "-n", "-q", "-r", path, "-z", "conv,tcp"],
             _conversations,
             200_000,
             "tshark",
+            PORTS,
         ),
         Peer(
             "tshark -Y http.request",
@@ -112,9 +146,10 @@ def peers(verify: str) -> list[Peer]:
             _lines,
             100_000,
             "tshark",
+            "a client's port may stand for another protocol: all of 48898 is AMS to tshark",
         ),
-        Peer("dpkt", _library("dpkt"), _loop, 100_000, "python:dpkt"),
-        Peer("scapy", _library("scapy"), _loop, 10_000, "python:scapy"),
+        Peer("dpkt", _library("dpkt"), _loop, 100_000, "python:dpkt", STARTS),
+        Peer("scapy", _library("scapy"), _loop, 10_000, "python:scapy", STARTS),
         Peer("pyshark", _library("pyshark"), _loop, 1_000, "python:pyshark"),
     ]
 

@@ -77,6 +77,8 @@ class Shape(NamedTuple):
     unit: str
     """What there are `full` of."""
     full: int
+    bytes_each: float
+    """Of the file, for each of these, or a little less."""
     build: Callable[[Path, int], Truth]
 
 
@@ -167,14 +169,20 @@ def blocks(pattern: Pattern, number: int) -> list[tuple[int, int]]:
     return [(first, min(most, number - first)) for first in range(0, number, most)]
 
 
-def many_connections(path: Path, number: int) -> Truth:
+def connection() -> list[Said]:
+    """A whole one: a request, its response, and both sides close."""
     after = (1001 + len(REQUEST), 5001 + len(RESPONSE))
-    packets = HANDSHAKE + exchange(REQUEST, RESPONSE, 1400, acks=False)
-    packets += [
+    return [
+        *HANDSHAKE,
+        *exchange(REQUEST, RESPONSE, 1400, acks=False),
         Said(True, FA, *after),
         Said(False, FA, after[1], after[0] + 1),
         Said(True, A, after[0] + 1, after[1] + 1),
     ]
+
+
+def many_connections(path: Path, number: int) -> Truth:
+    packets = connection()
     pattern = Pattern(packets)
     with path.open("wb") as file:
         file.write(FILE_HEADER)
@@ -229,15 +237,19 @@ def small_packets(path: Path, number: int) -> Truth:
 
 
 SHAPES = (
-    Shape("small-packets", "60 bytes a packet", "packets", 10_000_000, small_packets),
-    Shape("many-connections", "one request on each connection", "connections", 5_000_000, many_connections),
-    Shape("one-connection", "one connection", "requests", 1_000_000, one_connection),
+    Shape("small-packets", "60 bytes a packet", "packets", 10_000_000, 76, small_packets),
+    Shape("many-connections", "one request on each connection", "connections", 5_000_000, 668, many_connections),
+    Shape("one-connection", "one connection", "requests", 1_000_000, 212, one_connection),
 )
+
+
+def path_of(shape: Shape, number: int, where: Path) -> Path:
+    return where / f"{shape.name}-{number}.pcap"
 
 
 def ensure(shape: Shape, number: int, where: Path) -> tuple[Path, Truth]:
     """The capture, built unless it is there, and what is in it."""
-    path = where / f"{shape.name}-{number}.pcap"
+    path = path_of(shape, number, where)
     known = path.with_suffix(".truth")
     if not known.exists() or not path.exists():
         where.mkdir(parents=True, exist_ok=True)

@@ -64,7 +64,7 @@ def perform(scene: Scene, options: CaptureOptions, expectations: Expectations) -
     """Plays one scene. VerifierError where it can't be played, or its capture may not be whole."""
     began = monotonic()
     engine = Engine(int.from_bytes(os.urandom(8), "big"), options.packets is Keep.CONTROL)
-    with LiveCapture(options, engine.packet) as capture, Stage(capture.allow) as stage:
+    with LiveCapture(options, engine.read) as capture, Stage(capture.allow) as stage:
         _play(scene, stage)
         capture.wait_until(lambda: engine.open_connections == 0, CLOSING_DEADLINE_S)
         source, live = capture.drain()

@@ -30,10 +30,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scapy.arch.linux import L2ListenSocket
 
-Frame = tuple[bytes, int, int, int]
-"""The bytes captured, nanoseconds since the epoch, length on the wire, and the EtherType that the kernel takes it
-for."""
-
 BLOCK_BYTES = 1 << 18
 """Holds the longest frame there is without BIG TCP (64 KiB from segmentation offload); longer ones are cut, and their
 wire length says so."""
@@ -70,11 +66,7 @@ _PACKET_STATISTICS = 6
 _PACKET_VERSION = 10
 _TPACKET_V3 = 2
 _TP_STATUS_USER = 1
-_TP_STATUS_VLAN_VALID = 1 << 4
-_TP_STATUS_VLAN_TPID_VALID = 1 << 6
-_PACKET_OUTGOING = 4
 _ETH_P_ALL = 3
-_ETH_P_8021Q = 0x8100
 # asm-generic/socket.h
 _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
@@ -86,11 +78,7 @@ _STATISTICS = struct.Struct("=3I")
 _BLOCK = struct.Struct("=8x4I")
 _STATUS = struct.Struct("=I")
 _STATUS_AT = 8
-# struct tpacket3_hdr, then struct sockaddr_ll: next, sec, nsec, captured, wire, status, offset of the frame, tag,
-# tag's EtherType, EtherType, direction.
-_FRAME = struct.Struct("=6IH6xIH12xH6xBx")
 _BPF = struct.Struct("@HP")
-_TAG = struct.Struct(">HH")
 
 
 def link_type_of(interface: Interface) -> int:
@@ -102,27 +90,6 @@ def link_type_of(interface: Interface) -> int:
             "--interface takes Ethernet, loopback, tun and ppp",
         )
     return known
-
-
-def frames_of(block: bytes, loopback: bool) -> list[Frame]:
-    """The frames in a block of the ring, VLAN tags back in place. On loopback each packet is seen when it is sent and
-    again when it is received: there the former are left out."""
-    _, count, at, _ = _BLOCK.unpack_from(block)
-    unwanted = _PACKET_OUTGOING if loopback else -1
-    frames: list[Frame] = []
-    unpack, swap, keep = _FRAME.unpack_from, socket.ntohs, frames.append
-    for _ in range(count):
-        step, sec, nsec, captured, wire, status, offset, tag, tag_type, protocol, direction = unpack(block, at)
-        if direction != unwanted:
-            begin = at + offset
-            data = block[begin : begin + captured]
-            if status & _TP_STATUS_VLAN_VALID:
-                known = tag_type if status & _TP_STATUS_VLAN_TPID_VALID else _ETH_P_8021Q
-                data = data[:12] + _TAG.pack(known, tag) + data[12:]
-                wire += 4
-            keep((data, sec * 1_000_000_000 + nsec, wire, swap(protocol)))
-        at += step
-    return frames
 
 
 class PacketRing:
@@ -160,7 +127,7 @@ class PacketRing:
         self._poll.register(self._wake, select.POLLIN)
 
     def read(self) -> bytes | None:
-        """A copy of the next block, for `frames_of`; None where no block is ready."""
+        """A copy of the next block, for `Frames`; None where no block is ready."""
         start = self._next * self._block_bytes
         status, _, _, length = _BLOCK.unpack_from(self._ring, start)
         if not status & _TP_STATUS_USER:

@@ -1,8 +1,8 @@
 """The saved capture: pcapng (draft-ietf-opsawg-pcapng), written as packets come.
 
-Blocks are built by pure functions. `CaptureWriter` collects whole blocks in one buffer that it keeps, and gives them
-to the kernel in large writes: a file left by a crash of this process ends with a whole block. A file that can't be
-written any more is remembered as `problem`; the capture goes on without it.
+Head and end are built by pure functions, the blocks of packets by `Frames`. `CaptureWriter` collects whole blocks in
+one buffer that it keeps, and gives them to the kernel in large writes: a file left by a crash of this process ends with
+a whole block. A file that can't be written any more is remembered as `problem`; the capture goes on without it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import struct
 
 from verifier.errors import VerifierError
+from verifier.sources.frames import Frames
 from verifier.values import NamedTuple
 
 BUFFER_BYTES = 1 << 19
@@ -19,7 +20,6 @@ BUFFER_BYTES = 1 << 19
 SECTION_HEADER = 0x0A0D0D0A
 INTERFACE_DESCRIPTION = 1
 INTERFACE_STATISTICS = 5
-ENHANCED_PACKET = 6
 
 _MAGIC = 0x1A2B3C4D
 _COMMENT = 1
@@ -39,10 +39,8 @@ _NANOSECONDS = 9
 _OPTION = struct.Struct("<HH")
 _FRAMING = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
-_PACKET = struct.Struct("<7I")
 _PADS = (b"", b"\0\0\0", b"\0\0", b"\0")
 """By length modulo 4, what fills it up to 32 bits."""
-_PACKET_ENDS = tuple(struct.Struct(f"<{len(pad)}xI") for pad in _PADS)
 
 Options = tuple[tuple[int, bytes], ...]
 
@@ -89,25 +87,6 @@ def interface_description(origin: Origin) -> bytes:
     return _block(INTERFACE_DESCRIPTION, struct.pack("<HHI", origin.link_type, 0, origin.snaplen) + _options(options))
 
 
-def packet_length(captured: int) -> int:
-    """Bytes that `put_packet` writes for a packet of `captured` bytes."""
-    return (captured + 3 & ~3) + 32
-
-
-def put_packet(into: bytearray, at: int, packet: tuple[bytes, int, int]) -> int:
-    """Writes an Enhanced Packet Block of (data, nanoseconds since the epoch, wire length) to `into`, which has room
-    for it; where it ends."""
-    data, ts_ns, wire_length = packet
-    captured = len(data)
-    total = packet_length(captured)
-    _PACKET.pack_into(into, at, ENHANCED_PACKET, total, 0, ts_ns >> 32, ts_ns & 0xFFFFFFFF, captured, wire_length)
-    start = at + _PACKET.size
-    end = start + captured
-    into[start:end] = data
-    _PACKET_ENDS[captured & 3].pack_into(into, end, total)
-    return at + total
-
-
 def interface_statistics(statistics: Statistics) -> bytes:
     options = (
         (_COMMENT, _text(statistics.comment)),
@@ -129,7 +108,7 @@ class CaptureWriter:
         """Packets in the file; those still collected are not."""
         self.problem = ""
         """Why writing stopped, for the reader; empty while all is well."""
-        self._buffer = bytearray(BUFFER_BYTES)
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._filled = 0
         self._collected = 0
         """Packets among what is `_filled`."""
@@ -143,18 +122,18 @@ class CaptureWriter:
         self._put(section_header(origin) + interface_description(origin))
         self.flush()
 
-    def packet(self, data: bytes, ts_ns: int, wire_length: int) -> None:
-        """Adds a packet of at most filter.SNAPLEN bytes. Once there is a `problem`, it does nothing."""
-        if self.problem:
-            return
-        if self._filled + packet_length(len(data)) > BUFFER_BYTES:
-            self.flush()
-        self._filled = put_packet(self._buffer, self._filled, (data, ts_ns, wire_length))
-        self._collected += 1
+    def frames(self, frames: Frames) -> None:
+        """Adds those of a block, each of at most filter.SNAPLEN bytes. Once there is a `problem`, it does nothing."""
+        while frames.unsaved and not self.problem:
+            before = frames.unsaved
+            self._filled = frames.save(self._buffer, self._filled)
+            self._collected += before - frames.unsaved
+            if frames.unsaved:
+                self.flush()
 
     def flush(self) -> None:
         """Gives all collected blocks to the kernel."""
-        left = memoryview(self._buffer)[: self._filled]
+        left = self._buffer[: self._filled]
         if self.problem or not left:
             return
         try:
