@@ -60,15 +60,17 @@ frames_found = st.lists(
 def test_engine_and_file_get_the_same(some: list[Ringed], loopback: bool, room: int) -> None:
     frames = frames_of(some, loopback)
     there = [each for each in some if not (loopback and each.direction == OUTGOING)]
-    wanted = []
+    wanted, markers = [], []
     for each in there:
-        if each.protocol != MARKER:
-            data, wire = each.data, each.wire_length
-            if each.tag is not None:
-                tag = (each.tag_type or 0x8100).to_bytes(2, "big") + each.tag.to_bytes(2, "big")
-                data, wire = data[:12] + tag + data[12:], wire + 4
+        data, wire = each.data, each.wire_length
+        if each.tag is not None:
+            tag = (each.tag_type or 0x8100).to_bytes(2, "big") + each.tag.to_bytes(2, "big")
+            data, wire = data[:12] + tag + data[12:], wire + 4
+        if each.protocol == MARKER:
+            markers.append(data)
+        else:
             wanted.append((data, each.ts_ns, wire))
-    assert frames.markers == [each.data for each in there if each.protocol == MARKER]
+    assert frames.markers == markers
     assert frames.packets == frames.unsaved == len(wanted)
     assert frames.bytes == sum(len(data) for data, _, _ in wanted)
     assert (frames.first_ns, frames.last_ns) == ((wanted[0][1], wanted[-1][1]) if wanted else (-1, -1))

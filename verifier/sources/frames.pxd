@@ -22,6 +22,5 @@ cdef class Frames(Reader):
     cdef Py_ssize_t _begin(self) except -1
     cdef Py_ssize_t _captured(self) except -1
     cdef long long _time(self) except? 1
-    cdef Py_ssize_t _tag_bytes(self) except -1
-    cdef bytes _tagged(self)
+    cdef bytes _with_tags(self, bytes block)
     cdef int _put(self, Py_ssize_t at, long long value) except -1

@@ -27,6 +27,10 @@ else:
     from verifier.wire.packet import Packet
     from verifier.wire.records import Reader
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
 # include/uapi/linux/if_packet.h: struct tpacket_block_desc, after version and offset of private data: status, number of
 # frames, offset of the first, bytes in use.
 FRAMES_AT = cython.declare(cython.Py_ssize_t, 12)
@@ -94,12 +98,15 @@ class Frames(Reader):
         self.rewind()
         self.unsaved_at = self.at
         while self.left > 0:
+            if self.u32(self.at + STATUS_AT) & VLAN_VALID:
+                self.take(self._with_tags(block))
+                return
             if self._counts():
                 self.last_ns = self._time()
                 if not self.packets:
                     self.first_ns = self.last_ns
                 self.packets += 1
-                self.bytes += self._captured() + self._tag_bytes()
+                self.bytes += self._captured()
             elif not self._leaves():
                 begin: cython.Py_ssize_t = self._begin()
                 self.markers.append(copy(self.view, begin, begin + self._captured()))
@@ -117,12 +124,9 @@ class Frames(Reader):
             self._step()
         if self.left <= 0:
             return False
-        wire: cython.Py_ssize_t = self.u32(self.at + WIRE_AT) + self._tag_bytes()
-        if self._tag_bytes():
-            packet.swap(self._tagged())
-        else:
-            packet.at = self._begin()
-            packet.end = packet.at + self._captured()
+        wire: cython.Py_ssize_t = self.u32(self.at + WIRE_AT)
+        packet.at = self._begin()
+        packet.end = packet.at + self._captured()
         packet.wire_end = packet.at + wire if packet.at + wire > packet.end else packet.end
         packet.ts = self._time()
         packet.link_type = self.link_type
@@ -141,7 +145,6 @@ class Frames(Reader):
                 packet.wire_end - packet.at,
                 packet.link_type,
             )
-            packet.view = self.view
 
     def save(self, into: Octets, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Writes the frames that are `unsaved` to `into` from `at` on, as Enhanced Packet Blocks, as many as have room;
@@ -154,7 +157,7 @@ class Frames(Reader):
         self.at = self.unsaved_at
         while self.unsaved > 0:
             if self._counts():
-                size = self._captured() + self._tag_bytes()
+                size = self._captured()
                 total = ENHANCED_SIZE + ((size + 3) & ~3)
                 if at + total > room:
                     break
@@ -166,11 +169,8 @@ class Frames(Reader):
                 self._put(at + 12, ts >> 32)
                 self._put(at + 16, ts & LOW_BITS)
                 self._put(at + 20, size)
-                self._put(at + 24, self.u32(self.at + WIRE_AT) + self._tag_bytes())
-                if self._tag_bytes():
-                    transfer(memoryview(self._tagged()), 0, into, at + ENHANCED_HEAD, size)
-                else:
-                    transfer(self.view, self._begin(), into, at + ENHANCED_HEAD, size)
+                self._put(at + 24, self.u32(self.at + WIRE_AT))
+                transfer(self.view, self._begin(), into, at + ENHANCED_HEAD, size)
                 self._put(at + total - 4, total)
                 at += total
                 self.unsaved -= 1
@@ -198,24 +198,37 @@ class Frames(Reader):
         return self.at + self.u16(self.at + OFFSET_AT)
 
     def _captured(self) -> cython.Py_ssize_t:
-        """Bytes in the ring, without a tag that the kernel took out."""
         return self.u32(self.at + CAPTURED_AT)
 
     def _time(self) -> cython.longlong:
         return cython.cast(cython.longlong, self.u32(self.at + SEC_AT)) * NANOSECONDS + self.u32(self.at + NSEC_AT)
 
-    def _tag_bytes(self) -> cython.Py_ssize_t:
-        return TAG if self.u32(self.at + STATUS_AT) & VLAN_VALID else 0
-
-    def _tagged(self) -> bytes:
-        """The frame with the VLAN tag that the kernel took out back in its place."""
-        kind: cython.uint = DOT1Q
-        if self.u32(self.at + STATUS_AT) & VLAN_TPID_VALID:
-            kind = self.u16(self.at + TAG_TYPE_AT)
-        tag: cython.uint = self.u16(self.at + TAG_AT if not self.big else self.at + TAG_AT + 2)
-        begin: cython.Py_ssize_t = self._begin()
-        data = copy(self.view, begin, begin + self._captured())
-        return data[:ADDRESSES] + bytes((kind >> 8, kind & 0xFF, tag >> 8, tag & 0xFF)) + data[ADDRESSES:]
+    def _with_tags(self, block: bytes) -> bytes:
+        """The block with the VLAN tags that the kernel took out back in their frames, which begin four bytes earlier
+        for it: there is room between a frame and its header."""
+        whole = bytearray(block)
+        order: Literal["little", "big"] = "big" if self.big else "little"
+        self.rewind()
+        while self.left > 0:
+            at: cython.Py_ssize_t = self.at
+            status = self.u32(at + STATUS_AT)
+            if status & VLAN_VALID:
+                begin = self._begin()
+                addresses = min(ADDRESSES, self._captured())
+                kind = self.u16(at + TAG_TYPE_AT) if status & VLAN_TPID_VALID else DOT1Q
+                tag = self.u32(at + TAG_AT) & 0xFFFF
+                whole[begin - TAG : begin + addresses] = (
+                    whole[begin : begin + addresses] + kind.to_bytes(2, "big") + tag.to_bytes(2, "big")
+                )
+                whole[at + OFFSET_AT : at + OFFSET_AT + 2] = (begin - TAG - at).to_bytes(2, order)
+                for place, value in (
+                    (CAPTURED_AT, self._captured() + TAG),
+                    (WIRE_AT, self.u32(at + WIRE_AT) + TAG),
+                    (STATUS_AT, status & ~VLAN_VALID),
+                ):
+                    whole[at + place : at + place + 4] = value.to_bytes(4, order)
+            self._step()
+        return bytes(whole)
 
     def _put(self, at: cython.Py_ssize_t, value: cython.longlong) -> cython.int:
         """Writes 32 bits, little-endian."""
