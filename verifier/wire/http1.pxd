@@ -38,6 +38,7 @@ cdef class Http1(Speech):
     cdef int _ends(self, Lane lane) except -1
     cdef Py_ssize_t _head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _held_head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef Py_ssize_t _unless_too_long(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
     cdef bytearray _keep(self, Lane lane, Packet packet, Py_ssize_t at, Py_ssize_t end)
     cdef bint _overfull(self, Packet packet) except -1
     cdef int _let_go(self, Lane lane) except -1
@@ -54,5 +55,7 @@ cdef class Http1(Speech):
     cdef int _response_body(self, Lane lane, unsigned int asked) except -1
     cdef int _message_end(self, Lane lane, int side) except -1
     cdef Py_ssize_t _line(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
+
+cdef bint has_method(bytearray text, Py_ssize_t end) except -1
 
 cdef long long chunk_size(bytes line) except -2

@@ -352,6 +352,9 @@ class Http1(Speech):
         """A head in several segments: collected until its empty line, then read."""
         before: cython.Py_ssize_t = 0 if lane.held is None else len(lane.held)
         held: bytearray = self._keep(lane, packet, at, end)
+        self.head.text.look(packet.view)
+        if self.head.text.find(10, at, end) < 0 and has_method(held, before):
+            return self._unless_too_long(lane, side, packet, at, end)
         if held.find(b"\n", 0, before) < 0:
             # The start line was not complete before: see whether this can still be one.
             whole = bytes(held) if held.find(b"\n", before) >= 0 else bytes(held[:LONGEST_METHOD])
@@ -364,18 +367,24 @@ class Http1(Speech):
         if full >= 0 and (behind < 0 or full + 3 < behind):
             behind = full + 3
         if behind < 0:
-            if self._overfull(packet):
-                return self._not_http(lane, side, packet, at, end)
-            if len(held) > LONGEST_HEAD:
-                self.ledger.notes.add(note.HTTP_HEAD_TOO_LONG, packet.frame)
-                return self._not_http(lane, side, packet, at, end)
-            return end
+            return self._unless_too_long(lane, side, packet, at, end)
         head = bytes(held[:behind])
         if self.head.parse(head if cython.compiled else memoryview(head), 0, behind) < 0:
             return self._not_http(lane, side, packet, at, end)
         self._let_go(lane)
         self._message(lane, side, packet)
         return at + behind - before
+
+    def _unless_too_long(
+        self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """What was put aside waits for more, where it may."""
+        if self._overfull(packet):
+            return self._not_http(lane, side, packet, at, end)
+        if lane.held is not None and len(lane.held) > LONGEST_HEAD:
+            self.ledger.notes.add(note.HTTP_HEAD_TOO_LONG, packet.frame)
+            return self._not_http(lane, side, packet, at, end)
+        return end
 
     def _keep(self, lane: Lane, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytearray:
         """Puts bytes aside until the rest of their head or line is there; all that the lane has of it."""
@@ -695,6 +704,16 @@ class Http1(Speech):
         elif not line:
             self._message_end(lane, side)
         return line_end + 1
+
+
+def has_method(text: bytearray, end: cython.Py_ssize_t) -> cython.bint:
+    """Whether the first `end` bytes of a start line, which it can be one of, have a method or a version in front: what
+    follows can't make it less of one before its line ends."""
+    i: cython.Py_ssize_t
+    for i in range(min(end, LONGEST_METHOD)):  # noqa: SIM110 - compiled, a loop is one, and `any` is a generator
+        if text[i] == 32 or (i == 4 and text[i] == 47):
+            return True
+    return False
 
 
 def chunk_size(line: bytes) -> cython.longlong:
