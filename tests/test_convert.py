@@ -220,7 +220,14 @@ def test_where_editcap_is_not_installed(tmp_path: Path, content: bytes, what: st
 
 
 @pytest.mark.parametrize(
-    ("link_type", "name"), [(189, "USB (usbmon)"), (220, "USB (usbmon)"), (249, "USB (USBPcap)"), (227, "a CAN bus")]
+    ("link_type", "name"),
+    [
+        (189, "USB (usbmon)"),
+        (220, "USB (usbmon)"),
+        (249, "USB (USBPcap)"),
+        (227, "a CAN bus"),
+        (271, "sockets between virtual machines (vsock)"),
+    ],
 )
 def test_links_that_are_no_networks_are_refused_by_name(tmp_path: Path, link_type: int, name: str) -> None:
     packets = [packet._replace(link_type=link_type) for packet in captured()]

@@ -75,8 +75,9 @@ NO_NETWORK = {
     **dict.fromkeys((189, 220), "USB (usbmon)"),
     249: "USB (USBPcap)",
     266: "USB (Darwin)",
-    227: "a CAN bus",
+    **dict.fromkeys((190, 227), "a CAN bus"),
     231: "D-Bus",
+    271: "sockets between virtual machines (vsock)",
 }
 """Link types of what is captured beside networks, and carries no TCP."""
 
