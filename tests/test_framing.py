@@ -44,6 +44,26 @@ CASES: dict[str, Case] = {
         (*answered(get(), response_head("200 OK", "Content-Length: 4, 4") + b"body"), *NEXT),
         (("GET", 200), NEXT_EXCHANGE),
     ),
+    "refused before its body, which never comes": Case(
+        (
+            ("client", request_head("POST", "/", "Content-Length: 400", "Expect: 100-continue")),
+            ("server", response_head("417 Expectation Failed", "Content-Length: 0")),
+            *NEXT,
+        ),
+        (("POST", 417), NEXT_EXCHANGE),
+        in_turn=True,
+        tshark_differs="tshark takes what follows for the body",
+    ),
+    "refused before its body, which comes": Case(
+        (
+            ("client", request_head("POST", "/", "Content-Length: 12")),
+            ("server", response_head("401 No", "Content-Length: 0")),
+            ("client", b"GETs no hea\n"),
+            *NEXT,
+        ),
+        (("POST", 401), NEXT_EXCHANGE),
+        in_turn=True,
+    ),
     "identity, which is no coding": Case(
         (
             *answered(get(), response_head("200 OK", "Transfer-Encoding: identity", "Content-Length: 4") + b"body"),

@@ -11,7 +11,7 @@ cdef class Lane:
     cdef int state
     cdef bint fresh, strayed
     cdef unsigned int first_frame, last_frame
-    cdef long long left, first_ns, last_ns
+    cdef long long left, whole, first_ns, last_ns
     cdef bytearray held
     cdef Py_ssize_t row
     cdef int begin(self) except -1
@@ -43,6 +43,7 @@ cdef class Http1(Speech):
     cdef bint _overfull(self, Packet packet) except -1
     cdef int _let_go(self, Lane lane) except -1
     cdef Py_ssize_t _not_http(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef Py_ssize_t _body_after_all(self, Lane lane, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int _message(self, Lane lane, int side, Packet packet) except -1
     cdef int _drop_excess(self, Lane lane) except -1
     cdef int _out_of_role(self, Lane lane, Packet packet) except -1

@@ -59,6 +59,9 @@ LOST = cython.declare(cython.int, 7)
 """Looking for a segment that begins with a start line."""
 RAW = cython.declare(cython.int, 8)
 """No HTTP any more: behind a 101."""
+BODY_OR_HEAD = cython.declare(cython.int, 9)
+"""The request has its response, and none of its body was sent: that comes, or is left out and the next request comes
+(RFC 9110, section 10.1.1)."""
 
 HTTP1 = cython.declare(cython.int, tables.HTTP1)
 HTTP2 = cython.declare(cython.int, tables.H2)
@@ -106,6 +109,8 @@ class Lane:
     def begin(self) -> cython.int:
         self.state = HEAD
         self.left = 0
+        self.whole = 0
+        """What `left` was before the body of a request began; 0 where that is over, or was none."""
         self.held: bytearray | None = None
         """The beginning of a head or of a line that is not complete yet."""
         self.fresh = True
@@ -184,6 +189,8 @@ class Http1(Speech):
                 lane.state = HEAD
             elif state == RAW or state == UNTIL_CLOSE:
                 break
+            elif state == BODY_OR_HEAD:
+                lane.state = HEAD  # and where it is none: see `_body_after_all`
             else:
                 at = self._line(lane, side, packet, at, end)
                 if self._is_over():
@@ -412,6 +419,8 @@ class Http1(Speech):
         self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
         """What stands where a start line should: another protocol, or bytes too many."""
+        if side == self.asker and lane.whole:
+            return self._body_after_all(lane, at, end)
         in_tunnel: cython.bint = self.flags & TUNNEL != 0 and 20 <= packet.view[at] <= 23
         if lane.held is None and (in_tunnel or looks_like_tls(packet.view, at, end)):
             # A tunnel that turns to TLS, or TLS behind a greeting of another kind.
@@ -433,6 +442,17 @@ class Http1(Speech):
         self._let_go(lane)
         lane.lose()
         return end
+
+    def _body_after_all(self, lane: Lane, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """What could have been another request is the body of the one that has its response already."""
+        before: cython.longlong = len(lane.held) - (end - at) if lane.held is not None else 0
+        step: cython.longlong = min(end - at, lane.whole - before)
+        self._let_go(lane)
+        lane.left = lane.whole - before - step
+        lane.state = LENGTH
+        if lane.left == 0:
+            self._message_end(lane, self.asker)
+        return at + step
 
     def _message(self, lane: Lane, side: cython.int, packet: Packet) -> cython.int:
         """A head is complete: open its exchange, or find the one it answers, and frame its body."""
@@ -526,6 +546,7 @@ class Http1(Speech):
         elif head.length > 0:
             lane.state = LENGTH
             lane.left = head.length
+            lane.whole = head.length
         else:
             if head.length < -1 or head.coded:
                 # No length that a server must accept: it answers 400 and closes (RFC 9112, section 6.3). What follows
@@ -663,11 +684,15 @@ class Http1(Speech):
         """The message's last byte is there, in the segment of `lane.last_frame`."""
         lane.state = HEAD
         lane.fresh = True
+        lane.whole = 0
         exchanges: ExchangeTable = self.ledger.exchanges
         if side != self.asker:
             if lane.row >= 0:
                 self._ends(lane)
                 exchanges.flags[lane.row] |= RESPONSE_DONE
+                request: Lane = self.lane0 if self.asker == 0 else self.lane1
+                if request.state == LENGTH and request.row == lane.row and request.left == request.whole:
+                    request.state = BODY_OR_HEAD
                 if lane.row == self.front:
                     self.front = -1
                     if self.waiting is not None and len(self.waiting):
