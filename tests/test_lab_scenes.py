@@ -12,6 +12,7 @@ import pytest
 
 from verifier import app
 from verifier.errors import VerifierError
+from verifier.judge.model import Finding
 from verifier.judge.options import Expectations, Selection
 from verifier.lab.clients import ask, connect
 from verifier.lab.perform import Performance, perform, perform_all
@@ -256,8 +257,9 @@ def test_the_saved_capture_says_the_same(evening: Evening, cause: str) -> None:
     assert said(saved.findings) == said(evening.performances[cause].report.findings)
 
 
-def said(findings: tuple[object, ...]) -> list[str]:
-    return [f"{finding}" for finding in findings]
+def said(findings: tuple[Finding, ...]) -> list[Finding]:
+    """With the connections as numbers, in whatever they are kept."""
+    return [finding._replace(connections=tuple(finding.connections)) for finding in findings]
 
 
 def test_a_client_that_fails_is_one_line() -> None:
