@@ -45,9 +45,9 @@ HEADROOM = 1 << 18
 """Bytes in front of a chunk, for what is left of a record at the end of the one before: 256 KiB are the largest packets
 that capture programs write."""
 LARGE = {"": 64 << 20, ".zst": 4 << 20, ".lz4": 8 << 20}
-"""Bytes of a file from which on another process reads ahead, by its compression: copying or unpacking then takes several
-times the millisecond that the process costs. The other compressions take so long to unpack that nothing is left to be
-saved: a gigabyte in gzip was read no faster."""
+"""Bytes of a file from which on another process reads ahead, by its compression: copying or unpacking then takes
+several times the millisecond that the process costs. The other compressions take so long to unpack that little is left
+to be saved: 400 MB, in gzip, were read no faster."""
 STANDARD_INPUT = "-"
 SECTION_HEADER = b"\x0a\x0d\x0d\x0a"
 
