@@ -4,6 +4,7 @@ is left behind."""
 from __future__ import annotations
 
 import bz2
+import errno
 import glob
 import gzip
 import json
@@ -161,6 +162,52 @@ def test_files_that_overlap_and_follow(tmp_path: Path, every_file: pytest.Monkey
     for chosen in ([0, 1, 2], [3, 4], [0, 3, 1, 4]):
         told, alone = both(every_file, *(tmp_path / f"{number}.pcap" for number in chosen))
         assert told == alone
+
+
+def test_what_is_in_use_stays_as_it_is(tmp_path: Path, every_file: pytest.MonkeyPatch) -> None:
+    """A chunk that is kept while all others come and go, many times around the ring."""
+    content = pcap([Packet(bytes((number % 251,)) * 1000, START_NS + number, 1000, 1) for number in range(1000)])
+    path = tmp_path / "x.pcap"
+    path.write_bytes(content)
+    feed = Feed(str(path))
+    try:
+        assert feed.ahead is not None
+        first = feed.ahead.next()
+        assert first is not None
+        as_it_was = bytes(first.view)
+        rest = []
+        while (chunk := feed.ahead.copy()) is not None:
+            rest.append(bytes(chunk.view))
+        assert len(rest) > 10 * ahead.CHUNKS
+        assert bytes(first.view) == as_it_was
+    finally:
+        feed.close()
+    assert as_it_was == content[24 : 24 + len(as_it_was)]
+    assert rest[-1][-1000:] == content[-1000:]
+
+
+def test_where_no_process_can_be_had(tmp_path: Path, every_file: pytest.MonkeyPatch) -> None:
+    """The file is read here, then."""
+
+    def none_left() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap(traffic(3)))
+    pipes = len(os.listdir("/proc/self/fd"))
+    every_file.setattr(os, "fork", none_left)
+    assert outcome(path)["totals"]["connections"] == 3
+    assert len(os.listdir("/proc/self/fd")) == pipes
+
+
+def test_under_a_parent_that_ignores_its_children(tmp_path: Path, every_file: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap(traffic(3)))
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert outcome(path)["totals"]["connections"] == 3
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_several_link_types(tmp_path: Path, every_file: pytest.MonkeyPatch) -> None:

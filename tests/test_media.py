@@ -178,6 +178,26 @@ def test_addresses_of_ipv6_are_meant_where_the_link_type_says_so() -> None:
     assert totals(report) == Totals(0, 0, 0, 0)
 
 
+def test_a_packet_with_several_frames_counts_once() -> None:
+    """The first one no TCP, the second one a segment."""
+    llc = b"\xaa\xaa\x03\x00\x00\x00"
+    arp = llc + b"\x08\x06" + bytes(28)
+
+    def frame(ip: bytes) -> bytes:
+        inner: bytes = llc + b"\x08\x00" + ip
+        first = bytes(12) + struct.pack(">H", len(arp)) + arp
+        last = bytes(12) + struct.pack(">H", len(inner)) + inner
+        return b"\x88\x01" + bytes(22) + struct.pack("<H", 0x80) + first + bytes(-len(first) % 4) + last
+
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(0)
+    talk.close("client")
+    report = examine(talk.packets(Link(105, frame)))
+    assert (report.totals.packets, report.totals.tcp_packets) == (len(talk.segments),) * 2
+    assert report.totals.requests == 1
+
+
 def test_aggregates_of_several_frames() -> None:
     """802.11: what a sender has for one receiver goes in one frame, each part with a head of its own."""
     talk = Conversation()

@@ -55,6 +55,8 @@ def test_help_loads_no_engine() -> None:
 
 def test_collections_is_whole_after_the_engine_did_without() -> None:
     done = python(
+        "from verifier.lean import import_without_collections\n"
+        "import_without_collections()\n"
         "import verifier.wire.engine, array, collections.abc\n"
         "print(collections.deque, issubclass(array.array, collections.abc.MutableSequence))"
     )

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from craft import ETHERNET, MACS, Conversation, Link, Packet, checksum
+from craft import ETHERNET, MACS, Conversation, Link, Packet, checksum, fragmented, get, ok
 from examine import Totals, examine, second_opinion, story, totals
 
 TWICE = ["complete: new reused; client fin"]
@@ -183,3 +183,23 @@ def test_a_tunnel_cut_anywhere_is_no_error(name: str) -> None:
     (packet, *_) = captured(TUNNELS[name])
     cut = [packet._replace(data=packet.data[:size]) for size in range(len(packet.data))]
     assert examine(cut).totals.packets == len(cut)
+
+
+def test_fragments_of_one_number_in_two_tunnels() -> None:
+    """The same ends and the same IP identification, at the same time, in two VLANs: each datagram stays its own."""
+
+    def pieces(port: int, target: str, vlan: int) -> list[Packet]:
+        talk = Conversation(("10.0.0.1", port))
+        talk.handshake()
+        talk.request(get(target))
+        talk.response(ok(b"ok"))
+        tag = struct.pack(">HH", 0x8100, vlan)
+        return [
+            packet._replace(data=packet.data[:12] + tag + packet.data[12:])
+            for packet in talk.packets(network=fragmented(48))
+        ]
+
+    targets = ["/" + "a" * 60, "/" + "b" * 60]
+    one, other = pieces(40000, targets[0], 10), pieces(40001, targets[1], 20)
+    report = examine([packet for both in zip(one, other, strict=True) for packet in both])
+    assert sorted(str(exchange.target) for exchange in report.details.exchanges()) == targets

@@ -4,6 +4,7 @@ through `packet`, which knows no short way; a head that is compared with the las
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from craft import START_NS, Conversation, Packet, PcapStyle, Segment, cut, get, noise, ok, packets, pcap, retimed
 from hypothesis import given, settings
@@ -34,17 +35,23 @@ def written(engine: Engine) -> Written:
     return columns[0], columns[1], ledger.notes.seen(), counts
 
 
-def by_file(captured: list[Packet]) -> Written:
+def nobody(engine: Engine) -> None:
+    """Keeps no engine."""
+
+
+def by_file(captured: list[Packet], keep: Callable[[Engine], None] = nobody) -> Written:
     content = pcap(captured, PcapStyle(nanoseconds=True))
     engine = Engine()
+    keep(engine)
     reader = PcapReader(content[:HEADER])
     reader.load(memoryview(content)[HEADER:], len(content) - HEADER)
     engine.read(reader)
     return written(engine)
 
 
-def one_by_one(captured: list[Packet]) -> Written:
+def one_by_one(captured: list[Packet], keep: Callable[[Engine], None] = nobody) -> Written:
     engine = Engine()
+    keep(engine)
     for packet in captured:
         engine.packet(packet.data, packet.ts_ns, packet.wire_length, packet.link_type)
     return written(engine)
@@ -123,6 +130,27 @@ def test_the_samples() -> None:
             captured.append(Packet(content[at + 16 : at + 16 + size], time, max(length, size), link_type))
             at += 16 + size
         assert by_file(captured) == one_by_one(captured), name
+
+
+def test_a_tag_that_comes_and_goes() -> None:
+    """Tagged at first, plain later, and the ports used anew: the same connections, of the same networks."""
+    talk = Conversation()
+    talk.handshake()
+    tagged = [
+        packet._replace(data=packet.data[:12] + b"\x81\x00\x00\x0a" + packet.data[12:]) for packet in talk.packets()
+    ]
+    for number in range(2):
+        talk.exchange(number)
+    again = Conversation(isns=(5_000_000, 90_000_000), now=talk.now + 10**9)
+    again.handshake()
+    again.exchange(0)
+    again.close("client")
+    captured = [*tagged, *talk.packets()[len(tagged) :], *again.packets()]
+    engines: list[Engine] = []
+    assert by_file(captured, engines.append) == one_by_one(captured, engines.append)
+    one, other = (engine.ledger.connections for engine in engines)
+    assert list(one.doubts) == list(other.doubts)
+    assert list(one.networks or ()) == list(other.networks or ())
 
 
 # Heads

@@ -12,7 +12,7 @@ import os
 import sys
 from time import monotonic
 
-from verifier import arguments
+from verifier import arguments, lean
 from verifier.errors import VerifierError
 from verifier.report.terminal import Style
 from verifier.report.wording import INTERRUPTED
@@ -132,6 +132,7 @@ def _analyze(words: Words) -> int:
         return _analyze_each(options)
     usual = gc.get_threshold()
     gc.set_threshold(_GARBAGE)
+    lean.import_without_collections()
     try:
         from verifier import app
 

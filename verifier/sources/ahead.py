@@ -2,9 +2,10 @@
 and looks at their headers, while this one takes the packets of the chunks before.
 
 The chunks lie in a ring of shared memory, with room for the glimpses of their records (verifier/wire/records.py). Two
-pipes carry what the processes have to say: for each chunk that is ready where it begins, how many bytes and how many
-records it has; a byte for each that is free again. The last chunk has none, and is followed by what there is to say of
-the whole file. A process that ends without that has failed, and so has the reading.
+pipes carry what the processes have to say: for each chunk that is ready its place in the ring, where it begins, how
+many bytes and how many records it has; for each that is free again its place, so that none is filled that is still
+looked at. The last chunk has no bytes, and is followed by what there is to say of the whole file. A process that ends
+without that has failed, and so has the reading.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ HEADROOM = records.LARGEST_RECORD + (1 << 16)
 LEAST_RECORD = 16
 """Bytes that a record takes at the least: its header in a pcap file."""
 WORD = 8
-GLIMPSES = (HEADROOM + CHUNK) // LEAST_RECORD * records.GLIMPSE * WORD
-READY = struct.Struct("iii")
+GLIMPSE_BYTES = (CHUNK // LEAST_RECORD + 2) * records.GLIMPSE * WORD
+"""Room for those of a chunk: of the records that begin in it, and of one that began before."""
+READY = struct.Struct("iiii")
 
 
 class Chunk(NamedTuple):
@@ -99,17 +101,22 @@ class Ahead:
     def __init__(self, feed: Feed) -> None:
         import mmap
 
-        self.ring = memoryview(mmap.mmap(-1, CHUNKS * (HEADROOM + CHUNK + GLIMPSES)))
-        self.place = 0
-        """Of the chunk that comes next."""
+        self.ring = memoryview(mmap.mmap(-1, CHUNKS * (HEADROOM + CHUNK + GLIMPSE_BYTES)))
         self.ready = b""
         """What is known of chunks that are ready."""
-        self.lent = False
-        """Whether the chunk before is still in use, and to be given back."""
+        self.lent = -1
+        """The place of the chunk that is in use, and to be given back."""
+        self.over = False
+        """Whether the process has said its last, or is gone."""
         self.last = Last("", -1, None)
         full, full_told = os.pipe()
         free, free_told = os.pipe()
-        self.process = os.fork()
+        try:
+            self.process = os.fork()
+        except OSError:
+            for pipe in (full, full_told, free, free_told):
+                os.close(pipe)
+            raise
         if self.process == 0:
             os.close(full)
             os.close(free_told)
@@ -120,64 +127,66 @@ class Ahead:
 
     def next(self) -> Chunk | None:
         """The next chunk, None behind the last one. The one before is given back."""
-        if self.lent:
-            self._give_back()
-        chunk = self._next()
-        self.lent = chunk is not None
+        if self.lent >= 0:
+            self._give_back(self.lent)
+        self.lent, chunk = self._next()
         return chunk
 
     def copy(self) -> Chunk | None:
-        """As `next`, but the chunk before stays as it is."""
-        chunk = self._next()
+        """As `next`, but the chunk that is in use stays as it is, for good."""
+        place, chunk = self._next()
         if chunk is None:
             return None
         size = chunk.glimpses * records.GLIMPSE
         copied = Chunk(
             memoryview(bytes(chunk.view)), memoryview(bytearray(chunk.room[:size].cast("B"))).cast("Q"), chunk.glimpses
         )
-        self._give_back()
+        self._give_back(place)
         return copied
 
     def close(self) -> None:
         """Ends the process, whatever it does."""
         os.close(self.full)
         os.close(self.free)
-        os.kill(self.process, signal.SIGKILL)
-        os.waitpid(self.process, 0)
+        if not self.over:
+            os.kill(self.process, signal.SIGKILL)
+        with suppress(ChildProcessError):  # whoever started this one had it ignore how its children end
+            os.waitpid(self.process, 0)
 
     def _bytes(self, place: int) -> memoryview:
         """The room for a chunk, with that in front of it."""
         return self.ring[place * (HEADROOM + CHUNK) : (place + 1) * (HEADROOM + CHUNK)]
 
     def _glimpses(self, place: int) -> memoryview:
-        begin = CHUNKS * (HEADROOM + CHUNK) + place * GLIMPSES
-        return self.ring[begin : begin + GLIMPSES].cast("Q")
+        begin = CHUNKS * (HEADROOM + CHUNK) + place * GLIMPSE_BYTES
+        return self.ring[begin : begin + GLIMPSE_BYTES].cast("Q")
 
-    def _next(self) -> Chunk | None:
+    def _next(self) -> tuple[int, Chunk | None]:
+        """The place of the next chunk, and the chunk; -1 and None behind the last one."""
         while len(self.ready) < READY.size:
-            told = os.read(self.full, 1 << 12)
+            told = b"" if self.over else os.read(self.full, 1 << 12)
             if not told:
+                self.over = True
                 self.last = Last("the process that read it ended unexpectedly", -1, None)
-                return None
+                return -1, None
             self.ready += told
-        begin, size, count = READY.unpack_from(self.ready)
+        place, begin, size, count = READY.unpack_from(self.ready)
         self.ready = self.ready[READY.size :]
         if size == 0:
             self._hear_last()
-            return None
-        chunk = Chunk(self._bytes(self.place)[begin : begin + size], self._glimpses(self.place), count)
-        self.place = (self.place + 1) % CHUNKS
-        return chunk
+            return -1, None
+        return place, Chunk(self._bytes(place)[begin : begin + size], self._glimpses(place), count)
 
     def _hear_last(self) -> None:
         words = self.ready
         while told := os.read(self.full, 1 << 12):
             words += told
+        self.over = True
         self.last = Last(*marshal.loads(words))  # noqa: S302 - from the process that was forked here
 
-    def _give_back(self) -> None:
+    def _give_back(self, place: int) -> None:
         with suppress(BrokenPipeError):  # it has read the whole file
-            os.write(self.free, b"x")
+            os.write(self.free, bytes((place,)))
 
     # -- the other process
 
@@ -185,7 +194,7 @@ class Ahead:
         """Fills chunk after chunk, and ends the process."""
         try:
             last = self._fill(feed, full, free)
-            os.write(full, READY.pack(0, 0, 0) + marshal.dumps(tuple(last)))
+            os.write(full, READY.pack(0, 0, 0, 0) + marshal.dumps(tuple(last)))
         except (OSError, KeyboardInterrupt):  # the other process is gone, or both are to end
             os._exit(0)
         finally:
@@ -198,17 +207,17 @@ class Ahead:
         from verifier.sources.file import NoCapture
 
         feed.stream = Whole(feed.stream)
-        left, place = CHUNKS, 0
+        places = bytes(range(CHUNKS))
         try:
-            while left or (left := len(os.read(free, CHUNKS))):
+            while places or (places := os.read(free, CHUNKS)):
+                place = places[0]
                 feed.fill(self._bytes(place), HEADROOM)
                 if not feed.advance():
                     break
                 count = self._look(feed.reader, self._glimpses(place))
                 if count:
-                    os.write(full, READY.pack(feed.begin, len(feed.view), count))
-                    left -= 1
-                    place = (place + 1) % CHUNKS
+                    os.write(full, READY.pack(place, feed.begin, len(feed.view), count))
+                    places = places[1:]
         except NoCapture as refused:
             return Last("", -1, (refused.problem, refused.mend))
         return Last(feed.problem, feed.reader.dropped, None)

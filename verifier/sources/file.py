@@ -341,10 +341,13 @@ class Feed:
         from verifier.sources import ahead
 
         if ahead.possible():
+            from contextlib import suppress
+
             from verifier.wire.records import Told
 
-            self.ahead = ahead.Ahead(self)
-            self.reader = self.told = Told()
+            with suppress(OSError):  # no room for another process, or for what it tells: it is read here
+                self.ahead = ahead.Ahead(self)
+                self.reader = self.told = Told()
 
     def _is_large(self) -> bool:
         """Whether this is a file, no pipe, whose reading takes long."""

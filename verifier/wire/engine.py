@@ -172,6 +172,7 @@ class Engine:
                 glimpse.seq != half.next
                 or connection.state != COMPLETE
                 or connection.full_close
+                or connection.tunnel != 0
                 or half.fin_known
                 or peer.fin_known
                 or half.pieces is not None
@@ -232,12 +233,16 @@ class Engine:
             self.last_ns = packet.ts
         elif packet.ts > self.last_ns:
             self.last_ns = packet.ts
+        segments: cython.int = 0
         if (packet.link_type == ETHERNET and packet.plain()) or decode(packet, packet.link_type) == TCP:
-            self.tcp_packets += 1
+            segments += 1
             self._segment(packet)
         while packet.rest and packet.next_of_aggregate():
             if decode(packet, AGGREGATE) == TCP:
+                segments += 1
                 self._segment(packet)
+        if segments:
+            self.tcp_packets += 1
         return 0
 
     def _segment(self, packet: Packet) -> cython.int:

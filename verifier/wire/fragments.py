@@ -35,7 +35,7 @@ MOST_HELD = 2 * LARGEST_DATAGRAM
 MOST_PIECES_IN_ALL = 1 << 17
 MOST_BYTES = 64 << 20
 
-Key = tuple[int, int, int, int, int, int, int]
+Key = tuple[int, ...]
 
 
 class Datagram:
@@ -93,7 +93,8 @@ class Fragments:
         self, packet: Packet, protocol: cython.int, number: cython.uint, offset: cython.uint, more: cython.bint
     ) -> bytes | None:
         """The whole datagram's payload where this fragment, at packet.at, completes it."""
-        key = (packet.version, packet.src_hi, packet.src_lo, packet.dst_hi, packet.dst_lo, protocol, number)
+        ends = (packet.src_hi, packet.src_lo, packet.dst_hi, packet.dst_lo)
+        key = (packet.tunnel, packet.version, *ends, protocol, number)
         if packet.wire_end > packet.end or offset + (packet.end - packet.at) > LARGEST_DATAGRAM:
             self.notes.add(note.FRAGMENT_LOST, packet.frame)
             return None
