@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -125,6 +126,15 @@ def test_samples_are_sorted_into_parts() -> None:
         ("libc and others", 0.05),
     ]
     assert cycles.sorted_out([]) is None
+
+
+def test_every_compiled_module_has_a_part() -> None:
+    with open(os.path.join(os.path.dirname(BENCH), "..", "pyproject.toml")) as file:
+        names = re.findall(r'name = "verifier\.[a-z]+\.(\w+)", sources', file.read())
+    assert "engine" in names
+    for name in names:
+        ((part, _),) = cycles.sorted_out([f"1|{name}.cpython-311-x86_64-linux-gnu.so|[.] __pyx_f"]) or []
+        assert part in {"records and headers", "TCP", "HTTP", "tables", "judge"}, name
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="capturing is root's")

@@ -400,3 +400,15 @@ def test_the_reasons_name_where_to_look() -> None:
 
 def in_time(segments: Sequence[Segment]) -> list[Segment]:
     return sorted(segments, key=lambda segment: segment.ts_ns)
+
+
+def test_the_same_number_once_more_is_told_in_the_right_number() -> None:
+    def said(*after_s: int) -> str:
+        talks = [talk(1, "a", after_s=after) for after in after_s]
+        (missing,) = examine([packet for each in talks for packet in each.packets()]).inconclusive_because
+        return missing.text
+
+    tail = "the initial sequence number of one closed before on the same ends, first in frame"
+    frame = len(talk(1, "a").packets()) + 1
+    assert said(0, 9) == f"1 connection has {tail} {frame}: the same traffic may be in the capture twice"
+    assert said(0, 9, 18) == f"2 connections have {tail} {frame}: the same traffic may be in the capture twice"

@@ -228,6 +228,24 @@ def test_what_a_folder_has_beside_captures_is_skipped(tmp_path: Path) -> None:
     assert rows(done.stdout)[1][0] == "✓ PROVED"
 
 
+def test_what_leads_to_no_regular_file_is_not_read(tmp_path: Path) -> None:
+    """Nothing was read, so nothing is proved."""
+    os.mkfifo(tmp_path / "pipe")
+    done = run(str(tmp_path))
+    assert (done.returncode, done.stderr) == (2, "")
+    assert rows(done.stdout) == [["! NOT READ", f"{tmp_path}: its only file, pipe, is no regular file"]]
+    assert summary(done.stdout) == "1 file: 0 proved, 0 refuted, 0 inconclusive, 1 not read"
+    done = run("--json", REUSED, str(tmp_path))
+    assert done.returncode == 2
+    assert [report["verdict"] for report in objects(done.stdout)] == ["proved", "inconclusive"]
+    assert objects(done.stdout)[1]["error"]["problem"] == f"{tmp_path}: its only file, pipe, is no regular file"
+
+
+def test_the_same_file_by_another_name_was_read() -> None:
+    done = run(REUSED, os.path.join(os.path.dirname(REUSED), ".", os.path.basename(REUSED)))
+    assert (done.returncode, [row[0] for row in rows(done.stdout)]) == (0, ["✓ PROVED"])
+
+
 def test_a_strangers_name_is_harmless(tmp_path: Path) -> None:
     odd = tmp_path / "\x1b[31m\n.pcap"
     odd.write_bytes(Path(REUSED).read_bytes())
@@ -344,6 +362,21 @@ def test_a_process_that_is_killed_is_told(tmp_path: Path) -> None:
             f" runs out; read it alone: verify analyze {running.pipe}"
         )
         assert "REFUTED" in refuted
+
+
+def test_where_the_ends_of_children_are_ignored() -> None:
+    """What starts `verify` may have SIGCHLD ignored, which is inherited."""
+    done = subprocess.run(
+        [*VERIFY, "--each", REUSED, WASTEFUL],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIME_LIMIT_S,
+        env=ENVIRONMENT,
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert [row[0] for row in rows(done.stdout)] == ["✓ PROVED", "✗ REFUTED"]
 
 
 def test_nobody_reads_any_more() -> None:

@@ -14,7 +14,7 @@ from examine import examine, note_codes, reasons, saved, story, totals, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifier.app import cross_checked
+from verifier.app import analyze, cross_checked
 from verifier.judge.model import Report
 from verifier.judge.options import Expectations, Selection
 
@@ -290,6 +290,45 @@ def test_one_that_is_never_heard_of_again_is_no_proof() -> None:
     assert totals(report) == (2, 2, 4, 4)
     assert report.verdict == "inconclusive"
     assert reasons(report) == {"networks-unsure"}
+
+
+def unsure(*clients: str) -> list[Packet]:
+    """For each client a connection that is never heard of again, and one on the same ends in another tunnel."""
+    heard: list[Heard] = []
+    for number, client in enumerate(clients):
+        for vni, isns in enumerate(((1000, 5000), (11000, 15000))):
+            talk = Conversation((client, 40000), now=START_NS + number * MS, isns=isns)
+            talk.handshake()
+            talk.exchange(1)
+            heard += [Heard(each._replace(ts_ns=each.ts_ns + vni * 10**9), vxlan(vni)) for each in talk.segments]
+    return captured(heard)
+
+
+def why_inconclusive(packets: list[Packet], selection: Selection) -> list[str]:
+    with saved(written(packets)) as path:
+        return [missing.text for missing in analyze([path], selection, Expectations()).inconclusive_because]
+
+
+def test_a_doubt_is_told_in_the_right_number() -> None:
+    tail = "the addresses and ports of one that was open in another tunnel, first in frame"
+    whose = "may be of the same client, or of another network with the same addresses"
+    one = unsure("10.0.0.1")
+    assert why_inconclusive(one, Selection()) == [f"1 connection has {tail} {len(one) // 2 + 1}: it {whose}"]
+    two = unsure("10.0.0.1", "10.0.0.5")
+    assert why_inconclusive(two, Selection()) == [f"2 connections have {tail} {len(two) // 2 + 1}: they {whose}"]
+
+
+def test_doubts_of_others_are_no_matter() -> None:
+    """Only those of connections that were asked for count."""
+    other = Conversation(("10.0.0.7", 40000), now=START_NS + 5 * MS)
+    other.handshake()
+    other.exchange(1)
+    packets = [*unsure("10.0.0.1"), *other.packets()]
+    assert why_inconclusive(packets, Selection(clients=("10.0.0.7",))) == []
+    assert len(why_inconclusive(packets, Selection(clients=("10.0.0.1",)))) == 1
+    assert why_inconclusive(packets, Selection(ports=(81,))) == [
+        f"none of the {len(packets)} packets belongs to a TCP connection that was asked for"
+    ]
 
 
 def test_after_a_close_it_is_just_the_next_connection() -> None:

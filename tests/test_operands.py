@@ -18,7 +18,7 @@ from verifier.app import analyze
 from verifier.errors import VerifierError
 from verifier.judge.model import Report
 from verifier.judge.options import Expectations, Selection
-from verifier.sources.operands import natural
+from verifier.sources.operands import looked_up, natural
 
 ROOT = Path(__file__).parent.parent
 TIME_LIMIT_S = 60
@@ -96,6 +96,24 @@ def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
     report = read(folder)
     assert len(report.sources) == 3
     assert skipped(report)["pipe"] == "no regular file"
+
+
+def test_a_folder_without_a_regular_file(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    pipes = tmp_path_factory.mktemp("pipes")
+    os.mkfifo(pipes / "pipe")
+    only = f"{pipes}: its only file, pipe, is no regular file"
+    assert problem_of(pipes) == problem_of(folder / "a.pcap", pipes) == only
+    os.mkfifo(pipes / "another")
+    assert problem_of(pipes) == f"{pipes}: none of its 2 files is a regular file"
+    assert problem_of(pipes / "*") == f"{pipes}/*: none of its 2 files is a regular file"
+
+
+def test_a_folder_whose_files_are_read_anyway(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    links = tmp_path_factory.mktemp("links")
+    (links / "link.pcap").symlink_to(folder / "a.pcap")
+    report = read(folder / "a.pcap", links)
+    assert names(report) == ["a.pcap"]
+    assert skipped(report) == {"link.pcap": "the same file as another one"}
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
@@ -201,6 +219,25 @@ def test_a_file_given_twice_is_read_once(folder: Path) -> None:
         assert names(report) == ["a.pcap"]
         assert skipped(report) == why
         assert report.verdict == "proved"
+
+
+class Compared(str):
+    """A name that counts how often it is compared."""
+
+    times = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str(self) == str(other)
+
+
+def test_thousands_of_names_are_not_compared_with_each_other(tmp_path: Path) -> None:
+    given = [Compared(tmp_path / f"{number}.pcap") for number in range(2000)]
+    found = list(looked_up([*given, given[7], given[3], given[7]]))
+    assert [path for path, _ in found] == [*given, given[7], given[3]]
+    assert [why for _, why in found[2000:]] == ["given twice"] * 2
+    assert Compared.times < 20 * len(given)
 
 
 def test_equal_files_are_two(folder: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,6 +17,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
+
     from verifier.workers import Write
 
 
@@ -120,6 +125,85 @@ def test_what_still_runs_ends_with_the_context() -> None:
     os.close(writing)
     with pytest.raises(ProcessLookupError):
         os.kill(int(first.text), 0)
+
+
+def test_the_parents_work_does_not_grow_with_what_waits() -> None:
+    """The first ends last, so all others wait for it. What the parent calls is counted: a walk over what waits, at each
+    event, would be some hundred calls a process."""
+    count = 300
+    reading, writing = os.pipe()
+
+    def work(number: int, write: Write) -> int:
+        left = 0 if number else count - 1
+        while left:
+            left -= len(os.read(reading, left))
+        if number:
+            os.write(writing, b"x")
+        write("told")
+        return 0
+
+    calls = 0
+
+    def called(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        told = all_of(Workers(count, work, 2))
+    finally:
+        sys.setprofile(before)
+    os.close(reading)
+    os.close(writing)
+    assert told == [(number, "told", 0) for number in range(count)]
+    assert calls < 200 * count
+
+
+@contextmanager
+def children_unheeded() -> Iterator[None]:
+    """As in a process whose parent had SIGCHLD ignored."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_where_the_ends_of_children_are_ignored() -> None:
+    def work(number: int, write: Write) -> int:
+        write("told")
+        return number
+
+    with children_unheeded():
+        assert all_of(Workers(3, work, 2)) == [(number, "told", number) for number in range(3)]
+        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+
+
+def test_a_status_that_another_one_took_leaves_signals_as_they_were() -> None:
+    naming, named = os.pipe()
+    holding, held = os.pipe()
+
+    def work(number: int, write: Write) -> int:
+        """The second is there until the first was told."""
+        if number:
+            os.write(named, str(os.getpid()).encode())
+            os.read(holding, 1)
+        else:
+            write(os.read(naming, 10).decode())
+        return 0
+
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with Workers(2, work, 2) as workers:
+        results = workers.results()
+        first = next(results)
+        os.write(held, b"x")
+        os.waitpid(int(first.text), 0)
+        with pytest.raises(ChildProcessError):
+            next(results)
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked
+    for pipe in (naming, named, holding, held):
+        os.close(pipe)
 
 
 def test_processors_are_those_that_may_be_used() -> None:

@@ -126,7 +126,7 @@ class Each:
     @property
     def worst(self) -> int:
         """The exit status that the worst of the files has alone."""
-        return next((status for status in WORST_FIRST if self._counts[status]), PROVED)
+        return next((status for status in WORST_FIRST if self._counts[status]), NOT_READ)
 
     def closing(self, status: int) -> str:
         """What is said below all files."""

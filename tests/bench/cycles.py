@@ -13,11 +13,11 @@ from pathlib import Path
 PARTS = (
     ("the kernel copies the file", r"\[k(ernel.*)?\] .*(copy|filemap|folio|read_iter|vfs_read|readahead)"),
     ("the kernel, else: memory, start, end", r"\[k"),
-    ("records and headers", r"(engine|pcap|pcapng|records|packet|link|fragments|merge)\."),
+    ("records and headers", r"(engine|pcap|pcapng|records|packet|link|media|tunnels|fragments|frames|merge)\."),
     ("TCP", r"(connection|half|flows|seq|notes)\."),
     ("HTTP", r"(http1|head|speech|tls|h2|octets)\."),
     ("tables", r"(tables|_shared)\."),
-    ("judge", r"(tally|endings|lineage)\."),
+    ("judge", r"(tally|endings|lineage|repetition)\."),
     ("Python itself: objects, start-up, judge and report", r"(lib)?python|ld-linux"),
     ("libc and others", r""),
 )

@@ -223,6 +223,7 @@ class _Bench:
 
     def __init__(self, case: Case, scope: Scope) -> None:
         self.case = case
+        self.wanted = scope.wanted
         self.client_knows = scope.live is not None
         self.control_only = scope.live is not None and scope.live.control_only
         self.frames = Numbering(case.runs)
@@ -343,17 +344,21 @@ class _Bench:
             missing.append(Missing(Reason.PACKETS_UNREADABLE, text))
         for code, count, frame in self.case.ledger.notes.seen():
             if code == SEEN_TWICE and not self.client_knows:
+                those = "1 connection has" if count == 1 else f"{count} connections have"
                 text = (
-                    f"{count} connections have the initial sequence number of one closed before on the same ends, first"
-                    f" in frame {self.frames.local(frame)}: the same traffic may be in the capture twice"
+                    f"{those} the initial sequence number of one closed before on the same ends, first in frame"
+                    f" {self.frames.local(frame)}: the same traffic may be in the capture twice"
                 )
                 missing.append(Missing(Reason.SEEN_TWICE, text))
-        doubts = [row for row, _ in self.case.ledger.connections.doubts]
+        wanted = self.wanted
+        doubts = [row for row, other in self.case.ledger.connections.doubts if wanted[row] or wanted[other]]
         if doubts and not self.client_knows:
+            count = len(doubts)
+            those, they = ("1 connection has", "it") if count == 1 else (f"{count} connections have", "they")
             first = self.frames.local(self.case.ledger.connections.column("first_frame")[doubts[0]])
             text = (
-                f"{len(doubts)} connections have the addresses and ports of one that was open in another tunnel, first"
-                f" in frame {first}: they may be of the same client, or of another network with the same addresses"
+                f"{those} the addresses and ports of one that was open in another tunnel, first in frame {first}:"
+                f" {they} may be of the same client, or of another network with the same addresses"
             )
             missing.append(Missing(Reason.NETWORKS_UNSURE, text))
         if missing:

@@ -16,7 +16,7 @@ from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Found(NamedTuple):
@@ -35,7 +35,7 @@ class Files(NamedTuple):
 
 
 class Fruitless(NamedTuple):
-    """An operand that stands for no file."""
+    """An operand that stands for no file that can be read."""
 
     operand: str
     what: str
@@ -56,24 +56,47 @@ def files(operands: Sequence[str]) -> Files:
 
 
 def looked_up(operands: Sequence[str]) -> Iterator[Found | Skipped | Fruitless]:
-    """What the operands stand for, in their order; those given twice at the end."""
+    """What the operands stand for, in their order; those given twice at the end. Fruitless is also one that led to
+    nothing but what is no regular file."""
     known: set[tuple[int, int] | str] = set()
     for operand in dict.fromkeys(operands):
-        several = False
+        fruitful = False
+        odd: list[str] = []
         for path in _files_of(operand):
-            several = True
             mode, identity = _identity(path)
             if path != operand and mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                odd.append(path)
                 yield Skipped(path, "no regular file")
-            elif identity in known:
+                continue
+            fruitful = True
+            if identity in known:
                 yield Skipped(path, "the same file as another one")
             else:
                 known.add(identity)
                 yield Found(path, operand)
-        if not several:
-            yield Fruitless(operand, "the folder has no file" if os.path.isdir(operand) else "no file has such a name")
-    repeated = [operand for number, operand in enumerate(operands) if operand in operands[:number]]
-    yield from (Skipped(operand, "given twice") for operand in dict.fromkeys(repeated))
+        if not fruitful:
+            yield Fruitless(operand, _nothing_in(operand, odd))
+    yield from (Skipped(operand, "given twice") for operand in _repeated(operands))
+
+
+def _nothing_in(operand: str, odd: Sequence[str]) -> str:
+    """Why an operand stands for no file; `odd` is what it led to, and is no regular file."""
+    if len(odd) == 1:
+        return f"its only file, {os.path.basename(odd[0])}, is no regular file"
+    if odd:
+        return f"none of its {len(odd)} files is a regular file"
+    return "the folder has no file" if os.path.isdir(operand) else "no file has such a name"
+
+
+def _repeated(operands: Sequence[str]) -> Iterable[str]:
+    """Those that were given more than once, each once."""
+    once: set[str] = set()
+    repeated: dict[str, None] = {}
+    for operand in operands:
+        if operand in once:
+            repeated[operand] = None
+        once.add(operand)
+    return repeated
 
 
 def no_capture_in(operand: str, count: int, first: str) -> VerifierError:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from verifier.sources.operands import Found
     from verifier.wire.engine import Engine
 
-GLIMPSE = 1 << 16
+FIRST_LOOK = 1 << 16
 """Bytes read at first, to see when a file begins; more where the first packet is not in them."""
 FEW = 16
 """Files that may have large chunks, even where they all overlap: 12 MiB."""
@@ -58,7 +58,7 @@ class _Entry:
     def look(self) -> None:
         """Opens the file, and finds out when it begins. One that can be opened again is closed."""
         path = self.found.path
-        feed = Feed(path, Manner(GLIMPSE, self.found.named))
+        feed = Feed(path, Manner(FIRST_LOOK, self.found.named))
         lane = Lane(feed.reader, 0)
         try:
             while not lane.pull() and feed.advance():
