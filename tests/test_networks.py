@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from verifier.app import analyze, cross_checked
 from verifier.judge.model import Report
 from verifier.judge.options import Expectations, Selection
+from verifier.wire.networks import Tunnels
 
 MS = 1_000_000
 
@@ -331,6 +332,100 @@ def test_doubts_of_others_are_no_matter() -> None:
     ]
 
 
+def beside(late: bool, shut: bool) -> list[Heard]:
+    """The port is used anew in another VLAN; one retransmission of what was before it comes `late`."""
+    first = Conversation()
+    first.handshake()
+    first.exchange(0)
+    first.exchange(1)
+    said = [segment for segment in first.segments if segment.payload][-1]
+    if shut:
+        first.close("client")
+    second = Conversation(isns=(1_500_000_000, 2_500_000_000), now=first.now + 10**9)
+    second.handshake()
+    second.exchange(2)
+    if late:
+        first.now = second.now
+        first.again(said)
+    second.pause(0.1)
+    second.exchange(3)
+    second.close("client")
+    return [*through(first, vlan(10)), *through(second, vlan(20))]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_late_retransmission_is_no_sign_of_life(late: bool) -> None:
+    """Whether the connection was closed decides, with the retransmission or without."""
+    assert examine(captured(beside(late, shut=True))).verdict == "refuted"
+    report = examine(captured(beside(late, shut=False)))
+    assert report.verdict == "inconclusive"
+    assert reasons(report) == {"networks-unsure"}
+
+
+def test_new_bytes_that_nobody_acknowledges_are_no_sign_of_life() -> None:
+    """A server that goes on writing to a client that has begun anew, in another tunnel."""
+    first, second = tenant(1), closed(2)
+    heard = [Heard(each._replace(ts_ns=each.ts_ns + 10**9), vxlan(2)) for each in second.segments]
+    first.pause(1.002)
+    first.say("server", "PA", ok())
+    report = examine(captured([*through(first, vxlan(1)), *heard]))
+    assert report.verdict == "inconclusive"
+    assert "networks-unsure" in reasons(report)
+
+
+def test_a_late_segment_of_something_older_is_no_second_connection() -> None:
+    """It is in another VLAN than the connection that has its port now; that one goes on, and shows nothing."""
+    older, newer = closed(1), closed(2, 4)
+    said = [segment for segment in older.segments if segment.payload][-1]
+    middle = newer.segments[len(newer.segments) // 2].ts_ns
+    stray = Heard(said._replace(ts_ns=middle + 1), vlan(20))
+    report = examine(captured([*through(newer, vlan(10)), stray]))
+    assert report.verdict == "inconclusive"
+    assert "networks-unsure" in reasons(report)
+
+
+def alternating() -> list[Heard]:
+    """Two connections with the same ports that take turns, in VLANs 10 and 20."""
+    first = Conversation()
+    first.handshake()
+    first.exchange(7)
+    second = Conversation(isns=(1_500_000_000, 2_500_000_000), now=START_NS + 10**9)
+    second.handshake()
+    second.exchange(9)
+    for number in range(2):
+        for talk in (first, second):
+            talk.pause(2)
+            talk.exchange(number)
+    return [*through(first, vlan(10)), *through(second, vlan(20))]
+
+
+def test_two_networks_that_a_connection_joins() -> None:
+    """One rule parts them, another one joins them: nobody knows, whatever the order."""
+    heard = alternating()
+    report = examine(captured(heard))
+    assert (report.verdict, len(report.pairs)) == ("proved", 2)
+    for now in (START_NS - 10**9, START_NS + 20 * 10**9):
+        both = Conversation(("10.0.0.1", 40005), server=("10.0.0.9", 80), now=now)
+        both.handshake()
+        both.exchange(0)
+        both.exchange(1)
+        asymmetric = [Heard(each, vlan(10) if each.sender[1] == 40005 else vlan(20)) for each in both.segments]
+        report = examine(captured([*heard, *asymmetric]))
+        assert report.verdict == "inconclusive"
+        assert reasons(report) == {"networks-unsure"}
+
+
+def test_a_single_number_joins_nothing_by_chance() -> None:
+    """The capture begins inside. What a server sends in the other VLAN acknowledges a number within a window of what
+    the client sent in this one: that alone doesn't make one network of the two."""
+    one = Conversation(("10.0.0.1", 40005), isns=(1_000, 700_000), now=START_NS - 10**9)
+    one.say("client", "PA", b"x")
+    one.say("server", "A", ack=5_000_000)
+    heard = [Heard(segment, wrap) for segment, wrap in zip(one.segments, (vlan(10), vlan(20)), strict=True)]
+    report = examine(captured([*heard, *alternating()]))
+    assert [pair.requests for pair in report.pairs if pair.requests] == [3, 3]
+
+
 def test_after_a_close_it_is_just_the_next_connection() -> None:
     heard = through(closed(1), vxlan(1))
     heard += [Heard(each._replace(ts_ns=each.ts_ns + 10**9), vxlan(2)) for each in closed(2).segments]
@@ -349,6 +444,33 @@ def test_more_than_can_be_told_apart() -> None:
         heard += through(talk, vxlan(number))
     report = examine(captured(heard))
     assert totals(report).connections == 59
+    assert "tunnel-limit" in note_codes(report)
+
+
+def test_a_connection_in_more_tunnels_than_are_learnt() -> None:
+    """The route changes with each segment: one connection still, and a note."""
+    talk = closed(1, 9)
+    heard = [Heard(segment, vlan(number)) for number, segment in enumerate(talk.segments, 1)]
+    assert len(heard) > 20
+    report = examine(captured(heard))
+    assert totals(report) == (1, 1, 9, 9)
+    assert note_codes(report) == {"tunnel-limit"}
+
+
+def test_more_tunnels_than_have_numbers() -> None:
+    """Nothing is told from them, and what was told before is unsure."""
+    tunnels = Tunnels(most=3)
+    assert tunnels.begun(0, 11)
+    assert tunnels.begun(1, 12)
+    tunnels.parted(1, 0)
+    assert list(tunnels.networks(2) or ()) == [2, 3]
+    assert tunnels.unsure() == []
+    assert not tunnels.begun(2, 13)
+    assert not tunnels.joined(12, 14)
+    assert not tunnels.joined(13, 14)
+    assert tunnels.begun(3, 11)
+    assert tunnels.networks(4) is None
+    assert tunnels.unsure() == [(1, 0)]
 
 
 # -- copies

@@ -203,7 +203,8 @@ class Connection:
 
     def fits(self, packet: Packet, side: cython.int) -> cython.int:
         """Whether the numbers of a segment of `side` are those of this connection: FITS, ODD where all that can be
-        compared speak against it, else UNSURE."""
+        compared speak against it, else UNSURE. A single number has to be the very one that comes next, or came last:
+        one in 128 lies within a window of it by chance."""
         half: Half = self.half0 if side == 0 else self.half1
         peer: Half = self.half1 if side == 0 else self.half0
         if packet.flags & SYN:
@@ -216,17 +217,20 @@ class Connection:
             return UNSURE
         near: cython.int = 0
         far: cython.int = 0
+        exact: cython.bint = False
         if half.known:
+            exact = packet.seq == half.next or plus(packet.seq, packet.length) == half.next
             if -LARGEST_WINDOW <= diff(packet.seq, half.next) <= LARGEST_WINDOW:
                 near += 1
             else:
                 far += 1
         if packet.flags & ACK and peer.known:
+            exact = exact or packet.ack == peer.next
             if -LARGEST_WINDOW <= diff(packet.ack, peer.next) <= LARGEST_WINDOW:
                 near += 1
             else:
                 far += 1
-        if near and not far:
+        if near and not far and (near > 1 or exact):
             return FITS
         return ODD if far and not near else UNSURE
 

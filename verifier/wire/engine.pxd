@@ -2,6 +2,7 @@ cimport cython
 
 from verifier.wire.connection cimport Connection
 from verifier.wire.flows cimport Flows
+from verifier.wire.half cimport Half
 from verifier.wire.notes cimport Notes
 from verifier.wire.packet cimport Packet
 from verifier.wire.records cimport Reader
@@ -16,7 +17,7 @@ cdef class Engine:
     cdef list live
     cdef int[::1] closed
     cdef Py_ssize_t closings
-    cdef dict several, heard, learnt
+    cdef dict several, learnt, marks, heard
     cdef object tunnels
     cdef bint tunnelled
     cdef public Py_ssize_t open_connections
@@ -26,7 +27,9 @@ cdef class Engine:
     cdef int _take(self, Packet packet) except -1
     cdef int _segment(self, Packet packet) except -1
     cdef Py_ssize_t _among(self, Packet packet, Py_ssize_t newest) except -2
-    cdef int _goes_on(self, Py_ssize_t row, Py_ssize_t newest) except -1
+    cdef int _goes_on(self, Packet packet, Py_ssize_t row, Py_ssize_t newest) except -1
+    cdef int _mark(self, Py_ssize_t row) except -1
+    cdef long long _reached(self, Half half, Half peer) except *
     cdef bint _comes_in(self, Packet packet, Connection connection) except -1
     cdef bint _elsewhere(self, Packet packet, Connection connection) except -1
     cdef int _beside(self, Packet packet, Py_ssize_t row) except -1

@@ -95,8 +95,11 @@ class Engine:
         """Rows of the connections that have one 4-tuple, in different tunnels: by the newest of them."""
         self.learnt: dict[int, set[int]] = {}
         """By row of a connection: the tunnels that its segments come in, beside its first one's."""
+        self.marks: dict[int, tuple[int, int]] = {}
+        """By row of a connection that was open when the newest of its 4-tuple began: the numbers that its sides had
+        reached then, -1 for unknown; until it goes on."""
         self.heard: dict[int, int] = {}
-        """Rows of connections that went on beside newer ones, to the newest of them."""
+        """By row of a connection that went on since: that newest one."""
         self.tunnels = Tunnels()
         self.tunnelled = False
         self.open_connections = 0
@@ -289,21 +292,60 @@ class Engine:
         if best < 0:
             del self.several[newest]
             best = newest
-        elif best != newest and best_score == SURE and packet.length:
-            self._goes_on(best, newest)
         self.flows.is_of(packet, best)
+        if best_score == SURE and packet.flags & ACK and best in self.marks:
+            self._goes_on(packet, best, newest)
         return best
 
-    def _goes_on(self, row: cython.Py_ssize_t, newest: cython.Py_ssize_t) -> cython.int:
-        """Bytes come of a connection, although newer ones have its 4-tuple: all are there."""
-        if self.heard.get(row) == newest:
+    def _goes_on(self, packet: Packet, row: cython.Py_ssize_t, newest: cython.Py_ssize_t) -> cython.int:
+        """Whether both ends of a connection are there since the newest of its 4-tuple began: one sent bytes that the
+        other acknowledges, and neither had been seen. Bytes alone may be sent in vain, again and again; a FIN is
+        acknowledged after a close, too."""
+        connection = self._object(row)
+        side: cython.int = self.flows.side
+        peer: Half = connection.half1 if side == 0 else connection.half0
+        mark: cython.longlong = self.marks[row][1 - side]
+        if mark < 0:
             return 0
+        before: cython.uint = cython.cast(cython.uint, mark)
+        ack: cython.uint = packet.ack
+        if peer.fin_known and diff(ack, peer.fin_seq) > 0:
+            ack = peer.fin_seq
+        if diff(ack, before) <= 0 or diff(peer.next, before) <= 0:
+            return 0
+        del self.marks[row]
         self.heard[row] = newest
         other: cython.Py_ssize_t
         for other in self.several[newest]:
-            if other > row and self.live[other] is not None:
-                self.tunnels.parted(self._object(row).tunnel, self._object(other).tunnel)
+            if other != row and self.heard.get(other) == newest:
+                self.tunnels.parted(max(row, other), min(row, other))
         return 0
+
+    def _mark(self, row: cython.Py_ssize_t) -> cython.int:
+        """From here a connection has to go on."""
+        connection = self._object(row)
+        self.heard.pop(row, None)
+        self.marks.pop(row, None)
+        if not connection.full_close:
+            self.marks[row] = (
+                self._reached(connection.half0, connection.half1),
+                self._reached(connection.half1, connection.half0),
+            )
+        return 0
+
+    def _reached(self, half: Half, peer: Half) -> cython.longlong:
+        """The number behind all that one side has sent so far, as far as it shows; -1 for unknown."""
+        if not half.known:
+            return -1
+        end: cython.uint = half.next
+        if peer.acks and diff(peer.acked, end) > 0:
+            end = peer.acked
+        if half.pieces is not None:
+            for piece in half.pieces:
+                behind: cython.uint = plus(piece.seq, piece.length)
+                if diff(behind, end) > 0:
+                    end = behind
+        return end
 
     def _comes_in(self, packet: Packet, connection: Connection) -> cython.bint:
         """Whether segments of a connection came in this one's tunnel."""
@@ -327,7 +369,10 @@ class Engine:
             known = self.learnt.setdefault(connection.row, set())
             if len(known) < MOST_LEARNT:
                 known.add(packet.tunnel)
-            self.tunnels.joined(connection.tunnel, packet.tunnel)
+            else:
+                self.notes.add(note.TUNNEL_LIMIT, packet.frame)
+            if not self.tunnels.joined(connection.tunnel, packet.tunnel):
+                self.notes.add(note.TUNNEL_LIMIT, packet.frame)
         return False
 
     def _beside(self, packet: Packet, row: cython.Py_ssize_t) -> cython.int:
@@ -337,6 +382,7 @@ class Engine:
         open_still: cython.bint = not self._object(row).full_close
         if len(others) == MOST_BESIDE:
             self._supersede(packet, others.pop(0))
+            self.notes.add(note.TUNNEL_LIMIT, packet.frame)
         began: cython.Py_ssize_t = self._add(packet)
         if open_still:
             self.notes.add(note.ADDRESSES_SHARED, packet.frame)
@@ -348,6 +394,9 @@ class Engine:
         if others:
             others.append(row)
             self.several[row] = others
+            other: cython.Py_ssize_t
+            for other in others:
+                self._mark(other)
             self.flows.forget(packet)
         return 0
 
@@ -407,7 +456,8 @@ class Engine:
         row: cython.Py_ssize_t = self.ledger.connections.add()
         if packet.tunnel or self.tunnelled:
             self.tunnelled = True
-            self.tunnels.begun(row, packet.tunnel)
+            if not self.tunnels.begun(row, packet.tunnel):
+                self.notes.add(note.TUNNEL_LIMIT, packet.frame)
         self.flows.put(packet, row)
         connection: Connection = Connection.__new__(Connection)
         connection.begin(self.ledger, row, packet)
@@ -456,6 +506,10 @@ class Engine:
         self.live[row] = None
         if self.learnt:
             self.learnt.pop(row, None)
+        if self.marks:
+            self.marks.pop(row, None)
+        if self.heard:
+            self.heard.pop(row, None)
         return 0
 
     def finish(self) -> Ledger:

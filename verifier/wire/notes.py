@@ -40,6 +40,7 @@ CODES = (
     "word-limit",
     "handshake-mismatch",
     "addresses-shared",
+    "tunnel-limit",
 )
 
 MALFORMED = 0
@@ -73,6 +74,7 @@ TLS_MALFORMED = 27
 WORD_LIMIT = 28
 HANDSHAKE_MISMATCH = 29
 ADDRESSES_SHARED = 30
+TUNNEL_LIMIT = 31
 
 
 class Notes:
