@@ -415,6 +415,20 @@ def test_two_networks_that_a_connection_joins() -> None:
         assert reasons(report) == {"networks-unsure"}
 
 
+def test_a_third_tunnel_that_meets_neither() -> None:
+    """The same ends in a tunnel of which nothing shows whose it is: a client on another way, or another network."""
+    third = Conversation(("10.0.0.1", 40005), now=START_NS + 30 * 10**9)
+    third.handshake()
+    third.exchange(0)
+    report = examine(captured([*alternating(), *through(third, vlan(30))]))
+    assert report.verdict == "inconclusive"
+    assert reasons(report) == {"networks-unsure"}
+    elsewhere = Conversation(("10.0.0.7", 40005), now=START_NS + 30 * 10**9)
+    elsewhere.handshake()
+    elsewhere.exchange(0)
+    assert examine(captured([*alternating(), *through(elsewhere, vlan(30))])).verdict == "proved"
+
+
 def test_a_single_number_joins_nothing_by_chance() -> None:
     """The capture begins inside. What a server sends in the other VLAN acknowledges a number within a window of what
     the client sent in this one: that alone doesn't make one network of the two."""

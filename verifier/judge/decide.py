@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from verifier.judge.attribute import Attribution
     from verifier.judge.diagnose import Diagnosis
     from verifier.judge.facts import Account
+    from verifier.judge.model import Endpoint
     from verifier.judge.options import Expectations, Selection
     from verifier.sources.facts import LiveFacts, Source
     from verifier.wire.merge import Runs
@@ -361,10 +362,33 @@ class _Bench:
                 f" {they} may be of the same client, or of another network with the same addresses"
             )
             missing.append(Missing(Reason.NETWORKS_UNSURE, text))
+        elif not self.client_knows:
+            missing += self._networks_untold()
         if missing:
             self.known = [self.client_knows] * self.tally.pairs
             self.all_counted = False
         return missing
+
+    def _networks_untold(self) -> list[Missing]:
+        """That pairs with the same addresses may be one: some were told apart by their tunnels, and these not from
+        them."""
+        table = self.case.ledger.connections
+        if table.networks is None:
+            return []
+        met: dict[tuple[Endpoint, str], list[int]] = {}
+        for row in self.fields["first_row"]:
+            client = self.columns["client"][row]
+            ends = (self.details.endpoint(row, 1 - client), self.details.endpoint(row, client).ip)
+            others = met.setdefault(ends, [])
+            if any(frozenset((table.networks[row], table.networks[other])) not in table.told for other in others):
+                first = self.frames.local(table.column("first_frame")[row])
+                text = (
+                    f"the connections between {ends[1]} and {ends[0].ip} come in tunnels of several networks, and the"
+                    f" tunnel of those from frame {first} on in one that nothing shows: they may be of one of these"
+                )
+                return [Missing(Reason.NETWORKS_UNSURE, text)]
+            others.append(row)
+        return []
 
     def missing_from_packets(self) -> list[Missing]:
         """What the packets themselves show to be missing or unreadable."""

@@ -521,6 +521,7 @@ class Engine:
                 self._finish(self.one, row)
         if self.tunnelled:
             self.ledger.connections.networks = self.tunnels.networks(self.ledger.connections.rows)
+            self.ledger.connections.told = self.tunnels.told()
             self.ledger.connections.doubts = self.tunnels.unsure()
         self.live.clear()
         self.flows = Flows(self.ledger.connections, 0)  # what it held is needed elsewhere

@@ -111,6 +111,10 @@ class Tunnels:
         told = {frozenset((self._network(one), self._network(other))) for one, other in self.apart}
         return {pair for pair in told if len(pair) == 2}
 
+    def told(self) -> set[frozenset[int]]:
+        """Two networks each, by the numbers that `networks` gives them, that were told from each other."""
+        return {frozenset(network + 1 for network in pair) for pair in self._told()}
+
     def networks(self, rows: int) -> Sequence[int] | None:
         """By row: 0, or the number of a network that was told from others; None where none was."""
         parted = {network for pair in self._told() for network in pair}

@@ -47,6 +47,7 @@ cdef class ConnectionTable(Table):
     cdef unsigned char[:] version, client, state, closer, closed_with, answered_with, protocol
     cdef public dict tls
     cdef public object networks
+    cdef public set told
     cdef public list doubts
 
 

@@ -311,6 +311,8 @@ class ConnectionTable(Table):
         """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
         self.networks: Sequence[int] | None = None
         """By row: 0, or the network that it is of, where several have addresses in common (see `networks`)."""
+        self.told: set[frozenset[int]] = set()
+        """Two such networks each that were told from each other."""
         self.doubts: list[tuple[int, int]] = []
         """Rows of two connections with one 4-tuple, of which nothing shows whether they are of one network."""
 
