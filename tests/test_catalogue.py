@@ -169,7 +169,7 @@ def test_advice_is_in_the_words_of_the_client() -> None:
         ("pool-full", "client", "x" * 99, None, f"itself {'x' * 60}: `verify"),
         ("response-close-header", "server", None, "uvicorn", "a proxy before it, and remove it."),
         ("bodiless-quirk", "client", None, None, "Update the client library"),
-        ("http10", "client", None, None, "ab -k`). The packets don't say which client this is: `verify causes http10`"),
+        ("http10", "client", None, None, "ab -k`)."),
         ("path-dropped", "path", None, "nginx", "has the words for requests, httpx, aiohttp, urllib3 and others."),
         ("odd-code", "nobody", None, None, "Look at the logs"),
     ],

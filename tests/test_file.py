@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import http.client
 import io
@@ -13,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 import zipfile
@@ -490,6 +492,50 @@ class Answering(BaseHTTPRequestHandler):
 
     def log_request(self, *what: object) -> None:
         """Nothing: a test's output is pytest's."""
+
+
+def test_an_interrupt_is_for_who_writes_the_pipe() -> None:
+    """Ctrl-C at `tcpdump | verify -` reaches both: what is still in the pipe is reported. A second one ends at once."""
+    content = pcap(captured())
+    for interrupts in (1, 2):
+        verify = subprocess.Popen(
+            [sys.executable, "-m", "verifier", "analyze", "-", "--json"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert verify.stdin is not None
+        assert verify.stdout is not None
+        assert verify.stderr is not None
+        with verify:
+            try:
+                verify.stdin.write(content[:-100])
+                verify.stdin.flush()
+                wait_until_taken(verify.stdin.fileno())
+                verify.send_signal(signal.SIGINT)
+                assert b"reading what is left" in verify.stderr.readline()
+                if interrupts == 2:
+                    verify.send_signal(signal.SIGINT)
+                    assert verify.wait(TIME_LIMIT_S) == 130
+                    assert verify.stderr.read() == b"verify: interrupted\n"
+                    continue
+                verify.stdin.write(content[-100:])
+                verify.stdin.close()
+                report = json.loads(verify.stdout.read())
+                assert report["totals"]["packets"] == len(captured())
+                assert verify.wait(TIME_LIMIT_S) == 0
+            finally:
+                verify.kill()
+
+
+def wait_until_taken(pipe: int) -> None:
+    """Until the other end has read all that was written."""
+    deadline = time.monotonic() + TIME_LIMIT_S
+    left = b"\x01"
+    while any(left):
+        left = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+        assert time.monotonic() < deadline
 
 
 MARKER = b"/last/"

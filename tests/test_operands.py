@@ -253,3 +253,13 @@ def test_names_in_their_natural_order() -> None:
     names = ["x.pcap", "x.pcap1", "x.pcap2", "x.pcap10", "x_00002_2023", "x_00010_2022", "y", "y1z", "y1z2", "y10", ""]
     assert sorted(names, key=natural) == ["", *names[:-1]]
     assert natural("1" * 5000) > natural("9" * 3000)
+
+
+def test_links_that_lead_nowhere(tmp_path: Path) -> None:
+    """One that leads to itself, beside a capture: that is read, and the report says what was not."""
+    (tmp_path / "itself").symlink_to("itself")
+    (tmp_path / "x.pcap").write_bytes(pcap(captured()))
+    report = analyze([str(tmp_path)], Selection(), Expectations())
+    assert reasons(report) == {"capture-truncated"}
+    assert "itself: cannot be read: Too many levels" in report.inconclusive_because[0].text
+    assert report.totals.connections == 1

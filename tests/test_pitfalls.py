@@ -54,6 +54,7 @@ from craft import (
 )
 from examine import Totals, examine, examine_file, note_codes, reasons, second_opinion, story, totals
 
+from verifier.judge.model import Frames
 from verifier.judge.options import Expectations
 
 ONCE = ["complete: new; none none"]
@@ -836,7 +837,7 @@ def test_frames_and_times_of_a_connection() -> None:
     talk = reused()
     talk.close("server")
     (connection,) = examine(talk.packets()).details.connections()
-    assert connection.frames == (1, 2, 3, 4, 12)
+    assert connection.frames == Frames(1, 2, 3, 4, 12)
     assert connection.opened_ns == START_NS
     assert connection.handshake_ns == 2 * STEP_NS
     assert (connection.first_closer, connection.closed_with) == ("server", "fin")

@@ -22,6 +22,8 @@ from verifier.errors import VerifierError
 from verifier.judge.model import Report
 from verifier.judge.options import Expectations, Selection
 from verifier.report.json import dump
+from verifier.report.terminal import Style
+from verifier.report.text import render
 
 pytestmark = pytest.mark.core
 
@@ -103,6 +105,19 @@ def global_frames(report: Report) -> list[tuple[int | None, ...]]:
         frame = connection.frames.syn
         found.append((connection.id, None if frame is None else before[connection.source] + frame))
     return found
+
+
+def test_a_close_in_another_file_than_the_handshake(tmp_path: Path) -> None:
+    """Its frame is one of that file, and the report says so."""
+    whole = captured()
+    first = saved(tmp_path, "a.pcap", pcap(whole[:-4]))
+    second = saved(tmp_path, "b.pcap", pcap(whole[-4:]))
+    report = read(first, second)
+    (connection,) = report.details.connections()
+    assert (connection.source, connection.frames.close_source, connection.frames.first_close) == (0, 1, 1)
+    (described,) = contract(report)["connections"]
+    assert described["frames"]["close_source"] == 1
+    assert "1  FIN (file 2): the client closed first" in render(report, Style(120, color=False, unicode=True), 0)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

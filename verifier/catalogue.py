@@ -353,8 +353,10 @@ _TABLE = (
             "Have the server speak HTTP/1.1 (and send Content-Length or chunks), or put a server in front that does."
         ),
         clients={
-            ANY: "Have the client speak HTTP/1.1, or send `Connection: keep-alive` (ApacheBench: `ab -k`).",
-            "curl": "Leave out --http1.0 (-0).",
+            ANY: (
+                "Where the requests themselves are HTTP/1.0: have the client speak HTTP/1.1 (curl: leave out -0), or "
+                "send `Connection: keep-alive` (ApacheBench: `ab -k`)."
+            ),
         },
         servers={
             "http.server": (

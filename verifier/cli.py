@@ -130,6 +130,8 @@ def _analyze(words: Words) -> int:
     options = arguments.analyze(words)
     if options.each:
         return _analyze_each(options)
+    if "-" in options.paths:
+        _hear_writer_out()
     usual = gc.get_threshold()
     gc.set_threshold(_GARBAGE)
     lean.import_without_collections()
@@ -143,6 +145,18 @@ def _analyze(words: Words) -> int:
         return _deliver(report, options.output)
     finally:
         gc.set_threshold(*usual)
+
+
+def _hear_writer_out() -> None:
+    """Ctrl-C at `tcpdump -w - | verify -` goes to both programs. It is meant for the one that writes: what that wrote
+    is read to its end, and reported."""
+    import signal
+
+    def interrupted(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _complain("reading what is left in the pipe; Ctrl-C again ends at once")
+
+    signal.signal(signal.SIGINT, interrupted)
 
 
 def _analyze_each(options: Analyze) -> int:

@@ -99,6 +99,8 @@ class Details:
         client = column["client"]
         local = self.frames.local
         tls = self.ledger.connections.tls.get(row)
+        begun_in = self.frames.source(column["first_frame"])
+        closed_in = self.frames.source(column["close_frame"]) if column["close_frame"] else begun_in
         return model.Connection(
             id=row,
             pair=self.tally.pair(row),
@@ -123,8 +125,9 @@ class Details:
                 ack=local(column["ack_frame"]),
                 first_request=local(column["request_frame"]),
                 first_close=local(column["close_frame"]),
+                close_source=None if closed_in == begun_in else closed_in,
             ),
-            source=self.frames.source(column["first_frame"]),
+            source=begun_in,
             extra=bool(self.tally.is_extra(row)),
         )
 

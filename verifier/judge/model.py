@@ -151,6 +151,8 @@ class Frames(NamedTuple):
     ack: int | None
     first_request: int | None
     first_close: int | None
+    close_source: int | None = None
+    """Index of the source that has the first close, where that is another one than the first packet's."""
 
 
 class Tls(NamedTuple):

@@ -150,7 +150,10 @@ def _closing(connection: Connection, style: Style) -> str:
         return _frame_line("", "still open where the capture ends", style)
     frame = connection.frames.first_close
     segment = "FIN" if connection.closed_with is ClosedWith.FIN else "RST"
-    return _frame_line("" if frame is None else f"{frame}", f"{segment}: {_CLOSER[connection.first_closer]}", style)
+    source = connection.frames.close_source
+    elsewhere = "" if source is None else f" ({file_of(source)})"
+    text = f"{segment}{elsewhere}: {_CLOSER[connection.first_closer]}"
+    return _frame_line("" if frame is None else f"{frame}", text, style)
 
 
 _FRAMES = 12

@@ -153,8 +153,16 @@ def _inside(folder: str) -> Iterator[str]:
             continue
         for entry in sorted(inside, key=lambda entry: natural(entry.name), reverse=True):
             is_folder = entry.is_dir(follow_symlinks=False)
-            if is_folder or not entry.is_dir():
+            if is_folder or not _leads_to_a_folder(entry):
                 ahead.append((entry.path, is_folder))
+
+
+def _leads_to_a_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a link to a folder. One that can't be followed is handed out: opening it will say why."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
