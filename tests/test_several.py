@@ -116,7 +116,7 @@ def test_a_close_in_another_file_than_the_handshake(tmp_path: Path) -> None:
     (connection,) = report.details.connections()
     assert (connection.source, connection.frames.close_source, connection.frames.first_close) == (0, 1, 1)
     (described,) = contract(report)["connections"]
-    assert described["frames"]["close_source"] == 1
+    assert described["close_source"] == 1
     assert "1  FIN (file 2): the client closed first" in render(report, Style(120, color=False, unicode=True), 0)
 
 

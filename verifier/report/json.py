@@ -255,9 +255,9 @@ def _connection(connection: Connection) -> Record:
             "ack": frames.ack,
             "first_request": frames.first_request,
             "first_close": frames.first_close,
-            **({} if frames.close_source is None else {"close_source": frames.close_source}),
         },
         "source": connection.source,
+        **({} if frames.close_source is None else {"close_source": frames.close_source}),
     }
 
 
