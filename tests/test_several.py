@@ -86,7 +86,16 @@ def contract(report: Report) -> dict[str, Any]:
 def without_frames(value: Any) -> Any:
     """Without what names a place in a file."""
     if isinstance(value, dict):
-        places = {"frame", "frames", "first_frame", "request_frame", "response_frame", "source", "sources"}
+        places = {
+            "frame",
+            "frames",
+            "first_frame",
+            "request_frame",
+            "response_frame",
+            "source",
+            "sources",
+            "close_source",
+        }
         return {name: without_frames(inner) for name, inner in value.items() if name not in places}
     return [without_frames(inner) for inner in value] if isinstance(value, list) else value
 
