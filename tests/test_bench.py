@@ -47,12 +47,22 @@ def test_small_packets_are_small(tmp_path: Path) -> None:
     assert path.stat().st_size == 24 + truth.packets * (16 + shapes.SMALLEST)
 
 
+PLAYS = 3
+
+
 @pytest.mark.parametrize("peer", peers.peers("verify")[1:], ids=lambda peer: peer.name)
 def test_what_others_answer(peer: peers.Peer, tmp_path: Path) -> None:
     if peer.missing():
         pytest.skip(f"{peer.name} is absent")
     path, truth = shapes.ensure(shapes.SHAPES[1], 20, tmp_path)
-    _cost, answer = run.answered(run.Contest(peer, path, truth.packets))
+    for _ in range(PLAYS):
+        try:
+            _cost, answer = run.answered(run.Contest(peer, path, truth.packets))
+        except json.JSONDecodeError:  # pyshark gave up, as it does on a busy machine, and printed nothing
+            continue
+        break
+    else:
+        pytest.fail(f"{peer.name} answered nothing, {PLAYS} times")
     known = peers.Answer(*truth)
     assert any(number is not None for number in answer)
     assert all(mine in (None, right) for mine, right in zip(answer, known, strict=True))
