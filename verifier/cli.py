@@ -12,7 +12,7 @@ import os
 import sys
 from time import monotonic
 
-from verifier import arguments, lean
+from verifier import arguments
 from verifier.errors import VerifierError
 from verifier.report.terminal import Style
 from verifier.report.wording import INTERRUPTED
@@ -134,8 +134,10 @@ def _analyze(words: Words) -> int:
         _hear_writer_out()
     usual = gc.get_threshold()
     gc.set_threshold(_GARBAGE)
-    lean.import_without_collections()
     try:
+        from verifier import lean
+
+        lean.import_without_collections()
         from verifier import app
 
         if options.cross_check:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from verifier.sources.ahead import Ahead
     from verifier.wire.engine import Engine
     from verifier.wire.pcapng import PcapngReader
-    from verifier.wire.records import Reader, Told
+    from verifier.wire.records import Reader
 
     class Stream(Protocol):
         """Where bytes come from."""
@@ -151,8 +151,7 @@ class Feed:
         self.described: PcapngReader | None = None
         """The reader of a pcapng file, until it has met interfaces, and their link types are known to be of use."""
         self.ahead: Ahead | None = None
-        """The process that reads the file, where that is not done here, and the reader that is told what it finds."""
-        self.told: Told | None = None
+        """The process that reads the file, where that is not done here."""
         self.stream: Stream = Plain(self._opened())
         try:
             self.reader = self._reader()
@@ -346,11 +345,9 @@ class Feed:
         if ahead.possible():
             from contextlib import suppress
 
-            from verifier.wire.records import Told
-
             with suppress(OSError):  # no room for another process, or for what it tells: it is read here
                 self.ahead = ahead.Ahead(self)
-                self.reader = self.told = Told()
+                self.reader = self.ahead.reader
 
     def _is_large(self) -> bool:
         """Whether this is a file, no pipe, whose reading takes long."""
@@ -370,8 +367,7 @@ class Feed:
             self.problem = last.problem
             self.reader.dropped = last.dropped
             return False
-        assert self.told is not None
-        self.told.tell(*chunk)
+        ahead.reader.tell(*chunk)
         return True
 
     def _load(self, view: memoryview) -> None:

@@ -347,9 +347,8 @@ class Head:
             if text.is_word(at, colon, b"proxy-authenticate"):
                 self._authenticate(value, stop)
         elif size == 17 and text.is_word(at, colon, b"transfer-encoding"):
-            if not text.is_word(
-                value, stop, b"identity"
-            ):  # no coding at all (RFC 2616, section 3.6), and no longer sent
+            # No coding at all (RFC 2616, section 3.6), and no longer sent.
+            if not text.is_word(value, stop, b"identity"):
                 self.coded = True
                 self.chunked = self._ends_chunked(value, stop)
         elif self._is_forwarding(at, colon):
