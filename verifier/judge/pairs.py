@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from _collections_abc import Sequence  # which Python has imported; `collections` around it is another 1.5 ms
 
-from verifier.judge.model import Endpoint, Pair
+from verifier.judge.model import Pair
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ class Pairs(Sequence[Pair]):
         client = self.details.columns["client"][row]
         return Pair(
             client=self.details.endpoint(row, client).ip,
-            server=Endpoint(*self.details.endpoint(row, 1 - client)),
+            server=self.details.endpoint(row, 1 - client),
             connections=field["connections"][number],
             handshakes=field["handshakes"][number],
             failed_attempts=field["failed"][number],
