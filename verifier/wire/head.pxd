@@ -3,14 +3,23 @@ cimport cython
 from verifier.wire.octets cimport Text
 from verifier.wire.packet cimport Packet
 
+# Reads in the packet's buffer from now on: the one it has, for nearly all. (To hand a view to a function copies it.)
+cdef inline int look_at(Text text, Packet packet) except -1:
+    cdef Py_ssize_t size = text.view.shape[0]
+    if size == 0 or size != packet.view.shape[0] or &text.view[0] != &packet.view[0]:
+        text.look(packet.view)
+    return 0
+
 @cython.final
 cdef class Head:
     cdef Text text
     cdef Py_ssize_t start, last_size, last_line, last_target_end
-    cdef int method_word, host_word
+    cdef int method_word, host_word, product_word
+    cdef bint usual
+    cdef int next
+    cdef unsigned int flags
     cdef unsigned char[::1] last
     cdef int _remember(self, Py_ssize_t line_end, Py_ssize_t end) except -1
-    cdef Py_ssize_t _same_but_target(self, const unsigned char* first, Py_ssize_t size, Py_ssize_t at) except -100
     cdef int _move(self, Py_ssize_t at) except -1
     cdef public int status, version
     cdef public long long length
@@ -21,6 +30,8 @@ cdef class Head:
     cdef public Py_ssize_t product, product_end, location, location_end
     cdef bint plausible(self, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int version_at(self, Py_ssize_t at, Py_ssize_t end) except -2
+    cdef Py_ssize_t target_again(self, const unsigned char* first, Py_ssize_t size) except -100
+    cdef bint same(self, const unsigned char* first, Py_ssize_t size) except -1
     cdef Py_ssize_t again(self, Packet packet, Py_ssize_t at, Py_ssize_t end) except -100
     cdef Py_ssize_t parse(self, const unsigned char[::1] view, Py_ssize_t at, Py_ssize_t end) except -100
     cdef bint start_line(self, Py_ssize_t at, Py_ssize_t line_end) except -1

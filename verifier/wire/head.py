@@ -12,6 +12,7 @@ from verifier.wire.octets import Octets, zeros
 
 if cython.compiled:
     from cython.cimports.libc.string import memchr, memcmp
+    from cython.cimports.verifier.wire.head import look_at
     from cython.cimports.verifier.wire.octets import Text, transfer
     from cython.cimports.verifier.wire.packet import Packet
 else:
@@ -67,6 +68,13 @@ class Head:
         self.method_word = UNKNOWN_WORD
         self.host_word = UNKNOWN_WORD
         """Numbers of these words, where the head that was read last had them already."""
+        self.product_word = UNKNOWN_WORD
+        self.usual = False
+        """Whether all that the last one means for its connection is what follows."""
+        self.flags = 0
+        """Those that it gives its exchange."""
+        self.next = 0
+        """The state of its lane behind it."""
         self.proxy_line = 0
         """Where `parse` found no start line: the place behind the line of a proxy that it found instead, or 0."""
 
@@ -106,6 +114,8 @@ class Head:
         self.proxy_line = 0
         self.method_word = UNKNOWN_WORD
         self.host_word = UNKNOWN_WORD
+        self.product_word = UNKNOWN_WORD
+        self.usual = False
         stop: cython.Py_ssize_t
         line_end: cython.Py_ssize_t = text.find(LF, at, end)
         if line_end < 0:
@@ -145,27 +155,36 @@ class Head:
             packet.view[end - 1]  # the bounds check, with that of the next line, of all that is looked at
             first: cython.p_const_uchar = cython.address(packet.view[at])
             size: cython.Py_ssize_t = end - at
-            if self.status == 0:
-                size = self._same_but_target(first, size, at)
-                if size < 0:
-                    return _INCOMPLETE
-            else:
-                if self.last_size > size or memcmp(first, cython.address(self.last[0]), self.last_size) != 0:
+            if self.status:
+                if not self.same(first, size):
                     return _INCOMPLETE
                 size = self.last_size
                 self._move(at)
-            text: Text = self.text
-            if len(text.view) != len(packet.view) or cython.address(text.view[0]) != cython.address(packet.view[0]):
-                text.look(packet.view)
+            else:
+                target_end: cython.Py_ssize_t = self.target_again(first, size)
+                if target_end < 0:
+                    return _INCOMPLETE
+                size = target_end + self.last_size - self.last_target_end
+                target: cython.Py_ssize_t = self.target - self.start
+                self._move(self.start + at + target_end - self.target_end)
+                self.start = at
+                self.method_end = at + self.method_end - self.method
+                self.method = at
+                self.target = at + target
+            look_at(self.text, packet)
             return at + size
         return _INCOMPLETE
 
-    def _same_but_target(
-        self, first: cython.p_const_uchar, size: cython.Py_ssize_t, at: cython.Py_ssize_t
-    ) -> cython.Py_ssize_t:
-        """The size of the head that begins at `first`, in a buffer's place `at`, where method and space are those of
-        the last one, then a target comes, then all that stood behind the last one's; else INCOMPLETE. `size` bytes are
-        there."""
+    def same(self, first: cython.p_const_uchar, size: cython.Py_ssize_t) -> cython.bint:
+        """Whether the head that begins at `first` is the last one. `size` bytes are there."""
+        if cython.compiled:
+            return self.last_size <= size and memcmp(first, cython.address(self.last[0]), self.last_size) == 0
+        return False
+
+    def target_again(self, first: cython.p_const_uchar, size: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Where the target ends, from `first` on, of the request whose head begins there, if its method and the space
+        behind that are those of the last one, then a target comes, then all that stood behind the last one's; else
+        INCOMPLETE. `size` bytes are there."""
         if cython.compiled:
             last: cython.p_const_uchar = cython.address(self.last[0])
             target: cython.Py_ssize_t = self.target - self.start
@@ -182,12 +201,7 @@ class Head:
                 return _INCOMPLETE
             if memcmp(first + target_end, last + behind, self.last_size - behind) != 0:
                 return _INCOMPLETE
-            self._move(self.start + at + target_end - self.target_end)
-            self.start = at
-            self.method_end = at + self.method_end - self.method
-            self.method = at
-            self.target = at + target
-            return target_end + self.last_size - behind
+            return target_end
         return _INCOMPLETE
 
     def _move(self, at: cython.Py_ssize_t) -> cython.int:

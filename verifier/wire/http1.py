@@ -24,9 +24,10 @@ if cython.compiled:
     from cython.cimports.verifier.wire.h2 import H2
     from cython.cimports.verifier.wire.head import Head
     from cython.cimports.verifier.wire.octets import copy
+    from cython.cimports.verifier.wire.head import look_at
     from cython.cimports.verifier.wire.packet import Packet
     from cython.cimports.verifier.wire.speech import Speech
-    from cython.cimports.verifier.wire.tables import ExchangeTable, Ledger
+    from cython.cimports.verifier.wire.tables import ExchangeTable, Ledger, exchange
     from cython.cimports.verifier.wire.tls import Tls, looks_like_tls
 else:
     from verifier.wire.h2 import H2
@@ -165,6 +166,7 @@ class Http1(Speech):
         end: cython.Py_ssize_t = at + packet.have
         step: cython.longlong
         state: cython.int
+        behind: cython.Py_ssize_t
         while at < end:
             state = lane.state
             if state == LENGTH or state == CHUNK_DATA:
@@ -179,6 +181,10 @@ class Http1(Speech):
                     else:
                         lane.state = CHUNK_END
             elif state == HEAD:
+                behind = self._again(lane, side, packet, at, end)
+                if behind >= 0:
+                    at = behind
+                    continue
                 at = self._head(lane, side, packet, at, end)
                 if self._is_over():
                     return self._hand_over(packet, side, at, end)
@@ -308,6 +314,102 @@ class Http1(Speech):
         exchanges.end_ns[lane.row] = max(lane.last_ns, exchanges.request_ns[lane.row])
         exchanges.end_frame[lane.row] = lane.last_frame
         return 0
+
+    def _again(
+        self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """Takes a head that repeats, where nothing is in its way, and does with it what `_head` would: returns the
+        place behind it, or -1, and nothing was touched."""
+        if cython.compiled and lane.fresh and not lane.strayed and lane.held is None:
+            if self.asker == 1 - side:
+                return self._response_again(lane, packet, at, end)
+            return self._request_again(lane, packet, at, end)
+        return -1
+
+    def _request_again(
+        self, lane: Lane, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """A request like the last one but for its target, and nothing waits for a response."""
+        if cython.compiled:
+            head: Head = self.ledger.request_head
+            answers: Lane = self.lane1 if lane is self.lane0 else self.lane0
+            if not head.usual or self.front >= 0 or answers.held is not None:
+                return -1
+            packet.view[end - 1]  # the bounds check, with that of the next line, of all that is looked at
+            target_end: cython.Py_ssize_t = head.target_again(cython.address(packet.view[at]), end - at)
+            if target_end < 0:
+                return -1
+            look_at(head.text, packet)
+            self.head = head
+            if self.requests == 0:
+                self.asker = 0 if lane is self.lane0 else 1
+                self.protocol = HTTP1
+                self.request_frame = packet.frame
+                if head.product_end:
+                    self.ledger.connections.agent[self.row] = 1 + head.product_word
+            self.requests += 1
+            table: ExchangeTable = self.ledger.exchanges
+            row: cython.Py_ssize_t = table.add()
+            new = exchange(table, row)
+            new.connection = cython.cast(cython.uint, self.row)
+            new.depth = self.requests
+            new.method = head.method_word
+            new.target = self._word(at + head.target - head.start, at + target_end, packet)
+            new.host = head.host_word
+            new.flags = head.flags | (DEPTH_UNSURE if self.flags & REQUESTS_MISSED else 0)
+            new.request_ns = packet.ts
+            new.request_frame = packet.frame
+            new.response_ns = -1
+            new.end_ns = -1
+            lane.first_ns = packet.ts
+            lane.first_frame = packet.frame
+            lane.row = row
+            lane.whole = 0
+            self.front = row
+            return at + target_end + head.last_size - head.last_target_end
+        return -1
+
+    def _response_again(
+        self, lane: Lane, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """A response like the last one or the one before, to a request that is there in full and waits alone."""
+        if cython.compiled:
+            asks: Lane = self.lane0 if self.asker == 0 else self.lane1
+            if self.front < 0 or self.waiting is not None or asks.state != HEAD:
+                return -1
+            answered = exchange(self.ledger.exchanges, self.front)
+            if answered.flags & (HEAD_REQUEST | CONNECT_REQUEST):
+                return -1
+            packet.view[end - 1]  # the bounds check, with that of the next line, of all that is looked at
+            first: cython.p_const_uchar = cython.address(packet.view[at])
+            head: Head = self.ledger.response_head
+            if not head.usual or not head.same(first, end - at):
+                # Two kinds of responses take turns: a connection's last one says that it closes.
+                head = self.ledger.other_response_head
+                if not head.usual or not head.same(first, end - at):
+                    return -1
+                self.ledger.response_heads_swapped()
+            self.head = head
+            self.responses += 1
+            if self.responses == 1 and head.product_end:
+                self.ledger.connections.software[self.row] = 1 + head.product_word
+            if head.keep_timeout:
+                self.ledger.connections.keep_timeout[self.row] = head.keep_timeout
+            if head.keep_max:
+                self.ledger.connections.keep_max[self.row] = head.keep_max
+            answered.status = cython.cast(cython.ushort, head.status)
+            answered.response_ns = packet.ts
+            answered.response_frame = packet.frame
+            answered.flags |= head.flags
+            lane.first_ns = packet.ts
+            lane.first_frame = packet.frame
+            lane.row = self.front
+            lane.left = head.length
+            lane.state = head.next
+            if head.next == HEAD:
+                self._message_end(lane, 1 - self.asker)
+            return at + head.last_size
+        return -1
 
     def _head(
         self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
@@ -506,7 +608,8 @@ class Http1(Speech):
         if self.requests == 0:
             self.request_frame = lane.first_frame
             if head.product_end:
-                self.ledger.connections.agent[self.row] = 1 + self._word(head.product, head.product_end, packet)
+                head.product_word = self._word(head.product, head.product_end, packet)
+                self.ledger.connections.agent[self.row] = 1 + head.product_word
         self.requests += 1
         if head.close:
             flags |= REQUEST_CLOSE
@@ -554,6 +657,15 @@ class Http1(Speech):
                 self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
                 self.flags |= REQUESTS_MISSED
             self._message_end(lane, self.asker)
+        head.flags = flags & ~DEPTH_UNSURE
+        head.usual = (
+            (head.length == 0 or head.length == -1)
+            and not head.chunked
+            and not head.coded
+            and head.method_word >= 0
+            and (head.host_word >= 0 or head.host_end == 0)
+            and (head.product_word >= 0 or head.product_end == 0)
+        )
         return 0
 
     def _word(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t, packet: Packet) -> cython.int:
@@ -590,7 +702,8 @@ class Http1(Speech):
             return 0
         self.responses += 1
         if self.responses == 1 and head.product_end:
-            self.ledger.connections.software[self.row] = 1 + self._word(head.product, head.product_end, packet)
+            head.product_word = self._word(head.product, head.product_end, packet)
+            self.ledger.connections.software[self.row] = 1 + head.product_word
         if head.keep_timeout:
             self.ledger.connections.keep_timeout[self.row] = head.keep_timeout
         if head.keep_max:
@@ -617,7 +730,17 @@ class Http1(Speech):
             if 300 <= head.status < 400 and head.location_end:
                 exchanges.location[row] = 1 + self._word(head.location, head.location_end, packet)
         lane.row = row
-        return self._response_body(lane, asked)
+        self._response_body(lane, asked)
+        head.flags = self._response_flags(row) & ~EARLY_RESPONSE
+        head.next = lane.state
+        head.usual = (
+            not asked & (HEAD_REQUEST | CONNECT_REQUEST)
+            and (lane.state == LENGTH or lane.state == CHUNK_SIZE or lane.state == HEAD)
+            and head.status >= 200
+            and not (300 <= head.status < 400 and head.location_end)
+            and (head.product_word >= 0 or head.product_end == 0)
+        )
+        return 0
 
     def _last_waiting(self) -> cython.Py_ssize_t:
         if self.waiting is not None and len(self.waiting):
@@ -688,8 +811,14 @@ class Http1(Speech):
         exchanges: ExchangeTable = self.ledger.exchanges
         if side != self.asker:
             if lane.row >= 0:
-                self._ends(lane)
-                exchanges.flags[lane.row] |= RESPONSE_DONE
+                if cython.compiled:
+                    done = exchange(exchanges, lane.row)
+                    done.end_ns = max(lane.last_ns, done.request_ns)
+                    done.end_frame = lane.last_frame
+                    done.flags |= RESPONSE_DONE
+                else:
+                    self._ends(lane)
+                    exchanges.flags[lane.row] |= RESPONSE_DONE
                 request: Lane = self.lane0 if self.asker == 0 else self.lane1
                 if request.state == LENGTH and request.row == lane.row and request.left == request.whole:
                     request.state = BODY_OR_HEAD

@@ -13,7 +13,7 @@ import cython
 from verifier.wire.octets import grown, in_large_pages, zeros
 
 if cython.compiled:
-    from cython.cimports.libc.string import memcpy
+    from cython.cimports.libc.string import memcmp, memcpy
     from cython.cimports.verifier.wire.half import Half
     from cython.cimports.verifier.wire.head import Head
     from cython.cimports.verifier.wire.notes import Notes
@@ -145,19 +145,27 @@ class Words:
         """The number of the word that stands between `at` and `end`."""
         size: cython.Py_ssize_t = end - at
         hashed: cython.uint
+        slot: cython.Py_ssize_t
+        number: cython.Py_ssize_t
         if cython.compiled and size >= 8:
             text.view[end - 1]  # the bounds check, with that of the next line
-            first: cython.p_const_uchar = cython.address(text.view[end - HASHED if size > HASHED else at])
+            first: cython.p_const_uchar = cython.address(text.view[at])
             front = cython.declare(cython.ulonglong)
             back = cython.declare(cython.ulonglong)
-            memcpy(cython.address(front), first, 8)
-            memcpy(cython.address(back), cython.address(text.view[end - 8]), 8)
+            memcpy(cython.address(front), first + (size - HASHED if size > HASHED else 0), 8)
+            memcpy(cython.address(back), first + size - 8, 8)
             hashed = cython.cast(cython.uint, (front * SPREAD_1 + back * SPREAD_2 + size) >> 32)
+            slot = (hashed ^ (hashed >> 12)) & (RECENT_SLOTS - 1)
+            number = self.recent[slot]
+            if self.hashes[slot] == hashed and number >= 0:
+                begin: cython.Py_ssize_t = self.starts[number]
+                if self.starts[number + 1] - begin == size and memcmp(first, cython.address(self.buffer[begin]), size) == 0:
+                    return number
         else:
             hashed = text.hashed(end - HASHED if size > HASHED else at, end, size)
-        slot: cython.Py_ssize_t = (hashed ^ (hashed >> 12)) & (RECENT_SLOTS - 1)
-        if self.hashes[slot] == hashed and self.holds(self.recent[slot], text, at, end):
-            return self.recent[slot]
+            slot = (hashed ^ (hashed >> 12)) & (RECENT_SLOTS - 1)
+            if self.hashes[slot] == hashed and self.holds(self.recent[slot], text, at, end):
+                return self.recent[slot]
         if self.filled + size > WORDS_LIMIT:
             return -1
         if self.filled + size > len(self.buffer) or self.count + 2 > len(self.starts):
@@ -169,7 +177,7 @@ class Words:
             self.buffer[self.filled + size - 1]
             memcpy(cython.address(self.buffer[self.filled]), cython.address(text.view[at]), size)
         self.filled += size
-        number: cython.Py_ssize_t = self.count
+        number = self.count
         self.count += 1
         self.starts[self.count] = self.filled
         self.recent[slot] = number
