@@ -23,6 +23,7 @@ if cython.compiled:
     from cython.cimports.verifier.wire.half import Half, Piece
     from cython.cimports.verifier.wire.http1 import Http1
     from cython.cimports.verifier.wire.packet import Packet
+    from cython.cimports.verifier.wire.rows import connection_row
     from cython.cimports.verifier.wire.seq import diff, plus
     from cython.cimports.verifier.wire.speech import Speech
     from cython.cimports.verifier.wire.tables import ConnectionTable, Ledger
@@ -31,6 +32,7 @@ else:
     from verifier.wire.half import Half, Piece
     from verifier.wire.http1 import Http1
     from verifier.wire.packet import Packet
+    from verifier.wire.rows import connection_row
     from verifier.wire.seq import diff, plus
     from verifier.wire.speech import Speech
     from verifier.wire.tables import ConnectionTable, Ledger
@@ -136,14 +138,16 @@ class Connection:
         self.setup_bytes = 0
         self.hops = 0
         self.full_close = False
+        self.steady = False
+        """Whether the handshake is complete, all bytes were taken, and nobody has closed: what `Engine._usual` asks."""
         self.syn_length = 0
         self.patience = 0
         self.seen = 0
         self.letters = 0
-        table: ConnectionTable = ledger.connections
-        table.opened[row] = packet.ts
-        table.closed[row] = -1
-        table.first_frame[row] = packet.frame
+        line = connection_row(ledger.connections, row)
+        line.opened = packet.ts
+        line.closed = -1
+        line.first_frame = packet.frame
         self.tunnel = packet.tunnel
         if packet.flags & SYN == 0 and packet.src_port < packet.dst_port:
             self.client = 1  # no better sign: servers have the lower port
@@ -153,6 +157,7 @@ class Connection:
 
     def take(self, packet: Packet, side: cython.int) -> cython.int:
         """The next segment, sent by `side`."""
+        self.steady = False
         if self.half1 is self.ledger.silent and (side == 1 or packet.flags & ANY != SYN or packet.length):
             self.half1 = Half.__new__(Half)
             self.half1.begin()
@@ -199,6 +204,16 @@ class Connection:
         if half.fin_known and peer.fin_known and not self.full_close:
             if half.acks and peer.acks and diff(half.acked, peer.fin_seq) > 0 and diff(peer.acked, half.fin_seq) > 0:
                 self.full_close = True
+        self.steady = (
+            self.state == COMPLETE
+            and not half.fin_known
+            and not peer.fin_known
+            and half.pieces is None
+            and peer.pieces is None
+            and half.isn_known
+            and peer.isn_known
+            and not self.full_close
+        )
         return 0
 
     def fits(self, packet: Packet, side: cython.int) -> cython.int:
@@ -380,22 +395,22 @@ class Connection:
 
     def _closes(self, packet: Packet, side: cython.int, peer: Half, kind: cython.int) -> cython.int:
         """The first close, and whether it acknowledges all that the client has sent."""
-        table: ConnectionTable = self.ledger.connections
+        row = connection_row(self.ledger.connections, self.row)
         self.closer = side
-        table.closed_with[self.row] = kind
-        table.closed[self.row] = packet.ts
-        table.close_frame[self.row] = packet.frame
+        row.closed_with = cython.cast(cython.uchar, kind)
+        row.closed = packet.ts
+        row.close_frame = packet.frame
         if side != self.client and packet.flags & ACK and peer.bytes and diff(packet.ack, peer.next) >= 0:
             self.flags |= CLOSED_KNOWING
         return 0
 
     def _answers(self, packet: Packet, side: cython.int, kind: cython.int) -> cython.int:
         """A FIN or RST behind the first: kept where it is the other side's first."""
-        table: ConnectionTable = self.ledger.connections
-        if table.answered_with[self.row] == 0 and self.closer != side:
-            table.answered[self.row] = packet.ts
-            table.answered_with[self.row] = kind
-            table.answer_frame[self.row] = packet.frame
+        row = connection_row(self.ledger.connections, self.row)
+        if row.answered_with == 0 and self.closer != side:
+            row.answered = packet.ts
+            row.answered_with = cython.cast(cython.uchar, kind)
+            row.answer_frame = packet.frame
         return 0
 
     def _payload(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
@@ -642,7 +657,8 @@ class Connection:
     def _write(self) -> cython.int:
         """The rest of the row: what is only known now, and what is not written down as it happens."""
         table: ConnectionTable = self.ledger.connections
-        row: cython.Py_ssize_t = self.row
+        number: cython.Py_ssize_t = self.row
+        row = connection_row(table, number)
         speech: Speech | None = self.speech
         client: Half
         if speech is not None:
@@ -652,17 +668,17 @@ class Connection:
                 elif speech.asker != self.client:
                     self.flags |= SERVER_ASKS
             self.flags |= speech.flags
-            table.requests[row] = speech.requests
-            table.responses[row] = speech.responses
-            table.request_frame[row] = speech.request_frame
-            table.protocol[row] = speech.protocol
-            table.active[row] = speech.active_ns
+            row.requests = speech.requests
+            row.responses = speech.responses
+            row.request_frame = speech.request_frame
+            row.protocol = speech.protocol
+            row.active = speech.active_ns
             if speech.turns:
-                table.turns[row] = speech.turns
+                table.turns[number] = speech.turns
             if speech.body_left:
-                table.body_left[row] = speech.body_left
+                table.body_left[number] = speech.body_left
         else:
-            table.active[row] = -1
+            row.active = -1
         client = self.half0 if self.client == 0 else self.half1
         server: Half = self.half1 if self.client == 0 else self.half0
         if client.acks and server.bytes and diff(server.next, client.acked) > (1 if server.ended else 0):
@@ -675,29 +691,29 @@ class Connection:
             self.flags |= CLIENT_STOPPED_READING
         if self.full_close:
             self.flags |= FULL_CLOSE
-        table.handshake_ns[row] = self.established - table.opened[row] if self.established >= 0 else -1
+        row.handshake_ns = self.established - row.opened if self.established >= 0 else -1
         if speech is not None and speech.ready_ns >= 0 and self.established >= 0:
-            table.tls_ns[row] = 1 + max(0, speech.ready_ns - self.established)
-        table.synack_frame[row] = self.synack_frame
-        table.flags[row] = self.flags
-        table.packets0[row] = self.half0.packets
-        table.packets1[row] = self.half1.packets
-        table.largest0[row] = self.half0.largest
-        table.largest1[row] = self.half1.largest
-        table.bytes0[row] = self.half0.bytes
-        table.bytes1[row] = self.half1.bytes
-        table.client[row] = self.client
-        table.state[row] = self.state
+            table.tls_ns[number] = 1 + max(0, speech.ready_ns - self.established)
+        row.synack_frame = self.synack_frame
+        row.flags = self.flags
+        row.packets0 = self.half0.packets
+        row.packets1 = self.half1.packets
+        row.largest0 = self.half0.largest
+        row.largest1 = self.half1.largest
+        row.bytes0 = self.half0.bytes
+        row.bytes1 = self.half1.bytes
+        row.client = self.client
+        row.state = self.state
         if self.closer == NO_SIDE:
-            table.closer[row] = NOBODY
+            row.closer = NOBODY
         elif self.closer == BOTH_SIDES:
-            table.closer[row] = BOTH
+            row.closer = BOTH
         else:
-            table.closer[row] = CLIENT if self.closer == self.client else SERVER
-        table.setup_packets[row] = self.setup_packets
-        table.history_early[row] = self.letters
+            row.closer = CLIENT if self.closer == self.client else SERVER
+        row.setup_packets = self.setup_packets
+        row.history_early = self.letters
         if self.setup_bytes:
-            table.setup_bytes[row] = self.setup_bytes
+            table.setup_bytes[number] = self.setup_bytes
         return 0
 
 

@@ -154,8 +154,8 @@ class Engine:
         """Takes the segment, whose headers are what nearly all are, if its connection is so, too, and does with it what
         `_take` would, without asking for what is rare; else False, and nothing was touched.
 
-        The usual: of a connection met lately whose handshake is complete and that nobody has closed, with bytes whose
-        turn it is, or none, that acknowledges nothing that was not seen.
+        The usual: of a connection met lately that is steady, with bytes whose turn it is, or none, that acknowledges
+        nothing that was not seen.
         """
         if cython.compiled:
             glimpse = cython.address(reader.glimpses[place])
@@ -172,22 +172,15 @@ class Engine:
             ack: cython.uint = glimpse.ack
             ts: cython.longlong = glimpse.ts
             if (
-                glimpse.seq != half.next
-                or connection.state != COMPLETE
-                or connection.full_close
+                not connection.steady
+                or glimpse.seq != half.next
                 or connection.tunnel != 0
-                or half.fin_known
-                or peer.fin_known
-                or half.pieces is not None
-                or peer.pieces is not None
                 or self.first_ns < 0
                 or ts < connection.last
                 or ts > LATEST_NS
             ):
                 return False
-            if length and (
-                diff(ack, peer.next) > 0 or not half.isn_known or not peer.known or self.ledger.control_only
-            ):
+            if length and (diff(ack, peer.next) > 0 or self.ledger.control_only):
                 return False
             self.packets += 1
             self.tcp_packets += 1

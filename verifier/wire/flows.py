@@ -17,9 +17,11 @@ from verifier.wire.octets import grown, in_large_pages
 if cython.compiled:
     from cython.cimports.verifier.wire.flows import lately
     from cython.cimports.verifier.wire.packet import Packet
+    from cython.cimports.verifier.wire.rows import connection_row
     from cython.cimports.verifier.wire.tables import ConnectionTable
 else:
     from verifier.wire.packet import Packet
+    from verifier.wire.rows import connection_row
     from verifier.wire.tables import ConnectionTable
 
 FIRST_SIZE = 256
@@ -128,24 +130,25 @@ class Flows:
     def is_of(self, packet: Packet, row: cython.Py_ssize_t) -> cython.bint:
         """Whether the row's 4-tuple is the segment's, in either direction."""
         table: ConnectionTable = self.table
-        version: cython.int = table.version[row]
+        of = connection_row(table, row)
+        version: cython.int = of.version
         if version != packet.version:
             return False
         if (
-            table.port0[row] == packet.src_port
-            and table.port1[row] == packet.dst_port
-            and table.lo0[row] == packet.src_lo
-            and table.lo1[row] == packet.dst_lo
+            of.port0 == packet.src_port
+            and of.port1 == packet.dst_port
+            and of.lo0 == packet.src_lo
+            and of.lo1 == packet.dst_lo
             and (version == 4 or (table.hi0[row] == packet.src_hi and table.hi1[row] == packet.dst_hi))
         ):
             self.side = 0
             return True
         self.side = 1
         return (
-            table.port0[row] == packet.dst_port
-            and table.port1[row] == packet.src_port
-            and table.lo0[row] == packet.dst_lo
-            and table.lo1[row] == packet.src_lo
+            of.port0 == packet.dst_port
+            and of.port1 == packet.src_port
+            and of.lo0 == packet.dst_lo
+            and of.lo1 == packet.src_lo
             and (version == 4 or (table.hi0[row] == packet.dst_hi and table.hi1[row] == packet.src_hi))
         )
 
@@ -155,11 +158,12 @@ class Flows:
         if packet.version != 4:
             table.hi0[row] = packet.src_hi
             table.hi1[row] = packet.dst_hi
-        table.lo0[row] = packet.src_lo
-        table.lo1[row] = packet.dst_lo
-        table.port0[row] = packet.src_port
-        table.port1[row] = packet.dst_port
-        table.version[row] = packet.version
+        of = connection_row(table, row)
+        of.lo0 = packet.src_lo
+        of.lo1 = packet.dst_lo
+        of.port0 = cython.cast(cython.ushort, packet.src_port)
+        of.port1 = cython.cast(cython.ushort, packet.dst_port)
+        of.version = cython.cast(cython.uchar, packet.version)
         self.side = 0
         self._remember(packet, row)
         if self.places[self.slot] == 0:

@@ -22,18 +22,19 @@ from verifier.wire import tables
 
 if cython.compiled:
     from cython.cimports.verifier.wire.h2 import H2
-    from cython.cimports.verifier.wire.head import Head
+    from cython.cimports.verifier.wire.head import Head, look_at
     from cython.cimports.verifier.wire.octets import copy
-    from cython.cimports.verifier.wire.head import look_at
     from cython.cimports.verifier.wire.packet import Packet
+    from cython.cimports.verifier.wire.rows import exchange_row
     from cython.cimports.verifier.wire.speech import Speech
-    from cython.cimports.verifier.wire.tables import ExchangeTable, Ledger, exchange
+    from cython.cimports.verifier.wire.tables import ExchangeTable, Ledger
     from cython.cimports.verifier.wire.tls import Tls, looks_like_tls
 else:
     from verifier.wire.h2 import H2
     from verifier.wire.head import Head
     from verifier.wire.octets import copy
     from verifier.wire.packet import Packet
+    from verifier.wire.rows import exchange_row
     from verifier.wire.speech import Speech
     from verifier.wire.tables import ExchangeTable, Ledger
     from verifier.wire.tls import Tls, looks_like_tls
@@ -301,18 +302,18 @@ class Http1(Speech):
 
     def _keep_last_byte(self, lane: Lane) -> cython.int:
         """Writes down when the last byte of a response came that goes no further."""
-        exchanges: ExchangeTable = self.ledger.exchanges
         if lane.row >= 0 and (self.lane0 if self.asker == 0 else self.lane1) is not lane:
-            if not exchanges.flags[lane.row] & RESPONSE_DONE:
-                self._ends(lane)
+            if not self.ledger.exchanges.flags[lane.row] & RESPONSE_DONE:
+                self._ends(lane, 0)
                 self.body_left = lane.left if lane.state == LENGTH else -1
         return 0
 
-    def _ends(self, lane: Lane) -> cython.int:
+    def _ends(self, lane: Lane, flags: cython.uint) -> cython.int:
         """Writes down when the last byte came. Never before the request, even where the capture has it so."""
-        exchanges: ExchangeTable = self.ledger.exchanges
-        exchanges.end_ns[lane.row] = max(lane.last_ns, exchanges.request_ns[lane.row])
-        exchanges.end_frame[lane.row] = lane.last_frame
+        exchange = exchange_row(self.ledger.exchanges, lane.row)
+        exchange.end_ns = max(lane.last_ns, exchange.request_ns)
+        exchange.end_frame = lane.last_frame
+        exchange.flags |= flags
         return 0
 
     def _again(
@@ -350,17 +351,17 @@ class Http1(Speech):
             self.requests += 1
             table: ExchangeTable = self.ledger.exchanges
             row: cython.Py_ssize_t = table.add()
-            new = exchange(table, row)
-            new.connection = cython.cast(cython.uint, self.row)
-            new.depth = self.requests
-            new.method = head.method_word
-            new.target = self._word(at + head.target - head.start, at + target_end, packet)
-            new.host = head.host_word
-            new.flags = head.flags | (DEPTH_UNSURE if self.flags & REQUESTS_MISSED else 0)
-            new.request_ns = packet.ts
-            new.request_frame = packet.frame
-            new.response_ns = -1
-            new.end_ns = -1
+            exchange = exchange_row(table, row)
+            exchange.connection = self.row
+            exchange.depth = self.requests
+            exchange.method = head.method_word
+            exchange.target = self._word(at + head.target - head.start, at + target_end, packet)
+            exchange.host = head.host_word
+            exchange.flags = head.flags | (DEPTH_UNSURE if self.flags & REQUESTS_MISSED else 0)
+            exchange.request_ns = packet.ts
+            exchange.request_frame = packet.frame
+            exchange.response_ns = -1
+            exchange.end_ns = -1
             lane.first_ns = packet.ts
             lane.first_frame = packet.frame
             lane.row = row
@@ -377,7 +378,7 @@ class Http1(Speech):
             asks: Lane = self.lane0 if self.asker == 0 else self.lane1
             if self.front < 0 or self.waiting is not None or asks.state != HEAD:
                 return -1
-            answered = exchange(self.ledger.exchanges, self.front)
+            answered = exchange_row(self.ledger.exchanges, self.front)
             if answered.flags & (HEAD_REQUEST | CONNECT_REQUEST):
                 return -1
             packet.view[end - 1]  # the bounds check, with that of the next line, of all that is looked at
@@ -624,22 +625,23 @@ class Http1(Speech):
         elif size == 7 and head.text.is_word(head.method, head.method_end, b"connect"):
             flags |= CONNECT_REQUEST
         row: cython.Py_ssize_t = exchanges.add()
-        exchanges.connection[row] = self.row
-        exchanges.depth[row] = self.requests
+        exchange = exchange_row(exchanges, row)
+        exchange.connection = self.row
+        exchange.depth = self.requests
         if head.method_word < 0:
             head.method_word = self._word(head.method, head.method_end, packet)
-        exchanges.method[row] = head.method_word
-        exchanges.target[row] = self._word(head.target, head.target_end, packet)
+        exchange.method = head.method_word
+        exchange.target = self._word(head.target, head.target_end, packet)
         if head.host_word < 0:
             head.host_word = self._word(head.host, head.host_end, packet) if head.host_end else -1
-        exchanges.host[row] = head.host_word
+        exchange.host = head.host_word
         if self.flags & REQUESTS_MISSED:
             flags |= DEPTH_UNSURE
-        exchanges.flags[row] = flags
-        exchanges.request_ns[row] = lane.first_ns
-        exchanges.request_frame[row] = lane.first_frame
-        exchanges.response_ns[row] = -1
-        exchanges.end_ns[row] = -1
+        exchange.flags = flags
+        exchange.request_ns = lane.first_ns
+        exchange.request_frame = lane.first_frame
+        exchange.response_ns = -1
+        exchange.end_ns = -1
         lane.row = row
         if self.front < 0:
             self._drop_excess(self.lane1 if self.asker == 0 else self.lane0)
@@ -722,11 +724,12 @@ class Http1(Speech):
                 # Responses were lost. Who does not pipeline had them before asking again: this one answers the last
                 # request.
                 row = self._last_waiting()
-            asked = exchanges.flags[row]
-            exchanges.status[row] = head.status
-            exchanges.response_ns[row] = lane.first_ns
-            exchanges.response_frame[row] = lane.first_frame
-            exchanges.flags[row] = asked | self._response_flags(row)
+            exchange = exchange_row(exchanges, row)
+            asked = exchange.flags
+            exchange.status = cython.cast(cython.ushort, head.status)
+            exchange.response_ns = lane.first_ns
+            exchange.response_frame = lane.first_frame
+            exchange.flags = asked | self._response_flags(row)
             if 300 <= head.status < 400 and head.location_end:
                 exchanges.location[row] = 1 + self._word(head.location, head.location_end, packet)
         lane.row = row
@@ -808,17 +811,9 @@ class Http1(Speech):
         lane.state = HEAD
         lane.fresh = True
         lane.whole = 0
-        exchanges: ExchangeTable = self.ledger.exchanges
         if side != self.asker:
             if lane.row >= 0:
-                if cython.compiled:
-                    done = exchange(exchanges, lane.row)
-                    done.end_ns = max(lane.last_ns, done.request_ns)
-                    done.end_frame = lane.last_frame
-                    done.flags |= RESPONSE_DONE
-                else:
-                    self._ends(lane)
-                    exchanges.flags[lane.row] |= RESPONSE_DONE
+                self._ends(lane, RESPONSE_DONE)
                 request: Lane = self.lane0 if self.asker == 0 else self.lane1
                 if request.state == LENGTH and request.row == lane.row and request.left == request.whole:
                     request.state = BODY_OR_HEAD

@@ -51,14 +51,6 @@ cdef class ConnectionTable(Table):
     cdef public list doubts
 
 
-# A row of the exchanges: the columns, in the order in which they are laid out.
-cdef struct Exchange:
-    long long request_ns, response_ns, end_ns
-    unsigned int connection, depth
-    int method, target, host
-    unsigned int flags, request_frame, response_frame, end_frame
-    unsigned short status
-
 @cython.final
 cdef class ExchangeTable(Table):
     cdef long long[:] request_ns, response_ns, end_ns
@@ -66,12 +58,6 @@ cdef class ExchangeTable(Table):
     cdef int[:] method, target, host, location
     cdef unsigned short[:] status
     cdef int add_from(self, ExchangeTable other, Py_ssize_t row) except -1
-
-# A row in its place, until another one is added: one bounds check, where each column would have its own.
-cdef inline Exchange* exchange(ExchangeTable table, Py_ssize_t row) except NULL:
-    if row < 0 or row >= table.rows:
-        raise IndexError(row)
-    return <Exchange*> &table.cells[row * <Py_ssize_t> sizeof(Exchange)]
 
 
 cdef class Ledger:

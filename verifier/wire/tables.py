@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from verifier.wire.octets import Region
 
 FIRST_CAPACITY = 64
+MANY = cython.declare(cython.Py_ssize_t, 1 << 20)
+"""Rows from which on a table only doubles: room that is not written to takes no memory, but has to be granted."""
 NOTHING = bytearray(8)
 """What columns are laid out on that have no rows: zeros of any type."""
 WORDS_LIMIT = cython.declare(cython.Py_ssize_t, 64 << 20)
@@ -159,8 +161,9 @@ class Words:
             number = self.recent[slot]
             if self.hashes[slot] == hashed and number >= 0:
                 begin: cython.Py_ssize_t = self.starts[number]
-                if self.starts[number + 1] - begin == size and memcmp(first, cython.address(self.buffer[begin]), size) == 0:
-                    return number
+                if self.starts[number + 1] - begin == size:
+                    if memcmp(first, cython.address(self.buffer[begin]), size) == 0:
+                        return number
         else:
             hashed = text.hashed(end - HASHED if size > HASHED else at, end, size)
             slot = (hashed ^ (hashed >> 12)) & (RECENT_SLOTS - 1)
@@ -266,11 +269,12 @@ class Table:
         return {name: self.column(name) for name in self.views}
 
     def _grow(self) -> cython.int:
-        """Room for twice as many rows."""
-        capacity: cython.Py_ssize_t = max(FIRST_CAPACITY, self.capacity * 2)
-        self.capacity = 0
-        self._lay_out()  # on nothing: lets go of the memory, which could not grow else, and measures a row
-        self.width = (self.taken + 7) & ~7
+        """Room for several times as many rows."""
+        capacity: cython.Py_ssize_t = max(FIRST_CAPACITY, self.capacity * (4 if self.capacity < MANY else 2))
+        if self.capacity == 0 or not isinstance(self.block, bytearray):
+            self.capacity = 0
+            self._lay_out()  # on nothing: lets go of memory that could not be moved else, and measures a row
+            self.width = (self.taken + 7) & ~7
         self.block = in_large_pages(grown(self.block, capacity * self.width))
         self.capacity = capacity
         self._lay_out()
