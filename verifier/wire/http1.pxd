@@ -36,7 +36,6 @@ cdef class Http1(Speech):
     cdef int _keep_last_byte(self, Lane lane) except -1
     cdef int _unfinished(self, Lane lane, int side) except -1
     cdef int _ends(self, Lane lane, unsigned int flags) except -1
-    cdef Py_ssize_t _again(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -2
     cdef Py_ssize_t _request_again(self, Lane lane, Packet packet, Py_ssize_t at, Py_ssize_t end) except -2
     cdef Py_ssize_t _response_again(self, Lane lane, Packet packet, Py_ssize_t at, Py_ssize_t end) except -2
     cdef Py_ssize_t _head(self, Lane lane, int side, Packet packet, Py_ssize_t at, Py_ssize_t end) except -1

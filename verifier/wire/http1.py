@@ -182,7 +182,10 @@ class Http1(Speech):
                     else:
                         lane.state = CHUNK_END
             elif state == HEAD:
-                behind = self._again(lane, side, packet, at, end)
+                if self.asker == 1 - side:
+                    behind = self._response_again(lane, packet, at, end)
+                else:
+                    behind = self._request_again(lane, packet, at, end)
                 if behind >= 0:
                     at = behind
                     continue
@@ -316,22 +319,13 @@ class Http1(Speech):
         exchange.flags |= flags
         return 0
 
-    def _again(
-        self, lane: Lane, side: cython.int, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
-    ) -> cython.Py_ssize_t:
-        """Takes a head that repeats, where nothing is in its way, and does with it what `_head` would: returns the
-        place behind it, or -1, and nothing was touched."""
-        if cython.compiled and lane.fresh and not lane.strayed and lane.held is None:
-            if self.asker == 1 - side:
-                return self._response_again(lane, packet, at, end)
-            return self._request_again(lane, packet, at, end)
-        return -1
-
     def _request_again(
         self, lane: Lane, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
-        """A request like the last one but for its target, and nothing waits for a response."""
-        if cython.compiled:
+        """Takes a request whose head is the last one's but for its target, where nothing is in its way and nothing
+        waits for a response, and does with it what `_head` would: returns the place behind it, or -1, and nothing was
+        touched."""
+        if cython.compiled and lane.fresh and not lane.strayed and lane.held is None:
             head: Head = self.ledger.request_head
             answers: Lane = self.lane1 if lane is self.lane0 else self.lane0
             if not head.usual or self.front >= 0 or answers.held is not None:
@@ -373,8 +367,9 @@ class Http1(Speech):
     def _response_again(
         self, lane: Lane, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
-        """A response like the last one or the one before, to a request that is there in full and waits alone."""
-        if cython.compiled:
+        """The same for a response whose head is the last one's or that of the one before, and which answers a request
+        that is there in full and waits alone."""
+        if cython.compiled and lane.fresh and not lane.strayed and lane.held is None:
             asks: Lane = self.lane0 if self.asker == 0 else self.lane1
             if self.front < 0 or self.waiting is not None or asks.state != HEAD:
                 return -1

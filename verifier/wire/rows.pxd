@@ -1,4 +1,5 @@
-# What rows.py says, in C. The columns stand in the order in which tables.py lays them out.
+# What rows.py says, in C. The columns stand in the order in which tables.py lays them out; the bounds check is that of
+# `cells`.
 
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
@@ -19,11 +20,7 @@ cdef struct ExchangeRow:
     unsigned short status
 
 cdef inline ConnectionRow* connection_row(ConnectionTable table, Py_ssize_t row) except NULL:
-    if row < 0 or row >= table.rows:
-        raise IndexError(row)
     return <ConnectionRow*> &table.cells[row * table.width]
 
 cdef inline ExchangeRow* exchange_row(ExchangeTable table, Py_ssize_t row) except NULL:
-    if row < 0 or row >= table.rows:
-        raise IndexError(row)
     return <ExchangeRow*> &table.cells[row * table.width]
