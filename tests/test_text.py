@@ -169,7 +169,7 @@ def test_frames_of_several_files_say_which() -> None:
                       30  FIN: the client closed first
 
         Expected     no extra handshakes: 0 seen, met
-        Notes        duplicate-packet: 12 times, first in frame 7 of its file
+        Notes        duplicate-packet: 12 times, first in frame 7 (file 1)
         Capture      file 1, a.pcap: 8 packets, 960 B over 12 ms
                      file 2, b.pcap: 12 packets, 1.44 kB over 12 ms
         As JSON      verify analyze a.pcap b.pcap --json --detail exchanges

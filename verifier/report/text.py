@@ -167,12 +167,10 @@ def _labelled(label: str, texts: list[str], style: Style) -> list[str]:
 
 
 def _notes(report: Report, style: Style) -> list[str]:
-    # A note does not know which file its frame is of.
-    where = " of its file" if has_several(report) else ""
-    lines = [
-        f"{safe(note.code, style)}: {count(note.count, 'time')}, first in frame {note.first_frame}{where}"
-        for note in report.notes[:TOP]
-    ]
+    lines = []
+    for note in report.notes[:TOP]:
+        where = f" ({file_of(note.source)})" if has_several(report) else ""
+        lines.append(f"{safe(note.code, style)}: {count(note.count, 'time')}, first in frame {note.first_frame}{where}")
     if len(report.notes) > TOP:
         lines.append(f"and {count(len(report.notes) - TOP, 'more note')}: --json has them all")
     return lines
