@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import time
@@ -61,12 +62,16 @@ def unread(path: str, error: VerifierError, expectations: Expectations) -> Repor
 
 
 def _judged(load: Callable[[Engine], Reading], selection: Selection, expectations: Expectations) -> Report:
-    """The report on what `load` reads into an engine."""
+    """The report on what `load` reads into an engine. MemoryError where there is no room for it."""
     # Reading and judging make no cycles: the collector would only visit all open connections again and again.
     gc.disable()
     try:
         case, skipped = _case(load)
         return of_files(case, selection, expectations)._replace(skipped=skipped)
+    except OSError as error:
+        if error.errno == errno.ENOMEM:  # of a table that could not grow in place
+            raise MemoryError from error
+        raise
     finally:
         gc.enable()
 

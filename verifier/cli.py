@@ -51,6 +51,9 @@ def main(argv: list[str] | None = None) -> int:
     except VerifierError as error:
         _complain(str(error))
         return COULD_NOT_RUN
+    except MemoryError:
+        _complain("memory ran out")
+        return COULD_NOT_RUN
     except ReaderGone:
         return READER_GONE
     except KeyboardInterrupt:
