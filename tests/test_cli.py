@@ -90,10 +90,21 @@ def test_a_strangers_words_in_an_error_are_harmless(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "verify: can't read /\\x1b[31m\\n.pcap: No such file or directory\n"
 
 
-def test_json_leaves_errors_to_standard_error() -> None:
-    done = run("--json", "--min-reuse", "7")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--json --min-reuse 7", "--min-reuse takes a share from 0 to 1, or 0% to 100%, not '7'"),
+        ("--json analyze absent.pcap", "absent.pcap: no such file"),
+        ("analyze --json --detail exchanges captures/reused.pcap absent.pcap", "absent.pcap: no such file"),
+        ("analyze --json --bogus captures/reused.pcap", "analyze has no option --bogus; see verify analyze --help"),
+        ("analyze --json", "analyze needs a capture file; name one, or - for standard input"),
+        ("demo --json no-sesion", "no cause 'no-sesion' to stage; did you mean no-session?"),
+    ],
+)
+def test_json_leaves_errors_to_standard_error(line: str, said: str) -> None:
+    """An object is a report on what was read: where nothing was, there is none, nor the beginning of one."""
+    done = run(*line.split())
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"verify: {said}\n")
 
 
 def test_a_full_disk() -> None:

@@ -40,7 +40,7 @@ def test_the_list_has_a_line_for_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        ("sever-idle-timeout", "no cause 'sever-idle-timeout' to stage; did you mean server-idle-timeout"),
+        ("sever-idle-timeout", "no cause 'sever-idle-timeout' to stage; did you mean server-idle-timeout?"),
         ("idle", "no cause 'idle' to stage; did you mean server-idle-timeout or server-reset-idle or"),
         ("xyzzy", "no cause 'xyzzy' to stage; verify demo --list lists them all"),
         ("http10 no-length", "demo takes one cause, or --list, or --all; see verify demo --help"),
