@@ -56,8 +56,8 @@ def main(argv: list[str] | None = None) -> int:
         return COULD_NOT_RUN
     except ReaderGone:
         return READER_GONE
-    except KeyboardInterrupt:
-        _complain("interrupted")
+    except KeyboardInterrupt as stop:
+        _complain("; ".join(("interrupted", *map(str, stop.args))))
         return INTERRUPTED
 
 
