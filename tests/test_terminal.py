@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.report.terminal import Role, Style, columns, elide, paint, safe, shell_word, wrap
+from verifier.report.terminal import Role, Style, columns, elide, file_name, paint, safe, shell_word, wrap
 
 RICH = Style(80, color=True, unicode=True)
 PLAIN = Style(80, color=False, unicode=True)
@@ -25,7 +25,7 @@ ASCII = Style(80, color=False, unicode=False)
         ("\u2066isolate\u2069", "\\u2066isolate\\u2069"),
         ("zero\u200bwidth", "zero\\u200bwidth"),
         ("line\u2028separator", "line\\u2028separator"),
-        ("caf\udce9.pcap", "caf\\udce9.pcap"),
+        ("caf\udce9.pcap", "caf\\xe9.pcap"),
     ],
 )
 def test_strangers_text_is_made_harmless(text: str, shown: str) -> None:
@@ -78,10 +78,32 @@ def test_a_number_stays_with_its_unit() -> None:
     assert wrap("the 5 servers", 6) == ["the 5", "servers"]
 
 
-@pytest.mark.parametrize("name", ["plain.pcap", "two words.pcap", "it's.pcap", "esc\x1b[31m.pcap", "caf\udce9\n.pcap"])
+NAMES = [
+    "plain.pcap",
+    "two words.pcap",
+    "it's.pcap",
+    "esc\x1b[31m.pcap",
+    "caf\udce9\n.pcap",
+    "c\u202e\\.pcap",
+    "日.pcap",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("style", [PLAIN, ASCII])
 def test_a_shell_reads_the_word_back(name: str, style: Style) -> None:
     word = shell_word(name, style)
     assert safe(word, style) == word
     said = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout
     assert said == name.encode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("style", [PLAIN, ASCII])
+def test_a_name_in_text_is_itself_or_what_a_shell_reads_back(name: str, style: Style) -> None:
+    shown = file_name(name, style)
+    assert safe(shown, style) == shown
+    if shown != name:
+        assert shown == shell_word(name, style)
+        assert safe(name, style) != name or name == ""

@@ -9,6 +9,7 @@ import time
 
 from verifier.errors import VerifierError
 from verifier.judge.decide import Case, Counts, of_files
+from verifier.report.terminal import file_name
 from verifier.sources import file
 from verifier.sources.facts import Reading
 from verifier.wire.engine import Engine
@@ -157,7 +158,7 @@ def demo_all(wish: CaptureWish, progress: Progress) -> list[Performance]:
         try:
             os.makedirs(wish.path, exist_ok=True)
         except OSError as error:
-            raise VerifierError(f"can't make the folder {wish.path}: {error.strerror}") from error
+            raise VerifierError(f"can't make the folder {file_name(wish.path)}: {error.strerror}") from error
     performances = []
     with _Saving(wish.path or os.devnull, "kept"):
         for performance in perform_all(tuple(SCENES.values()), name, wish.path):
@@ -219,7 +220,7 @@ class _Saving:
         if self._then == "removed":
             os.unlink(self._path)
         elif kind is KeyboardInterrupt:
-            raise KeyboardInterrupt(f"what was captured by then is in {self._path}") from error
+            raise KeyboardInterrupt(f"what was captured by then is in {file_name(self._path)}") from error
 
     def _written(self) -> int | None:
         """When it was, as its file system has it; None where there is none."""

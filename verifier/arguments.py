@@ -16,6 +16,7 @@ import os
 from verifier.commands import COMMANDS, Command, Option, manual, overview
 from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
+from verifier.report.terminal import shell_word
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -57,7 +58,12 @@ def read(argv: Sequence[str]) -> Words:
         return _split(COMMANDS["http"], argv)
     if _names_capture(first):
         return _split(COMMANDS["analyze"], argv)
-    raise VerifierError(f"no command, URL or capture file: {first!r}", _meant_by(first))
+    raise VerifierError(f"no command, URL or capture file: {_quoted(first)}", _meant_by(first))
+
+
+def _quoted(word: str) -> str:
+    """A word of the command line in quotes, in which a shell reads it back."""
+    return repr(word) if word.isprintable() else shell_word(word)
 
 
 def _meant_by(word: str) -> str:
@@ -140,7 +146,7 @@ def _split(command: Command, argv: Sequence[str]) -> Words:
         else:
             raise VerifierError(f"{flag} takes no value")
     if operands and not command.operands:
-        raise VerifierError(f"{command.name} takes no {operands[0]!r}", f"see verify {command.name} --help")
+        raise VerifierError(f"{command.name} takes no {_quoted(operands[0])}", f"see verify {command.name} --help")
     return Words(command, values, tuple(operands), "")
 
 

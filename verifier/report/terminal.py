@@ -19,6 +19,10 @@ class Style(NamedTuple):
     unicode: bool
 
 
+ANYWHERE = Style(0, color=False, unicode=True)
+"""Of text that is made before it is known where it is shown."""
+
+
 class Role(Word):
     """What a piece of text means to the reader. The value is its SGR code (ECMA-48, 8.3.117)."""
 
@@ -70,6 +74,8 @@ def safe(text: str, style: Style) -> str:
 
 
 def _escaped(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8, as Python has it in names of files (PEP 383)
+        return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode("ascii")
 
 
@@ -133,7 +139,12 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def shell_word(text: str, style: Style) -> str:
+def file_name(name: str, style: Style = ANYWHERE) -> str:
+    """The name as it is; one that `safe` would change as a word that a shell reads back."""
+    return name if name and name.isprintable() and (style.unicode or name.isascii()) else shell_word(name, style)
+
+
+def shell_word(text: str, style: Style = ANYWHERE) -> str:
     """`text` as one word of a POSIX shell; what `safe` would change in the `$'...'` form of bash and zsh."""
     if text.isprintable() and (style.unicode or text.isascii()):
         if text and not text.strip(_PLAIN):

@@ -16,6 +16,7 @@ from verifier.report.terminal import (
     Role,
     Style,
     columns,
+    file_name,
     glyphs,
     paint,
     safe,
@@ -207,7 +208,7 @@ def _captures(report: Report, style: Style) -> list[str]:
 
 def _skipped(report: Report, style: Style) -> list[str]:
     """Files beside the captures."""
-    lines = [f"{safe(name, style)}: {safe(why, style)}" for name, why in report.skipped[:TOP]]
+    lines = [f"{file_name(name, style)}: {safe(why, style)}" for name, why in report.skipped[:TOP]]
     if len(report.skipped) > TOP:
         lines.append(f"and {count(len(report.skipped) - TOP, 'more file')}")
     return lines
@@ -219,7 +220,7 @@ def _saved(report: Report, style: Style) -> list[str]:
         return []
     if report.live.save_problem:
         return [paint(f"not saved: {safe(report.live.save_problem, style)}", Role.UNSURE, style)]
-    return [] if report.live.saved_as is None else [safe(report.live.saved_as, style)]
+    return [] if report.live.saved_as is None else [file_name(report.live.saved_as, style)]
 
 
 def _source(source: Source, report: Report, style: Style) -> str:
@@ -230,7 +231,7 @@ def _source(source: Source, report: Report, style: Style) -> str:
         parts.append(paint(f"{source.dropped:,} dropped", Role.BAD, style) if source.dropped else "none dropped")
     if report.live is not None and report.live.control_only:
         parts.append("SYN, FIN and RST alone")
-    return f"{safe(source.name, style)}: {', '.join(parts)}"
+    return f"{file_name(source.name, style)}: {', '.join(parts)}"
 
 
 def _command(report: Report, style: Style) -> list[str]:

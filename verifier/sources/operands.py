@@ -10,6 +10,7 @@ import os
 import stat
 
 from verifier.errors import VerifierError
+from verifier.report.terminal import file_name
 from verifier.sources.facts import Skipped
 from verifier.sources.file import STANDARD_INPUT
 from verifier.values import NamedTuple
@@ -47,7 +48,7 @@ def files(operands: Sequence[str]) -> Files:
     skipped: list[Skipped] = []
     for each in looked_up(operands):
         if isinstance(each, Fruitless):
-            raise VerifierError(f"{each.operand}: {each.what}")
+            raise VerifierError(f"{file_name(each.operand)}: {each.what}")
         elif isinstance(each, Found):
             found.append(each)
         else:
@@ -82,7 +83,7 @@ def looked_up(operands: Sequence[str]) -> Iterator[Found | Skipped | Fruitless]:
 def _nothing_in(operand: str, odd: Sequence[str]) -> str:
     """Why an operand stands for no file; `odd` is what it led to, and is no regular file."""
     if len(odd) == 1:
-        return f"its only file, {os.path.basename(odd[0])}, is no regular file"
+        return f"its only file, {file_name(os.path.basename(odd[0]))}, is no regular file"
     if odd:
         return f"none of its {len(odd)} files is a regular file"
     return "the folder has no file" if os.path.isdir(operand) else "no file has such a name"
@@ -101,9 +102,9 @@ def _repeated(operands: Sequence[str]) -> Iterable[str]:
 
 def no_capture_in(operand: str, count: int, first: str) -> VerifierError:
     """What is wrong with a folder or a pattern that led to `count` files, none of them a capture."""
-    name = os.path.basename(first)
+    name = file_name(os.path.basename(first))
     what = f"its only file, {name}, is no capture" if count == 1 else f"none of its {count} files is a capture"
-    return VerifierError(f"{operand}: {what}", "pcap and pcapng are read, compressed or not")
+    return VerifierError(f"{file_name(operand)}: {what}", "pcap and pcapng are read, compressed or not")
 
 
 def _identity(path: str) -> tuple[int, tuple[int, int] | str]:
