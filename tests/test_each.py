@@ -252,7 +252,7 @@ def test_a_strangers_name_is_harmless(tmp_path: Path) -> None:
     odd.write_bytes(Path(REUSED).read_bytes())
     done = run(str(odd))
     assert "\x1b" not in done.stdout
-    assert rows(done.stdout)[0][-1] == f"{tmp_path}/\\x1b[31m\\n.pcap"
+    assert rows(done.stdout)[0][-1] == f"$'{tmp_path}/\\x1b[31m\\x0a.pcap'"
 
 
 # -- processes that end before their time

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.report.terminal import Role, Style, columns, elide, file_name, paint, safe, shell_word, wrap
+from verifier.report.terminal import Role, Style, columns, elide, file_name, hanging, paint, safe, shell_word, wrap
 
 RICH = Style(80, color=True, unicode=True)
 PLAIN = Style(80, color=False, unicode=True)
@@ -70,6 +70,21 @@ def test_wrapped_at_spaces() -> None:
     assert wrap("the kernel dropped packets", 12) == ["the kernel", "dropped", "packets"]
     assert wrap("averyveryverylongword", 12) == ["averyveryverylongword"]
     assert wrap("", 12) == [""]
+
+
+def test_what_has_no_room_hangs() -> None:
+    assert hanging("the kernel dropped", 18) == ["the kernel dropped"]
+    assert hanging("the kernel dropped packets", 18) == ["the kernel", "  dropped packets"]
+
+
+def test_colours_take_no_room() -> None:
+    text = f"the kernel {paint('dropped packets', Role.BAD, RICH)} here"
+    assert hanging(text, 31) == [text]
+    assert wrap(text, 18) == ["the kernel \x1b[1;31mdropped", "packets\x1b[0m here"]
+
+
+def test_blanks_of_a_name_stay() -> None:
+    assert wrap("two  blanks.pcap: empty", 30) == ["two  blanks.pcap: empty"]
 
 
 def test_a_number_stays_with_its_unit() -> None:

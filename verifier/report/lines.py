@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from verifier.report.figures import count
 from verifier.report.table import INDENT
-from verifier.report.terminal import Role, Style, columns, file_name, glyphs, paint, safe, wrap
+from verifier.report.terminal import Role, Style, columns, file_name, glyphs, hanging, paint, safe, wrap
 from verifier.report.wording import TOP, by_cause
 from verifier.values import NamedTuple
 from verifier.vocabulary import Verdict
@@ -165,10 +165,12 @@ def summary(outcomes: Outcomes, skipped: Sequence[Skipped], status: int, style: 
         (outcomes.not_read, "not read", Role.BAD),
     )
     parts = [paint(f"{number:,} {word}", role if number else None, style) for number, word, role in words]
-    rows = [("Skipped", f"{file_name(name, style)}: {safe(why, style)}") for name, why in skipped[:TOP]]
+    told = [f"{file_name(name, style)}: {safe(why, style)}" for name, why in skipped[:TOP]]
     if len(skipped) > TOP:
-        rows.append(("", f"and {count(len(skipped) - TOP, 'more file')}"))
-    rows[1:] = [("", text) for _, text in rows[1:]]
+        told.append(f"and {count(len(skipped) - TOP, 'more file')}")
+    if style.width:
+        told = [line for text in told for line in hanging(text, style.width - _LABEL)]
+    rows = [("" if index else "Skipped", text) for index, text in enumerate(told)]
     rows.append(("In full", "verify analyze FILE"))
     rows.append(("Exit status", f"{status}, {_meaning(outcomes, status)}"))
     foot = "".join(f"{paint(label.ljust(_LABEL), Role.FAINT, style)}{text}\n" for label, text in rows)

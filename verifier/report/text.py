@@ -18,6 +18,7 @@ from verifier.report.terminal import (
     columns,
     file_name,
     glyphs,
+    hanging,
     paint,
     safe,
     shell_word,
@@ -149,10 +150,10 @@ def _second_opinion(report: Report, style: Style) -> list[str]:
 
 def _foot(report: Report, style: Style, status: int) -> list[str]:
     return [
-        *_labelled("Expected", [_expectation(expectation, style) for expectation in report.expectations], style),
-        *_labelled("Notes", _notes(report, style), style),
-        *_labelled("Capture", _captures(report, style), style),
-        *_labelled("Skipped", _skipped(report, style), style),
+        *_labelled("Expected", _wrapped([_expectation(each, style) for each in report.expectations], style), style),
+        *_labelled("Notes", _wrapped(_notes(report, style), style), style),
+        *_labelled("Capture", _wrapped(_captures(report, style), style), style),
+        *_labelled("Skipped", _wrapped(_skipped(report, style), style), style),
         *_labelled("Saved as", _saved(report, style), style),
         *_labelled("Wireshark", _command(report, style), style),
         *_labelled("As JSON", _as_json(report, style), style),
@@ -165,6 +166,11 @@ def _labelled(label: str, texts: list[str], style: Style) -> list[str]:
     margin = " " * _LABEL
     head = paint(label.ljust(_LABEL), Role.FAINT, style)
     return [f"{margin if index else head}{text}" for index, text in enumerate(texts)]
+
+
+def _wrapped(texts: list[str], style: Style) -> list[str]:
+    """To stand beside a label. Commands are not wrapped: they are there to be copied."""
+    return [line for text in texts for line in hanging(text, style.width - _LABEL)]
 
 
 def _notes(report: Report, style: Style) -> list[str]:
