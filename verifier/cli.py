@@ -51,6 +51,12 @@ def main(argv: list[str] | None = None) -> int:
     except VerifierError as error:
         _complain(str(error))
         return COULD_NOT_RUN
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "verifier":
+            raise
+        # Not one of ours: an installation that lacks what the package asks for.
+        _complain(f"Python's {error.name} is not installed; {sys.executable} -m pip install {error.name}")
+        return COULD_NOT_RUN
     except MemoryError:
         _complain("memory ran out")
         return COULD_NOT_RUN
