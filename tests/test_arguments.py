@@ -63,6 +63,8 @@ def problem(line: str) -> str:
         ("X.PCAP.GZ", "analyze", ("X.PCAP.GZ",)),
         ("-", "analyze", ("-",)),
         (". --json", "analyze", (".",)),
+        ("./absent", "analyze", ("./absent",)),
+        ("/absent", "analyze", ("/absent",)),
         ("-- x.cap", "analyze", ("x.cap",)),
         ("analyze demo", "analyze", ("demo",)),
         ("analyze -- -x --json", "analyze", ("-x", "--json")),

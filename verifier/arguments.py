@@ -107,13 +107,14 @@ _PACKED = (".gz", ".zst", ".lz4", ".xz", ".bz2")
 
 
 def _names_capture(word: str) -> bool:
-    """A file or folder that is there, standard input, a pattern, or a name that only a capture has. Where that is
-    missing the reader of files says so, and not that there is no such command."""
+    """A file or folder that is there, standard input, a pattern, a path, or a name that only a capture has. Where that
+    is missing the reader of files says so, and not that there is no such command."""
     stem = word.lower()
     for suffix in _PACKED:
         stem = stem.removesuffix(suffix)
     pattern = any(letter in word for letter in "*?[")
-    return word == "-" or pattern or stem.endswith((".pcap", ".pcapng", ".cap")) or os.path.exists(word)
+    path = word.startswith(("/", "./", "../"))
+    return word == "-" or pattern or path or stem.endswith((".pcap", ".pcapng", ".cap")) or os.path.lexists(word)
 
 
 def _split(command: Command, argv: Sequence[str]) -> Words:

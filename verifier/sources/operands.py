@@ -127,13 +127,45 @@ def _files_of(operand: str) -> Iterator[str]:
     elif os.path.lexists(operand) or not any(letter in operand for letter in "*?["):
         yield operand
     else:
-        from glob import glob
-
-        for path in sorted(glob(operand, recursive=True), key=natural):
+        for path in sorted(dict.fromkeys(_matching(operand)), key=natural):
             if os.path.isdir(path):
-                yield from () if "**" in operand else _inside(path)
+                yield from () if "**" in operand.split(os.sep) else _inside(path)
             else:
                 yield path
+
+
+def _matching(pattern: str) -> Iterator[str]:
+    """What a pattern stands for. `**` as a part of its own stands for folders however deep, without those that links
+    lead to: `glob` would follow links, and two that lead up again are more ways than it ever comes to an end with."""
+    from glob import escape, glob
+
+    parts = pattern.split(os.sep)
+    if "**" not in parts:
+        yield from glob(pattern)
+        return
+    at = parts.index("**")
+    above, below = os.sep.join(parts[:at]), os.sep.join(part for part in parts[at + 1 :] if part) or "*"
+    begins = glob(above or os.sep) if at else [""]
+    for begin in begins:
+        for folder in _folders(begin):
+            yield from _matching(os.path.join(escape(folder), below))
+
+
+def _folders(folder: str) -> Iterator[str]:
+    """The folder and all below it, but for hidden ones, links, and those that can't be looked into."""
+    ahead = [folder]
+    while ahead:
+        path = ahead.pop()
+        yield path
+        try:
+            with os.scandir(path or os.curdir) as entries:
+                ahead += [
+                    os.path.join(path, entry.name)
+                    for entry in entries
+                    if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+                ]
+        except OSError:
+            continue
 
 
 def _inside(folder: str) -> Iterator[str]:
