@@ -106,6 +106,7 @@ def test_the_command_of_a_line(line: str, command: str, operands: tuple[str, ...
         ("demo --json=yes", "--json takes no value"),
         ("demo --write", "--write needs a value; give it as --write FILE"),
         ("demo --write --json", "--write needs a value; give it as --write FILE"),
+        ("demo --write=", "--write needs a value; give it as --write FILE"),
         ("http", "http needs a URL; give one like http://localhost:8000/"),
         ("analyze", "analyze needs a capture file; name one, or - for standard input"),
         ("open", "open needs a capture file; name one: verify open FILE"),
@@ -224,6 +225,12 @@ def test_a_full_request_plan(tmp_path: Path) -> None:
     assert (plan.per_url, plan.concurrency, plan.session, plan.method) == (5, 3, True, "PUT")
     assert (plan.headers, plan.data, plan.timeout) == ((("A", "b"), ("C", "d")), b"\x00\xff", 1.5)
     assert (plan.pause, plan.pool_maxsize, plan.stream, plan.verify_tls) == (0.25, 2, True, False)
+
+
+def test_only_a_body_may_be_empty() -> None:
+    assert arguments.http(arguments.read(["http://x/", "--data", ""])).plan.data == b""
+    with pytest.raises(VerifierError, match="--write needs a value"):
+        arguments.read(["demo", "--write", ""])
 
 
 def test_a_body_makes_a_post() -> None:

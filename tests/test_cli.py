@@ -128,6 +128,9 @@ def test_closed_standard_streams() -> None:
     shell = f"{sys.executable} -m verifier schema >&-"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (2, "verify: can't write to standard output: it is closed\n")
+    shell = f"{sys.executable} -m verifier --each {REUSED} >&-"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "verify: can't write to standard output: it is closed\n")
     shell = f"{sys.executable} -m verifier bogus 2>&-"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")

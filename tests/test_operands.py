@@ -136,7 +136,7 @@ def test_a_folder_whose_files_are_read_anyway(folder: Path, tmp_path_factory: py
     assert skipped(report) == {"link.pcap": "the same file as another one"}
 
 
-def test_links_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_links_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "dangling").symlink_to("absent")

@@ -159,12 +159,16 @@ def _flag_of(word: str) -> tuple[str, str | None]:
     return word[:2], word[2:] or None
 
 
+_MAY_BE_EMPTY = ("--data",)
+
+
 def _value(option: Option, joined: str | None, rest: list[str], options: dict[str, Option]) -> str:
-    if joined is not None:
-        return joined
-    if not rest or rest[-1].partition("=")[0] in options:
+    value = joined
+    if joined is None and rest and rest[-1].partition("=")[0] not in options:
+        value = rest.pop()
+    if value is None or (not value and option.name not in _MAY_BE_EMPTY):
         raise VerifierError(f"{_called(option.name)} needs a value", f"give it as {option.flags[0]} {option.metavar}")
-    return rest.pop()
+    return value
 
 
 def _called(name: str) -> str:

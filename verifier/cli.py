@@ -179,7 +179,8 @@ def _analyze_each(options: Analyze) -> int:
     else:
         style = _style(output.color)
         # Where nobody's terminal bounds it, the name of a file stays whole: lines are searched for it.
-        form = each.Lines(style if os.environ.get("COLUMNS") or sys.stdout.isatty() else style._replace(width=0))
+        bounded = os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty())
+        form = each.Lines(style if bounded else style._replace(width=0))
     files = each.Each(options.paths, options.selection, options.expectations, form)
     for text in files:
         _say(text)
