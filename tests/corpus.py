@@ -30,6 +30,7 @@ from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
 from verifier.opinion import check, tshark
 from verifier.opinion.model import Difference
+from verifier.report.terminal import ANYWHERE, file_name, safe
 from verifier.workers import processors
 
 LIMIT_S = 5.0
@@ -122,7 +123,7 @@ def run(path: str) -> Ran:
 def examined(path: str, program: tshark.Program | None) -> Outcome:
     ran = run(path)
     if ran.broken:
-        return Outcome(path, "BROKEN", [ran.broken], ran, Counter())
+        return Outcome(path, "BROKEN", ran.broken.splitlines(), ran, Counter())
     if ran.refusal:
         kind = "not read" if program is None or not streams_in(path, program) else "ONLY TSHARK READS"
         return Outcome(path, kind, [ran.refusal], ran, Counter())
@@ -194,9 +195,11 @@ def main() -> int:
             if outcome.kind in ("agrees", "alone") and options.quiet:
                 continue
             first, *rest = outcome.lines or [""]
-            print(f"{outcome.kind:12} {os.path.relpath(outcome.path, options.folder)}: {first}")
+            print(
+                f"{outcome.kind:12} {file_name(os.path.relpath(outcome.path, options.folder))}: {safe(first, ANYWHERE)}"
+            )
             for line in rest:
-                print(f"{'':15}{line}")
+                print(f"{'':15}{safe(line, ANYWHERE)}")
             sys.stdout.flush()
     if slowest is None or heaviest is None:
         raise SystemExit(f"corpus: no files in {options.folder}")
@@ -204,8 +207,8 @@ def main() -> int:
     if rules:
         print(f"rules: {', '.join(f'{number} {name}' for name, number in rules.most_common())}")
     print(
-        f"slowest {slowest.ran.seconds:.2f} s ({os.path.basename(slowest.path)}), most memory"
-        f" {heaviest.ran.megabytes:.0f} MB ({os.path.basename(heaviest.path)})"
+        f"slowest {slowest.ran.seconds:.2f} s ({file_name(os.path.basename(slowest.path))}), most memory"
+        f" {heaviest.ran.megabytes:.0f} MB ({file_name(os.path.basename(heaviest.path))})"
     )
     return 1 if kinds["BROKEN"] or kinds["UNEXPLAINED"] else 0
 

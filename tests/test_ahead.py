@@ -10,7 +10,10 @@ import gzip
 import json
 import os
 import random
+import select
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from verifier.sources.file import Feed
 
 ROOT = Path(__file__).parent.parent
 SMALL = 1 << 12
+TIME_LIMIT_S = 60
 SAMPLES = sorted(glob.glob(str(ROOT / "captures" / "**" / "*.pcap*"), recursive=True))
 
 pytestmark = pytest.mark.skipif(not ahead.possible(), reason="reading ahead takes a compiled engine and two cores")
@@ -238,6 +242,48 @@ def test_a_process_that_dies(tmp_path: Path, every_file: pytest.MonkeyPatch) -> 
     assert engine.packets
     assert source.truncated
     assert "ended unexpectedly" in source.problem
+
+
+READER = """
+import os, sys
+from verifier.sources import ahead, file
+ahead.CHUNK = 1 << 12
+file.LARGE = {"": 0}
+feed = file.Feed("x.pcap")
+assert feed.ahead is not None
+feed.advance()
+print(feed.ahead.process, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_it_ends_with_the_process_it_reads_for(tmp_path: Path, number: signal.Signals) -> None:
+    """Which may be killed while chunks are read, or while all of them are full."""
+    (tmp_path / "x.pcap").write_bytes(pcap(traffic() * 40))
+    holding, held = os.pipe()
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        pass_fds=(held,),
+    )
+    os.close(held)
+    try:
+        assert reader.stdout is not None
+        assert int(reader.stdout.readline()) != reader.pid
+        reader.send_signal(number)
+        assert reader.wait(TIME_LIMIT_S) == -number
+        gone = select.poll()
+        gone.register(holding, select.POLLIN)
+        assert gone.poll(TIME_LIMIT_S * 1000)  # nobody holds the other end any more
+        assert os.read(holding, 1) == b""
+    finally:
+        reader.kill()
+        reader.communicate()
+        os.close(holding)
 
 
 def test_interfaces_that_say_what_they_dropped(tmp_path: Path, every_file: pytest.MonkeyPatch) -> None:

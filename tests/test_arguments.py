@@ -63,6 +63,8 @@ def problem(line: str) -> str:
         ("X.PCAP.GZ", "analyze", ("X.PCAP.GZ",)),
         ("-", "analyze", ("-",)),
         (". --json", "analyze", (".",)),
+        ("./absent", "analyze", ("./absent",)),
+        ("/absent", "analyze", ("/absent",)),
         ("-- x.cap", "analyze", ("x.cap",)),
         ("analyze demo", "analyze", ("demo",)),
         ("analyze -- -x --json", "analyze", ("-x", "--json")),
@@ -81,18 +83,33 @@ def test_the_command_of_a_line(line: str, command: str, operands: tuple[str, ...
     ("line", "said"),
     [
         ("dmeo", "no command, URL or capture file: 'dmeo'; did you mean demo?"),
-        ("localhost:8000", "no command, URL or capture file: 'localhost:8000'; see verify --help"),
+        ("dump", "no command, URL or capture file: 'dump'; see verify --help"),
+        (
+            "localhost:8000",
+            "no command, URL or capture file: 'localhost:8000'; did you mean verify http localhost:8000?",
+        ),
+        (
+            "no-session",
+            "no command, URL or capture file: 'no-session'; it is a cause: verify causes no-session explains it,"
+            " verify demo no-session stages it",
+        ),
         ("--jsn", "demo has no option --jsn; did you mean --json?"),
+        ("-n 3", "demo has no option -n; http has: verify http URL... -n N"),
+        ("--each", "demo has no option --each; analyze has: verify analyze FILE... --each"),
+        ("http --n 3 http://x", "http has no option --n; did you mean -n?"),
+        ("x.pcap --bogus", "analyze has no option --bogus; see verify analyze --help"),
+        ("http http://x -n", "-n (--requests) needs a value; give it as -n N"),
         ("http http://x --bogus", "http has no option --bogus; see verify http --help"),
         ("http -x", "http has no option -x; see verify http --help"),
         ("schema twice", "schema takes no 'twice'; see verify schema --help"),
-        ("schema --json", "schema has no option --json; see verify schema --help"),
+        ("schema --json", "schema has no option --json; demo, http, analyze and causes have it"),
         ("demo --json=yes", "--json takes no value"),
         ("demo --write", "--write needs a value; give it as --write FILE"),
         ("demo --write --json", "--write needs a value; give it as --write FILE"),
+        ("demo --write=", "--write needs a value; give it as --write FILE"),
         ("http", "http needs a URL; give one like http://localhost:8000/"),
         ("analyze", "analyze needs a capture file; name one, or - for standard input"),
-        ("open", "open takes one capture file; see verify open --help"),
+        ("open", "open needs a capture file; name one: verify open FILE"),
         ("open a b", "open takes one capture file; see verify open --help"),
     ],
 )
@@ -210,6 +227,12 @@ def test_a_full_request_plan(tmp_path: Path) -> None:
     assert (plan.pause, plan.pool_maxsize, plan.stream, plan.verify_tls) == (0.25, 2, True, False)
 
 
+def test_only_a_body_may_be_empty() -> None:
+    assert arguments.http(arguments.read(["http://x/", "--data", ""])).plan.data == b""
+    with pytest.raises(VerifierError, match="--write needs a value"):
+        arguments.read(["demo", "--write", ""])
+
+
 def test_a_body_makes_a_post() -> None:
     plan = arguments.http(arguments.read(["http://x/", "--data", "ä=1"])).plan
     assert (plan.method, plan.data) == ("POST", "ä=1".encode())
@@ -236,10 +259,10 @@ def test_a_body_makes_a_post() -> None:
         ("analyze x --port 0", "--port takes a number from 1 to 65535, not '0'"),
         ("analyze x --port 65536", "--port takes a number from 1 to 65535, not '65536'"),
         ("analyze x --client me", "--client takes an IP address, not 'me'; packets have no names of clients"),
-        ("http http://x -n 0", "--requests takes a whole number of 1 or more, not '0'"),
+        ("http http://x -n 0", "-n (--requests) takes a whole number of 1 or more, not '0'"),
+        ("http http://x --requests -1", "-n (--requests) takes a whole number of 1 or more, not '-1'"),
         ("http http://x --pool-maxsize 0", "--pool-maxsize takes a whole number of 1 or more, not '0'"),
         ("http http://x --method G@T", "not an HTTP method: 'G@T'; give one like GET"),
-        ("http http://x --method=", "not an HTTP method: ''; give one like GET"),
         ("http http://x --concurrency two", "--concurrency takes a whole number of 1 or more, not 'two'"),
         ("http http://x --timeout 0", "--timeout takes more than 0 seconds"),
         ("http http://x --timeout inf", "--timeout takes seconds, like 0.5 or 30, not 'inf'"),

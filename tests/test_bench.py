@@ -204,15 +204,16 @@ def test_mutants_are_the_same_each_time(tmp_path: Path) -> None:
 
 
 def test_the_corpus_tool(tmp_path: Path) -> None:
-    """Bounds alone: a capture, and what is none."""
+    """Bounds alone: a capture, and what is none; whatever its name."""
     shapes.ensure(shapes.SHAPES[1], 3, tmp_path)
-    (tmp_path / "notes.txt").write_text("no capture")
+    (tmp_path / os.fsdecode(b"\xe9\x1b[31m.txt")).write_text("no capture")
     script = os.path.join(os.path.dirname(BENCH), "corpus.py")
     done = subprocess.run(
         [sys.executable, script, str(tmp_path), "--alone"], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "3 files: 1 alone, 2 not read" in done.stdout
+    assert "\nnot read     $'\\xe9\\x1b[31m.txt': " in done.stdout
 
 
 def test_a_loop_prints_its_answer(tmp_path: Path) -> None:

@@ -22,12 +22,13 @@ from verifier.judge.model import Missing, Report
 from verifier.vocabulary import Reason
 
 PLAIN = Output(json=False, detail="summary", color="auto", exit_zero=False)
-CAPTURES = Path(__file__).parent.parent / "captures"
+ROOT = Path(__file__).parent.parent
+CAPTURES = ROOT / "captures"
 VERIFY = (sys.executable, "-m", "verifier")
 
 
 def run(
-    *argv: str, stdout: int = subprocess.PIPE, env: dict[str, str] | None = None
+    *argv: str, stdout: int = subprocess.PIPE, env: dict[str, str] | None = None, cwd: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*VERIFY, *argv],
@@ -35,7 +36,8 @@ def run(
         stderr=subprocess.PIPE,
         text=True,
         timeout=60,
-        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
         check=False,
     )
 
@@ -82,18 +84,29 @@ def test_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["open", "/absent.pcap"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == "verify: can't read /absent.pcap: No such file or directory\n"
+    assert said.err == "verify: /absent.pcap: no such file\n"
 
 
 def test_a_strangers_words_in_an_error_are_harmless(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["open", "/\x1b[31m\n.pcap"]) == 2
-    assert capsys.readouterr().err == "verify: can't read /\\x1b[31m\\n.pcap: No such file or directory\n"
+    assert capsys.readouterr().err == "verify: $'/\\x1b[31m\\x0a.pcap': no such file\n"
 
 
-def test_json_leaves_errors_to_standard_error() -> None:
-    done = run("--json", "--min-reuse", "7")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--json --min-reuse 7", "--min-reuse takes a share from 0 to 1, or 0% to 100%, not '7'"),
+        ("--json analyze absent.pcap", "absent.pcap: no such file"),
+        ("analyze --json --detail exchanges captures/reused.pcap absent.pcap", "absent.pcap: no such file"),
+        ("analyze --json --bogus captures/reused.pcap", "analyze has no option --bogus; see verify analyze --help"),
+        ("analyze --json", "analyze needs a capture file; name one, or - for standard input"),
+        ("demo --json no-sesion", "no cause 'no-sesion' to stage; did you mean no-session?"),
+    ],
+)
+def test_json_leaves_errors_to_standard_error(line: str, said: str) -> None:
+    """An object is a report on what was read: where nothing was, there is none, nor the beginning of one."""
+    done = run(*line.split())
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"verify: {said}\n")
 
 
 def test_a_full_disk() -> None:
@@ -113,6 +126,9 @@ def test_a_reader_that_went_away() -> None:
 
 def test_closed_standard_streams() -> None:
     shell = f"{sys.executable} -m verifier schema >&-"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "verify: can't write to standard output: it is closed\n")
+    shell = f"{sys.executable} -m verifier --each {REUSED} >&-"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (2, "verify: can't write to standard output: it is closed\n")
     shell = f"{sys.executable} -m verifier bogus 2>&-"
@@ -165,6 +181,40 @@ def test_as_wide_as_the_terminal() -> None:
     assert max(len(line) for line in done.stdout.splitlines() if WASTEFUL not in line) <= 80
 
 
+# -- names of files
+
+
+ODD = os.fsdecode(b"a \xe9\x1b[31m.pcap")
+PASTED = "$'a \\xe9\\x1b[31m.pcap'"
+
+
+def test_an_odd_name_is_told_as_a_shell_reads_it(tmp_path: Path) -> None:
+    """Neither UTF-8 nor harmless: of what is read, skipped, absent, and no capture."""
+    (tmp_path / ODD).write_bytes(Path(REUSED).read_bytes())
+    (tmp_path / f"{ODD}.txt").write_text("some notes")
+    for argv, status in (
+        ([ODD], 0),
+        (["."], 0),
+        (["--each", "."], 0),
+        ([f"{ODD}.txt"], 2),
+        (["--each", f"{ODD}.txt"], 2),
+        (["open", f"{ODD}.txt"], 2),
+        (["analyze", f"{ODD}.gz"], 2),
+        (["--port", "1", f"{ODD}.gz"], 2),
+    ):
+        done = run(*argv, cwd=tmp_path)
+        assert done.returncode == status, done
+        said = done.stdout + done.stderr
+        assert "\x1b" not in said
+        assert PASTED.removesuffix("'") in said.replace("$'./", "$'"), said
+
+
+def test_a_command_that_mends_can_be_pasted(tmp_path: Path) -> None:
+    (tmp_path / "two words.pcap").write_bytes(b"PK\x03\x04")
+    done = run("two words.pcap", cwd=tmp_path)
+    assert done.stderr == "verify: two words.pcap: a zip archive; unpack it first: unzip 'two words.pcap'\n"
+
+
 # -- exit status of a report
 
 
@@ -206,7 +256,7 @@ def test_doctor_tells_by_its_status_whether_capture_works() -> None:
 
 def test_open_without_a_display_tells_the_command(tmp_path: Path) -> None:
     path = tmp_path / "x.pcap"
-    path.write_bytes(b"\xd4\xc3\xb2\xa1")
+    path.write_bytes(Path(REUSED).read_bytes())
     done = run("open", str(path), env={"DISPLAY": "", "WAYLAND_DISPLAY": ""})
     assert done.returncode == 0
     assert f"wireshark -r {path} -Y 'tcp.flags.syn==1" in done.stdout

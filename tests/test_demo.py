@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 from apart import ordinary_user
+from reports import with_findings
 
+from verifier.lab import playbill
+from verifier.lab.perform import Performance
 from verifier.lab.scenes import SCENES
+from verifier.report.terminal import Style
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
@@ -40,7 +46,7 @@ def test_the_list_has_a_line_for_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        ("sever-idle-timeout", "no cause 'sever-idle-timeout' to stage; did you mean server-idle-timeout"),
+        ("sever-idle-timeout", "no cause 'sever-idle-timeout' to stage; did you mean server-idle-timeout?"),
         ("idle", "no cause 'idle' to stage; did you mean server-idle-timeout or server-reset-idle or"),
         ("xyzzy", "no cause 'xyzzy' to stage; verify demo --list lists them all"),
         ("http10 no-length", "demo takes one cause, or --list, or --all; see verify demo --help"),
@@ -88,7 +94,8 @@ def test_all_of_them(tmp_path: Path) -> None:
     done = verify(tmp_path, "demo", "--all", "--write", "captures")
     assert (done.returncode, done.stderr) == (0, "")
     _, *rows, empty, outcome = done.stdout.splitlines()
-    assert [row.split()[:2] for row in rows] == [[cause, cause] for cause in SCENES]
+    named = [row.split()[:3] for row in rows if not row.startswith("   ")]  # those with blanks go on with a sentence
+    assert named == [[cause, "as", "staged"] for cause in SCENES]
     assert empty == ""
     assert outcome.startswith(f"{len(SCENES)} of {len(SCENES)} causes diagnosed as staged, in ")
     assert {path.name for path in (tmp_path / "captures").iterdir()} == {f"{cause}.pcapng" for cause in SCENES}
@@ -105,3 +112,50 @@ def test_all_of_them_for_programs(tmp_path: Path) -> None:
     assert all(scene["diagnosed"] == scene["staged"] for scene in told["scenes"])
     assert [scene["staged"] for scene in told["scenes"] if not scene["text"]] == ["concurrency"]
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_rights
+@pytest.mark.parametrize(
+    ("argv", "said", "left"),
+    [
+        ("", "interrupted", []),
+        ("--write asked.pcapng", "interrupted; what was captured by then is in asked.pcapng", ["asked.pcapng"]),
+    ],
+)
+def test_interrupted_it_leaves_no_file_untold(tmp_path: Path, argv: str, said: str, left: list[str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "verifier", "demo", "server-idle-timeout", *argv.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+    )
+    try:
+        deadline = monotonic() + TIME_LIMIT_S
+        while not any(file.stat().st_size for file in tmp_path.iterdir()) and monotonic() < deadline:
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        told, complained = process.communicate(timeout=TIME_LIMIT_S)
+    finally:
+        process.kill()
+    assert (process.returncode, told, complained) == (130, "", f"verify: {said}\n")
+    assert [file.name for file in tmp_path.iterdir()] == left
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_table_of_all_fits_the_terminal(columns: int) -> None:
+    """And nothing of it is cut: what a scene shows is a sentence."""
+    finding = with_findings().findings[0]
+    text = "a sentence as long as some are when they tell what was seen on the connections of one client"
+    report = with_findings()._replace(findings=(finding._replace(text=text),))
+    performances = [Performance(SCENES[finding.cause], report, 0.1), Performance(SCENES["redirect"], report, 0.1)]
+    table = playbill.table(performances, 1.0, Style(columns, color=False, unicode=True))
+    lines = table.splitlines()
+    assert max(map(len, lines)) <= columns
+    at = lines[0].index("FINDING")
+    told = " ".join(line[at:] for line in lines[1:-2])
+    assert told == f"{text} {text}"
+    _, first, second = (line.split() for line in lines[:-2] if not line.startswith("   "))
+    assert first[:3] == [finding.cause, "as", "staged"]
+    assert second[:2] == ["redirect", finding.cause]

@@ -83,6 +83,14 @@ def test_a_bare_machine() -> None:
         assert rows[name].mend
 
 
+def test_a_package_that_is_missing_is_named_where_it_is_needed() -> None:
+    environment = {"PATH": "/nowhere", "PYTHONPATH": str(ROOT), "HOME": "/"}
+    command = [sys.executable, "-S", "-m", "verifier", "http", "http://127.0.0.1:1/"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    said = f"verify: Python's requests is not installed; {sys.executable} -m pip install requests\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
 def test_able_asks_for_what_is_needed_alone() -> None:
     well, missing = Row("a", True, "x", "", True), Row("b", False, "x", "y", True)
     assert able((well, missing._replace(needed=False)))

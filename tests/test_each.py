@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -251,7 +252,7 @@ def test_a_strangers_name_is_harmless(tmp_path: Path) -> None:
     odd.write_bytes(Path(REUSED).read_bytes())
     done = run(str(odd))
     assert "\x1b" not in done.stdout
-    assert rows(done.stdout)[0][-1] == f"{tmp_path}/\\x1b[31m\\n.pcap"
+    assert rows(done.stdout)[0][-1] == f"$'{tmp_path}/\\x1b[31m\\x0a.pcap'"
 
 
 # -- processes that end before their time
@@ -263,6 +264,8 @@ class Waiting(NamedTuple):
     process: subprocess.Popen[str]
     pipe: Path
     """The second file."""
+    writer: int
+    """The end of that which is open here."""
     reader: int
     """The process that waits for it."""
 
@@ -293,7 +296,7 @@ def waiting(tmp_path: Path) -> Iterator[Waiting]:
         assert process.stdout is not None
         assert process.stdout.readline().endswith("FILE\n")
         assert "PROVED" in process.stdout.readline()
-        yield Waiting(process, pipe, reader_of(pipe, process.pid))
+        yield Waiting(process, pipe, writer, reader_of(pipe, process.pid))
     finally:
         os.close(writer)
         process.kill()
@@ -348,6 +351,19 @@ def test_interrupted_it_leaves_no_process(tmp_path: Path, number: signal.Signals
         assert process.returncode == 128 + number
         assert (said, complained) == ("", "verify: interrupted\n" if number == signal.SIGINT else "")
         assert not is_there(running.reader)
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_no_process_outlives_the_one_it_works_for(tmp_path: Path, number: signal.Signals) -> None:
+    """Even where that has no time to end it: the terminal is closed, or memory runs out."""
+    with waiting(tmp_path) as running:
+        running.process.send_signal(number)
+        assert running.process.wait(TIME_LIMIT_S) == -number
+        ended = select.poll()
+        ended.register(running.writer, 0)  # tells of errors alone: that nobody reads any more
+        assert ended.poll(TIME_LIMIT_S * 1000)
+        assert running.end() == ("", "")
 
 
 @linux

@@ -133,3 +133,37 @@ def test_files_whose_packets_take_turns(tmp_path: Path) -> None:
     report = run("in_turns", 200_000, tmp_path)
     assert report.counts[0] == 200_000
     assert len(report.report["sources"]) == 100
+
+
+WITH_LITTLE_MEMORY = """
+import resource, sys
+from verifier.cli import main
+command = ["analyze", "--json", "capture"]
+with open("/dev/null", "w") as sys.stdout:
+    main(command)  # so that all is imported
+sys.stdout = sys.__stdout__
+with open("/proc/self/statm") as statm:
+    limit = int(statm.read().split()[0]) * resource.getpagesize() + (1 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+with open("larger", "rb") as larger, open("capture", "wb") as capture:
+    while piece := larger.read(1 << 16):
+        capture.write(piece)
+sys.exit(main(command))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="how much is in use is known from Linux's /proc")
+def test_where_memory_runs_out(tmp_path: Path) -> None:
+    """One line, and no report: none of a part, either."""
+    hostile.make("half_open", 10, str(tmp_path / "capture"))
+    hostile.make("half_open", 100_000, str(tmp_path / "larger"))
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_LITTLE_MEMORY],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "verify: memory ran out\n")

@@ -14,6 +14,7 @@ import pytest
 from craft import START_NS, Conversation, Packet, pcap, pcapng
 from examine import reasons, totals
 
+from verifier import arguments
 from verifier.app import analyze
 from verifier.errors import VerifierError
 from verifier.judge.model import Report
@@ -91,6 +92,25 @@ def test_links_are_followed_to_files_and_not_to_folders(folder: Path) -> None:
     assert names(read(folder / "linked")) == ["far.pcap"]
 
 
+def test_patterns_of_any_depth_follow_no_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two links that lead up again would be ways without end."""
+    (folder / "b" / "up").symlink_to(folder)
+    (folder / "b" / "again").symlink_to(folder)
+    monkeypatch.chdir(folder)
+    for pattern, found in (
+        ("**", ["a.pcap", "b/holiday.jpeg", "b/deep/c.gz"]),
+        ("**/", ["a.pcap", "b/holiday.jpeg", "b/deep/c.gz"]),
+        ("./**/*.[jg]*", ["./b/holiday.jpeg", "./b/deep/c.gz"]),
+        ("**/deep/*", ["b/deep/c.gz"]),
+        ("**/**/a*", ["a.pcap"]),
+        (f"{folder}/b/**", [f"{folder}/b/holiday.jpeg", f"{folder}/b/deep/c.gz"]),
+        ("[ab]/**/c.gz", ["b/deep/c.gz"]),
+        ("b/up/*.pcap", ["b/up/a.pcap"]),
+    ):
+        assert [source.name for source in read(pattern).sources] == found
+    assert problem_of("x/**") == "x/**: no file has such a name"
+
+
 def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     report = read(folder)
@@ -114,6 +134,15 @@ def test_a_folder_whose_files_are_read_anyway(folder: Path, tmp_path_factory: py
     report = read(folder / "a.pcap", links)
     assert names(report) == ["a.pcap"]
     assert skipped(report) == {"link.pcap": "the same file as another one"}
+
+
+def test_named_links_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("absent")
+    for name, said in (("loop", "cannot be read: Too many levels of symbolic links"), ("dangling", "no such file")):
+        assert arguments.read([name]).command.name == "analyze"
+        assert problem_of(name) == f"{name}: {said}"
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

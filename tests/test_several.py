@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from craft import START_NS, Conversation, Interface, Packet, Pcapng, fragmented, merged, packets, pcap, pcapng
+from craft import START_NS, Conversation, Interface, Packet, Pcapng, cut, fragmented, merged, packets, pcap, pcapng
 from examine import note_codes, reasons, story, totals
 
 from verifier.app import analyze
@@ -127,6 +127,26 @@ def test_a_close_in_another_file_than_the_handshake(tmp_path: Path) -> None:
     (described,) = contract(report)["connections"]
     assert described["close_source"] == 1
     assert "1  FIN (file 2): the client closed first" in render(report, Style(120, color=False, unicode=True), 0)
+
+
+def test_a_note_names_the_file_of_its_frame(tmp_path: Path) -> None:
+    """So do the words for what is missing: the frame is one of the second file's."""
+    whole = captured(second=10, port=40001)
+    late = [*whole[:4], *cut(whole[4:5], 40), *whole[5:]]
+    first = saved(tmp_path, "a.pcap", pcap(captured()))
+    second = saved(tmp_path, "b.pcap", pcap(late))
+    report = read(first, second)
+    (note,) = contract(report)["notes"]
+    assert note == {"code": "tcp-header-cut", "count": 1, "first_frame": 5, "source": 1}
+    assert "first in frame 5 (file 2)" in report.inconclusive_because[0].text
+    shown = render(report, Style(120, color=False, unicode=True), 0)
+    assert "tcp-header-cut: 1 time, first in frame 5 (file 2)\n" in shown
+    alone = read(second)
+    assert contract(alone)["notes"] == [note | {"source": 0}]
+    assert "file" not in alone.inconclusive_because[0].text
+    second.rename(tmp_path / "set")  # the only capture of a folder is one file, too
+    first.unlink()
+    assert "(file" not in render(read(tmp_path), Style(120, color=False, unicode=True), 0)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

@@ -78,3 +78,10 @@ def test_a_profiler_has_its_say() -> None:
 def test_the_exit_status_is_that_of_the_command() -> None:
     assert python(RUN, "analyze", f"{CAUSES / 'no-session'}.pcapng").returncode == 1
     assert python(RUN, "analyze", "nowhere.pcapng").returncode == 2
+
+
+def test_what_nothing_has_provided_for_is_no_verdict() -> None:
+    """Python's own status after a traceback is 1, which would say "refuted"."""
+    done = python(f"import verifier.arguments; verifier.arguments.read = lambda argv: 1 / 0; {RUN}", "schema")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")

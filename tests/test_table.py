@@ -44,6 +44,17 @@ def test_what_cannot_fit_is_not_cut_to_nothing() -> None:
     assert not fits(HEADS, ROWS, 17)
 
 
+def test_a_column_that_wraps_is_cut_nowhere() -> None:
+    heads = (HEADS[0], Column("WHAT", "left", least=10, wraps=True), HEADS[2])
+    rows = [(Cell("1"), Cell("a sentence of some words"), Cell("2 s")), (Cell("2"), Cell("short"), Cell("10 ms"))]
+    assert lay_out(heads, rows, Style(25, color=False, unicode=True)) == [
+        "  #  WHAT            TIME",
+        "  1  a sentence of    2 s",
+        "     some words",
+        "  2  short          10 ms",
+    ]
+
+
 def test_colour_takes_no_columns() -> None:
     plain = drawn(80)
     painted = lay_out(HEADS, ROWS, Style(80, color=True, unicode=True))

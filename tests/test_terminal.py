@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.report.terminal import Role, Style, columns, elide, paint, safe, shell_word, wrap
+from verifier.report.terminal import Role, Style, columns, elide, file_name, hanging, paint, safe, shell_word, wrap
 
 RICH = Style(80, color=True, unicode=True)
 PLAIN = Style(80, color=False, unicode=True)
@@ -25,7 +25,7 @@ ASCII = Style(80, color=False, unicode=False)
         ("\u2066isolate\u2069", "\\u2066isolate\\u2069"),
         ("zero\u200bwidth", "zero\\u200bwidth"),
         ("line\u2028separator", "line\\u2028separator"),
-        ("caf\udce9.pcap", "caf\\udce9.pcap"),
+        ("caf\udce9.pcap", "caf\\xe9.pcap"),
     ],
 )
 def test_strangers_text_is_made_harmless(text: str, shown: str) -> None:
@@ -72,16 +72,53 @@ def test_wrapped_at_spaces() -> None:
     assert wrap("", 12) == [""]
 
 
+def test_what_has_no_room_hangs() -> None:
+    assert hanging("the kernel dropped", 18) == ["the kernel dropped"]
+    assert hanging("the kernel dropped packets", 18) == ["the kernel", "  dropped packets"]
+
+
+def test_colours_take_no_room() -> None:
+    text = f"the kernel {paint('dropped packets', Role.BAD, RICH)} here"
+    assert hanging(text, 31) == [text]
+    assert wrap(text, 18) == ["the kernel \x1b[1;31mdropped", "packets\x1b[0m here"]
+
+
+def test_blanks_of_a_name_stay() -> None:
+    assert wrap("two  blanks.pcap: empty", 30) == ["two  blanks.pcap: empty"]
+
+
 def test_a_number_stays_with_its_unit() -> None:
     assert wrap("closed after 5.0 s.", 16) == ["closed after", "5.0 s."]
     assert wrap("in 3 min 20 s, or", 9) == ["in 3 min", "20 s, or"]
     assert wrap("the 5 servers", 6) == ["the 5", "servers"]
 
 
-@pytest.mark.parametrize("name", ["plain.pcap", "two words.pcap", "it's.pcap", "esc\x1b[31m.pcap", "caf\udce9\n.pcap"])
+NAMES = [
+    "plain.pcap",
+    "two words.pcap",
+    "it's.pcap",
+    "esc\x1b[31m.pcap",
+    "caf\udce9\n.pcap",
+    "c\u202e\\.pcap",
+    "日.pcap",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("style", [PLAIN, ASCII])
 def test_a_shell_reads_the_word_back(name: str, style: Style) -> None:
     word = shell_word(name, style)
     assert safe(word, style) == word
     said = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout
     assert said == name.encode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("style", [PLAIN, ASCII])
+def test_a_name_in_text_is_itself_or_what_a_shell_reads_back(name: str, style: Style) -> None:
+    shown = file_name(name, style)
+    assert safe(shown, style) == shown
+    if shown != name:
+        assert shown == shell_word(name, style)
+        assert safe(name, style) != name or name == ""

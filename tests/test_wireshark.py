@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import lzma
 import os
 import shlex
 import socket
@@ -15,6 +16,7 @@ from verifier.errors import VerifierError
 from verifier.report.terminal import Style
 from verifier.wireshark import FILTER, Opening, Surroundings, opening, outcome
 
+REUSED = Path(__file__).parent.parent / "captures" / "reused.pcap"
 STYLE = Style(120, color=False, unicode=True)
 HERE = Surroundings(display=True, program="/usr/bin/wireshark")
 
@@ -48,19 +50,41 @@ def test_a_window_needs_no_instructions() -> None:
 
 @pytest.mark.parametrize(
     ("name", "problem"),
-    [("absent.pcap", "No such file"), (".", "is a folder"), ("empty.pcap", "is empty"), ("-", "standard input")],
+    [
+        ("absent.pcap", "absent.pcap: no such file"),
+        (".", ".: this is a folder; name one capture in it"),
+        ("pipe", "pipe: no regular file; save what it gives to a file first"),
+        ("/dev/zero", "/dev/zero: no regular file; save what it gives to a file first"),
+        ("empty.pcap", "empty.pcap: the file is empty; "),
+        ("-", "standard input can't be opened in Wireshark; save it to a file first"),
+        ("notes.txt", "notes.txt: not a capture (it begins with 73 6f 6d 65 20 6e 6f 74); "),
+        ("x y.zip", "x y.zip: a zip archive; unpack it first: unzip 'x y.zip'"),
+        ("x y.pcap.xz", "x y.pcap.xz: Wireshark does not unpack .xz; unpack it first: xz -dk 'x y.pcap.xz'"),
+    ],
 )
 def test_what_is_no_capture(name: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.pcap").touch()
-    with pytest.raises(VerifierError, match=problem):
+    (tmp_path / "notes.txt").write_text("some notes, and no more\n" * 10)
+    (tmp_path / "x y.zip").write_bytes(b"PK\x03\x04")
+    (tmp_path / "x y.pcap.xz").write_bytes(lzma.compress(REUSED.read_bytes()))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(VerifierError) as raised:
         wireshark.checked(name)
+    assert str(raised.value).startswith(problem)
 
 
 def test_a_name_like_an_option_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "-x.pcap").write_bytes(b"x")
+    (tmp_path / "-x.pcap").write_bytes(REUSED.read_bytes())
     assert wireshark.checked("-x.pcap") == str(tmp_path / "-x.pcap")
+
+
+def test_what_wireshark_reads_without_our_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A format that editcap would have to convert for us."""
+    (tmp_path / "x.snoop").write_bytes(b"snoop\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x04")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert wireshark.checked(str(tmp_path / "x.snoop")) == str(tmp_path / "x.snoop")
 
 
 def test_surroundings_are_those_of_the_session(monkeypatch: pytest.MonkeyPatch) -> None:

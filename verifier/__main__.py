@@ -9,20 +9,28 @@ from __future__ import annotations
 import os
 import sys
 
-from verifier.cli import main
+from verifier.cli import COULD_NOT_RUN, main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import NoReturn
 
 
 def run() -> NoReturn:
     """Runs the command line, and ends the process with its exit status."""
+    sys.excepthook = _unexpected
     status = main()
     if _watched():
         sys.exit(status)
     # Nothing is left to be done: `main` has flushed what it wrote, and left its `with` blocks.
     os._exit(status)
+
+
+def _unexpected(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> NoReturn:
+    """What nothing has provided for is told as Python tells it; but Python's status, 1, would say "refuted"."""
+    sys.__excepthook__(kind, error, traceback)
+    sys.exit(COULD_NOT_RUN)
 
 
 def _watched() -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import time
 
 from verifier.errors import VerifierError
 from verifier.judge.decide import Case, Counts, of_files
+from verifier.report.terminal import file_name
 from verifier.sources import file
 from verifier.sources.facts import Reading
 from verifier.wire.engine import Engine
@@ -15,6 +17,8 @@ from verifier.wire.engine import Engine
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
+    from typing import Literal
 
     from verifier.clients.session import Plan
     from verifier.judge.model import Report
@@ -61,12 +65,16 @@ def unread(path: str, error: VerifierError, expectations: Expectations) -> Repor
 
 
 def _judged(load: Callable[[Engine], Reading], selection: Selection, expectations: Expectations) -> Report:
-    """The report on what `load` reads into an engine."""
+    """The report on what `load` reads into an engine. MemoryError where there is no room for it."""
     # Reading and judging make no cycles: the collector would only visit all open connections again and again.
     gc.disable()
     try:
         case, skipped = _case(load)
         return of_files(case, selection, expectations)._replace(skipped=skipped)
+    except OSError as error:
+        if error.errno == errno.ENOMEM:  # of a table that could not grow in place
+            raise MemoryError from error
+        raise
     finally:
         gc.enable()
 
@@ -108,7 +116,9 @@ def http(plan: Plan, wish: CaptureWish, expectations: Expectations, progress: Pr
 
     rights.require()
     name = wish.interface or interface.leading_to(first_hop(plan.urls[0])).name
-    return _observed(plan, wish._replace(interface=name), expectations, progress)
+    path = wish.path or unused_path()
+    with _Saving(path, "kept"):
+        return _observed(plan, wish._replace(interface=name, path=path), expectations, progress)
 
 
 def demo(wish: CaptureWish, expectations: Expectations, progress: Progress) -> Report:
@@ -118,9 +128,10 @@ def demo(wish: CaptureWish, expectations: Expectations, progress: Progress) -> R
     from verifier.clients.session import Plan
     from verifier.lab.httpbin import Httpbin
 
-    with Httpbin() as httpbin:
+    path = wish.path or unused_path()
+    with _Saving(path, "kept" if wish.path else "removed"), Httpbin() as httpbin:
         plan = Plan(urls=(f"{httpbin.url}/get",), per_url=2, timeout=DEMO_TIMEOUT_S)
-        return _observed(plan, wish._replace(interface=name), expectations, progress)
+        return _observed(plan, wish._replace(interface=name, path=path), expectations, progress)
 
 
 def demo_cause(cause: str, wish: CaptureWish, expectations: Expectations) -> Performance:
@@ -130,8 +141,10 @@ def demo_cause(cause: str, wish: CaptureWish, expectations: Expectations) -> Per
     from verifier.lab.scenes import SCENES
     from verifier.sources.live import CaptureOptions
 
-    options = CaptureOptions(name, wish.path or unused_path(), wish.packets, buffer_bytes=wish.buffer_bytes)
-    return perform(SCENES[cause], options, expectations)
+    path = wish.path or unused_path()
+    options = CaptureOptions(name, path, wish.packets, buffer_bytes=wish.buffer_bytes)
+    with _Saving(path, "kept" if wish.path else "removed"):
+        return perform(SCENES[cause], options, expectations)
 
 
 def demo_all(wish: CaptureWish, progress: Progress) -> list[Performance]:
@@ -145,11 +158,12 @@ def demo_all(wish: CaptureWish, progress: Progress) -> list[Performance]:
         try:
             os.makedirs(wish.path, exist_ok=True)
         except OSError as error:
-            raise VerifierError(f"can't make the folder {wish.path}: {error.strerror}") from error
+            raise VerifierError(f"can't make the folder {file_name(wish.path)}: {error.strerror}") from error
     performances = []
-    for performance in perform_all(tuple(SCENES.values()), name, wish.path):
-        performances.append(performance)
-        progress(len(performances), len(SCENES))
+    with _Saving(wish.path or os.devnull, "kept"):
+        for performance in perform_all(tuple(SCENES.values()), name, wish.path):
+            performances.append(performance)
+            progress(len(performances), len(SCENES))
     order = list(SCENES)
     return sorted(performances, key=lambda performance: order.index(performance.scene.cause))
 
@@ -174,7 +188,7 @@ def _observed(plan: Plan, wish: CaptureWish, expectations: Expectations, progres
     engine = new_engine(wish.packets is Keep.CONTROL)
     options = CaptureOptions(
         interface=wish.interface or "",
-        path=wish.path or unused_path(),
+        path=wish.path,
         packets=wish.packets,
         buffer_bytes=wish.buffer_bytes,
     )
@@ -185,6 +199,35 @@ def _observed(plan: Plan, wish: CaptureWish, expectations: Expectations, progres
         source, live = capture.drain()
     case = Case(engine.finish(), Counts(engine.packets, engine.tcp_packets), (source,))
     return of_run(case, run, live, expectations)
+
+
+class _Saving:
+    """What becomes of the file of a live run, or the folder, where that does not come to its end: `removed`, as nobody
+    has asked for it, and the run can be had again; or `kept`, and whoever pressed Ctrl-C is told so."""
+
+    def __init__(self, path: str, then: Literal["kept", "removed"]) -> None:
+        self._path = path
+        self._then = then
+        self._before = self._written()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None or self._written() == self._before:
+            return
+        if self._then == "removed":
+            os.unlink(self._path)
+        elif kind is KeyboardInterrupt:
+            raise KeyboardInterrupt(f"what was captured by then is in {file_name(self._path)}") from error
+
+    def _written(self) -> int | None:
+        """When it was, as its file system has it; None where there is none."""
+        try:
+            return os.stat(self._path).st_mtime_ns
+        except OSError:
+            return None
 
 
 def first_hop(url: str) -> str:

@@ -16,11 +16,12 @@ import os
 from verifier.commands import COMMANDS, Command, Option, manual, overview
 from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
+from verifier.report.terminal import shell_word
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from verifier.catalogue import Cause
     from verifier.clients.session import Plan
@@ -57,7 +58,25 @@ def read(argv: Sequence[str]) -> Words:
         return _split(COMMANDS["http"], argv)
     if _names_capture(first):
         return _split(COMMANDS["analyze"], argv)
-    raise VerifierError(f"no command, URL or capture file: {first!r}", _did_you_mean(first, COMMANDS, "verify --help"))
+    raise VerifierError(f"no command, URL or capture file: {_quoted(first)}", _meant_by(first))
+
+
+def _quoted(word: str) -> str:
+    """A word of the command line in quotes, in which a shell reads it back."""
+    return repr(word) if word.isprintable() else shell_word(word)
+
+
+def _meant_by(word: str) -> str:
+    """What to do about a first word that is no command."""
+    from verifier.catalogue import CAUSES
+
+    if word in CAUSES:
+        return f"it is a cause: verify causes {word} explains it, verify demo {word} stages it"
+    host, colon, rest = word.partition(":")
+    if host and colon and rest.partition("/")[0].isdigit():
+        return f"did you mean verify http {word}?"
+    near = _nearest(word, COMMANDS)
+    return f"did you mean {near}?" if near else "see verify --help"
 
 
 def _first_operand(argv: Sequence[str]) -> int | None:
@@ -77,24 +96,29 @@ def _first_operand(argv: Sequence[str]) -> int | None:
 
 
 def _every_option() -> list[Option]:
-    return [option for command in COMMANDS.values() for group in command.groups for option in group.options]
+    return [option for command in COMMANDS.values() for option in _options(command)]
+
+
+def _options(command: Command) -> list[Option]:
+    return [option for group in command.groups for option in group.options]
 
 
 _PACKED = (".gz", ".zst", ".lz4", ".xz", ".bz2")
 
 
 def _names_capture(word: str) -> bool:
-    """A file or folder that is there, standard input, a pattern, or a name that only a capture has. Where that is
-    missing the reader of files says so, and not that there is no such command."""
+    """A file or folder that is there, standard input, a pattern, a path, or a name that only a capture has. Where that
+    is missing the reader of files says so, and not that there is no such command."""
     stem = word.lower()
     for suffix in _PACKED:
         stem = stem.removesuffix(suffix)
     pattern = any(letter in word for letter in "*?[")
-    return word == "-" or pattern or stem.endswith((".pcap", ".pcapng", ".cap")) or os.path.exists(word)
+    path = word.startswith(("/", "./", "../"))
+    return word == "-" or pattern or path or stem.endswith((".pcap", ".pcapng", ".cap")) or os.path.lexists(word)
 
 
 def _split(command: Command, argv: Sequence[str]) -> Words:
-    options = {flag: option for group in command.groups for option in group.options for flag in option.flags}
+    options = {flag: option for option in _options(command) for flag in option.flags}
     values: dict[str, list[str]] = {}
     operands: list[str] = []
     rest = list(reversed(argv))
@@ -115,8 +139,7 @@ def _split(command: Command, argv: Sequence[str]) -> Words:
         flag, joined = _flag_of(word)
         option = options.get(flag)
         if option is None:
-            mend = _did_you_mean(flag, options, f"verify {command.name} --help")
-            raise VerifierError(f"{command.name} has no option {flag}", mend)
+            raise VerifierError(f"{command.name} has no option {flag}", _instead_of(flag, command, options))
         if option.metavar:
             values.setdefault(option.name, []).append(_value(option, joined, rest, options))
         elif joined is None:
@@ -124,7 +147,7 @@ def _split(command: Command, argv: Sequence[str]) -> Words:
         else:
             raise VerifierError(f"{flag} takes no value")
     if operands and not command.operands:
-        raise VerifierError(f"{command.name} takes no {operands[0]!r}", f"see verify {command.name} --help")
+        raise VerifierError(f"{command.name} takes no {_quoted(operands[0])}", f"see verify {command.name} --help")
     return Words(command, values, tuple(operands), "")
 
 
@@ -136,19 +159,43 @@ def _flag_of(word: str) -> tuple[str, str | None]:
     return word[:2], word[2:] or None
 
 
+_MAY_BE_EMPTY = ("--data",)
+
+
 def _value(option: Option, joined: str | None, rest: list[str], options: dict[str, Option]) -> str:
-    if joined is not None:
-        return joined
-    if not rest or rest[-1].partition("=")[0] in options:
-        raise VerifierError(f"{option.name} needs a value", f"give it as {option.name} {option.metavar}")
-    return rest.pop()
+    value = joined
+    if joined is None and rest and rest[-1].partition("=")[0] not in options:
+        value = rest.pop()
+    if value is None or (not value and option.name not in _MAY_BE_EMPTY):
+        raise VerifierError(f"{_called(option.name)} needs a value", f"give it as {option.flags[0]} {option.metavar}")
+    return value
 
 
-def _did_you_mean(word: str, known: dict[str, Command] | dict[str, Option], help_command: str) -> str:
+def _called(name: str) -> str:
+    """An option by all of its flags: `-n (--requests)`."""
+    short, *others = next(option.flags for option in _every_option() if option.name == name)
+    return f"{short} ({', '.join(others)})" if others else short
+
+
+def _instead_of(flag: str, command: Command, options: dict[str, Option]) -> str:
+    """What to do about an option that the command does not have."""
+    having = [(other, option) for other in COMMANDS.values() for option in _options(other) if flag in option.flags]
+    if len(having) == 1:
+        ((other, option),) = having
+        return f"{other.name} has: verify {other.name} {other.operands} {flag} {option.metavar}".rstrip()
+    if having:
+        *others, last = [other.name for other, _ in having]
+        return f"{', '.join(others)} and {last} have it"
+    bare = {known.lstrip("-"): known for known in options}
+    near = _nearest(flag.lstrip("-"), bare)
+    return f"did you mean {bare[near]}?" if near else f"see verify {command.name} --help"
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """The one that is spelled most like `word`; empty where none is much like it."""
     import difflib
 
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"see {help_command}"
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
 
 
 # -- values
@@ -263,7 +310,9 @@ def analyze(words: Words) -> Analyze:
 
 def only_file(words: Words) -> str:
     """The one file of `verify open`."""
-    if len(words.operands) != 1:
+    if not words.operands:
+        raise VerifierError("open needs a capture file", "name one: verify open FILE")
+    if len(words.operands) > 1:
         raise VerifierError("open takes one capture file", "see verify open --help")
     return words.operands[0]
 
@@ -281,6 +330,11 @@ def causes(words: Words) -> Causes:
     return Causes(chosen, bool(words.operands), _is_set(words, "--json"), color(words))
 
 
+_ALIKE = 0.85
+"""From here on, as difflib measures it, a word is another one misspelled: a letter left out of `server-idle-timeout`
+makes 0.97, and `balancer-idle-timeout` is 0.75 like it."""
+
+
 def _near(code: str, known: Mapping[str, object], lister: str) -> str:
     """Causes that `code` is a part of, else those that are spelled like it; else the command that lists them."""
     import difflib
@@ -288,7 +342,8 @@ def _near(code: str, known: Mapping[str, object], lister: str) -> str:
     word = code.lower().replace("_", "-")
     if word == "cause":
         return f"CAUSE stands for one of those that {lister} lists"
-    near = [name for name in known if word and word in name] or difflib.get_close_matches(word, known)
+    near = [name for name in known if word and word in name]
+    near = near or difflib.get_close_matches(word, known, 1, _ALIKE) or difflib.get_close_matches(word, known)
     return f"did you mean {' or '.join(near[:3])}?" if near else f"{lister} lists them all"
 
 
@@ -366,7 +421,7 @@ def _whole(words: Words, name: str, least: int) -> int | None:
         return None
     number = _digits(text)
     if number is None or number < least:
-        raise VerifierError(f"{name} takes a whole number of {least} or more, not {text!r}")
+        raise VerifierError(f"{_called(name)} takes a whole number of {least} or more, not {text!r}")
     return number
 
 
@@ -388,7 +443,7 @@ def _seconds(words: Words, name: str) -> float | None:
         return None
     seconds = _decimal(text)
     if seconds is None:
-        raise VerifierError(f"{name} takes seconds, like 0.5 or 30, not {text!r}")
+        raise VerifierError(f"{_called(name)} takes seconds, like 0.5 or 30, not {text!r}")
     return seconds
 
 
@@ -406,7 +461,7 @@ def _share(words: Words, name: str) -> float | None:
     number = _decimal(text.removesuffix("%"))
     share = None if number is None else number / 100 if text.endswith("%") else number
     if share is None or share > 1:
-        raise VerifierError(f"{name} takes a share from 0 to 1, or 0% to 100%, not {text!r}")
+        raise VerifierError(f"{_called(name)} takes a share from 0 to 1, or 0% to 100%, not {text!r}")
     return share
 
 
@@ -421,7 +476,7 @@ def _octets(words: Words, name: str) -> int | None:
     unit = upper[-1:] if upper[-1:] in _UNITS else ""
     number = _digits(upper.removesuffix(unit))
     if not number:
-        raise VerifierError(f"{name} takes bytes, like 65536, 512K, 64M or 1G, not {text!r}")
+        raise VerifierError(f"{_called(name)} takes bytes, like 65536, 512K, 64M or 1G, not {text!r}")
     return number * _UNITS[unit]
 
 
@@ -431,7 +486,7 @@ def _choice(words: Words, name: str, choices: tuple[str, ...]) -> str:
     if text is None:
         return choices[0]
     if text not in choices:
-        raise VerifierError(f"{name} takes {', '.join(choices[:-1])} or {choices[-1]}, not {text!r}")
+        raise VerifierError(f"{_called(name)} takes {', '.join(choices[:-1])} or {choices[-1]}, not {text!r}")
     return text
 
 

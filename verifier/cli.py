@@ -51,10 +51,19 @@ def main(argv: list[str] | None = None) -> int:
     except VerifierError as error:
         _complain(str(error))
         return COULD_NOT_RUN
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "verifier":
+            raise
+        # Not one of ours: an installation that lacks what the package asks for.
+        _complain(f"Python's {error.name} is not installed; {sys.executable} -m pip install {error.name}")
+        return COULD_NOT_RUN
+    except MemoryError:
+        _complain("memory ran out")
+        return COULD_NOT_RUN
     except ReaderGone:
         return READER_GONE
-    except KeyboardInterrupt:
-        _complain("interrupted")
+    except KeyboardInterrupt as stop:
+        _complain("; ".join(("interrupted", *map(str, stop.args))))
         return INTERRUPTED
 
 
@@ -170,7 +179,8 @@ def _analyze_each(options: Analyze) -> int:
     else:
         style = _style(output.color)
         # Where nobody's terminal bounds it, the name of a file stays whole: lines are searched for it.
-        form = each.Lines(style if os.environ.get("COLUMNS") or sys.stdout.isatty() else style._replace(width=0))
+        bounded = os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty())
+        form = each.Lines(style if bounded else style._replace(width=0))
     files = each.Each(options.paths, options.selection, options.expectations, form)
     for text in files:
         _say(text)

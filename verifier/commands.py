@@ -58,7 +58,7 @@ _COLOR = Option(("--color",), "WHEN", "auto (default, honours NO_COLOR), always 
 _OUTPUT = Group(
     "Output",
     (
-        Option(("--json",), "", "one JSON object (see verify schema) instead of the report"),
+        Option(("--json",), "", "one JSON object (see verify schema) instead of the report; none with exit status 2"),
         Option(("--detail",), "LISTS", "with --json: connections, or exchanges (both)"),
         _COLOR,
         Option(("--exit-zero",), "", "exit 0 when refuted or inconclusive, too"),

@@ -36,7 +36,7 @@ class Row(NamedTuple):
     ok: bool
     detail: str
     mend: str
-    """A command, or a sentence where there is none; empty where all is well."""
+    """A command, or a sentence where there is none, or several, each on a line; empty where all is well."""
     needed: bool
     """Whether `verify` can't do its main job without it."""
 
@@ -79,11 +79,15 @@ def _platform() -> Row:
 def _capture(refused: OSError | None, alone: VerifierError | None) -> Row:
     if refused is None:
         return Row("capture", True, "this user may capture on every interface", "", True)
-    start = rights.elevated(sys.argv[:1])
+    mend = rights.elevated(sys.argv[:1])
     detail = f"this user may not capture: {refused.strerror}"
     if alone is None:
-        return Row("capture", False, f"{detail}; `verify demo` runs in a network of its own", start, False)
-    return Row("capture", False, detail, start, True)
+        detail += "; `verify demo` runs in a network of its own"
+    lasting = rights.lasting()
+    if lasting:
+        detail += ". As root for once, or for good, for you and this environment alone:"
+        mend += f"\n{lasting}"
+    return Row("capture", False, detail, mend, needed=alone is not None)
 
 
 def _namespace(alone: VerifierError | None) -> Row:

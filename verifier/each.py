@@ -9,7 +9,7 @@ from __future__ import annotations
 from verifier import app
 from verifier.errors import VerifierError
 from verifier.report import lines
-from verifier.report.terminal import Style, shell_word
+from verifier.report.terminal import Style, file_name, shell_word
 from verifier.sources import operands
 from verifier.sources.facts import Skipped
 from verifier.sources.file import NoCapture
@@ -47,7 +47,6 @@ WORST_FIRST = (NOT_READ, REFUTED, INCONCLUSIVE, PROVED)
 _FORGIVEN = (REFUTED, INCONCLUSIVE)
 _KILLED = 9
 """SIGKILL (signal(7))."""
-_PLAIN = Style(0, color=False, unicode=True)
 
 
 class Lines:
@@ -138,13 +137,13 @@ class Each:
         """The work on one file, in a process of its own."""
         file = self._files[number]
         if isinstance(file, Fruitless):
-            self._form.unread(file.operand, VerifierError(f"{file.operand}: {file.what}"), write)
+            self._form.unread(file.operand, VerifierError(f"{file_name(file.operand)}: {file.what}"), write)
             return NOT_READ
         try:
             report = app.analyze_alone(file, self._selection, self._expectations)
         except VerifierError as error:
             if isinstance(error, NoCapture) and not file.named:
-                write(error.problem.removeprefix(f"{file.path}: "))
+                write(error.problem.removeprefix(f"{file_name(file.path)}: "))
                 return SKIPPED
             self._form.unread(file.path, error, write)
             return NOT_READ
@@ -205,4 +204,4 @@ def _died(name: str, status: int) -> VerifierError:
         what = f"the process that read it was ended by signal {-status}"
     else:
         what = f"the process that read it failed, with status {status}"
-    return VerifierError(f"{name}: {what}", f"read it alone: verify analyze {shell_word(name, _PLAIN)}")
+    return VerifierError(f"{file_name(name)}: {what}", f"read it alone: verify analyze {shell_word(name)}")

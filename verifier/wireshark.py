@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from verifier.errors import VerifierError
-from verifier.report.terminal import Style, safe, shell_word
+from verifier.report.terminal import Style, file_name, safe, shell_word
 from verifier.values import NamedTuple
 
 FILTER = (
@@ -27,6 +27,12 @@ _FIRST_LIGHT_S = 1.0
 """How long a window that can't open may take to say so: measured 0.05 to 0.3 s, Wireshark 4.0 with a dead DISPLAY."""
 _APPLICATION = "/Applications/Wireshark.app"
 _DISPLAYS = ("WAYLAND_DISPLAY", "DISPLAY")
+
+
+_FIRST_LOOK = 1 << 16
+"""Bytes read of a file to see that it is a capture."""
+_UNPACKERS = {".xz": "xz -dk", ".bz2": "bzip2 -dk"}
+"""Compressions that Wireshark does not know (4.0.17; it does know gzip, zstd and lz4), and what unpacks them."""
 
 
 class Surroundings(NamedTuple):
@@ -82,22 +88,28 @@ def display() -> str:
 
 
 def checked(path: str) -> str:
-    """The absolute path of a capture that can be read.
+    """The absolute path of a capture that Wireshark can read.
 
-    Wireshark would say the same in a window of its own, after it has come up.
+    What it can't it would say itself, in a window of its own, after it has come up.
     """
-    if path == "-":
+    from verifier.sources import file
+
+    name = file_name(path)
+    if path == file.STANDARD_INPUT:
         raise VerifierError("standard input can't be opened in Wireshark", "save it to a file first")
     absolute = os.path.abspath(path)
     if os.path.isdir(absolute):
-        raise VerifierError(f"{path} is a folder", "name one capture in it")
+        raise VerifierError(f"{name}: this is a folder", "name one capture in it")
+    if os.path.exists(absolute) and not os.path.isfile(absolute):
+        raise VerifierError(f"{name}: no regular file", "save what it gives to a file first")
     try:
-        with open(absolute, "rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise VerifierError(f"can't read {path}: {error.strerror}") from error
-    if empty:
-        raise VerifierError(f"{path} is empty")
+        feed = file.Feed(path, file.USUAL._replace(chunk=_FIRST_LOOK))
+    except file.ReaderMissing:
+        return absolute  # not by us, but Wireshark may read it
+    feed.close()
+    if feed.suffix in _UNPACKERS:
+        mend = f"unpack it first: {_UNPACKERS[feed.suffix]} {shell_word(path)}"
+        raise VerifierError(f"{name}: Wireshark does not unpack {feed.suffix}", mend)
     return absolute
 
 

@@ -9,6 +9,10 @@ What a process has to tell is text, through a pipe, and its exit status. Results
 memory, up to a bound, then in the pipe, and a process whose pipe is full waits, too. So memory is bounded, however long
 the texts are.
 
+No process outlives the one that it works for, however that ends. It holds one end of a pipe of which that one has the
+other, and nobody writes into: the kernel sends it SIGIO when the other end is gone (fcntl(2): F_SETOWN, O_ASYNC), which
+ends it in the middle of whatever it does. Not PR_SET_PDEATHSIG: that is Linux's alone, and by way of `ctypes`.
+
 Where there is no `fork` (Windows), the work is done in this process, one thing after the other.
 """
 
@@ -68,10 +72,12 @@ def processors() -> int:
 class _Worker:
     """One process, and what it has told that was not handed out."""
 
-    def __init__(self, number: int, pid: int, pipe: int) -> None:
+    def __init__(self, number: int, pid: int, pipe: int, life: int) -> None:
         self.number = number
         self.pid = pid
         self.pipe = pipe
+        self.life = life
+        """The end of a pipe that it lives as long as."""
         self.told = bytearray()
         self.status: int | None = None
 
@@ -99,6 +105,7 @@ class Workers:
 
     def __enter__(self) -> Workers:
         if hasattr(os, "fork"):
+            import fcntl  # noqa: F401 - once for all that are forked
             import signal
             from select import poll
 
@@ -177,21 +184,34 @@ class Workers:
         from select import POLLIN
 
         reading, writing = os.pipe()
+        try:
+            living, life = os.pipe()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            raise
+        parent = os.getpid()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             pid = os.fork()
             if pid == 0:
-                os.close(reading)
-                for pipe in self._running:
-                    os.close(pipe)
-                _child(lambda: self._do(number, writing), lambda how: signal.pthread_sigmask(how, _ENDING))
-            self._begun[number] = self._running[reading] = _Worker(number, pid, reading)
+                for worker in (*self._running.values(), _Worker(number, pid, reading, life)):
+                    os.close(worker.pipe)
+                    os.close(worker.life)
+                _child(
+                    lambda: _end_with(parent, living),
+                    lambda: self._do(number, writing),
+                    lambda how: signal.pthread_sigmask(how, _ENDING),
+                )
+            self._begun[number] = self._running[reading] = _Worker(number, pid, reading, life)
             self._poll.register(reading, POLLIN)
         except OSError:
             os.close(reading)
+            os.close(life)
             raise
         finally:
             os.close(writing)
+            os.close(living)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _do(self, number: int, writing: int) -> int:
@@ -227,6 +247,7 @@ class Workers:
             _, status = os.waitpid(worker.pid, 0)
             worker.status = os.waitstatus_to_exitcode(status)
         finally:
+            os.close(worker.life)  # not before it has ended: it would end of that
             pthread_sigmask(SIG_SETMASK, before)
 
     def _end_all(self) -> None:
@@ -272,7 +293,22 @@ def _terminated(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG0
     raise SystemExit(128 + number)
 
 
-def _child(work: Callable[[], int], mask: Callable[[int], object]) -> NoReturn:
+def _end_with(parent: int, living: int) -> None:
+    """Has the kernel end this process when `parent` is gone, which has the other end of the pipe `living`."""
+    from fcntl import F_SETFL, F_SETOWN, fcntl
+    from signal import SIG_DFL, SIGIO, signal
+
+    signal(SIGIO, SIG_DFL)
+    try:
+        fcntl(living, F_SETOWN, os.getpid())
+        fcntl(living, F_SETFL, os.O_ASYNC)
+    except OSError:  # a system that has this for other files alone: it ends when it next tells something
+        return
+    if os.getppid() != parent:
+        os._exit(FAILED)
+
+
+def _child(begin: Callable[[], None], work: Callable[[], int], mask: Callable[[int], object]) -> NoReturn:
     """The life of a process that was forked, with its signals blocked: `mask` changes that. Nothing that it raises
     reaches what its parent was about."""
     from signal import SIG_BLOCK, SIG_UNBLOCK, SIGTERM, default_int_handler, signal
@@ -280,6 +316,7 @@ def _child(work: Callable[[], int], mask: Callable[[int], object]) -> NoReturn:
     status = FAILED
     try:
         try:
+            begin()
             signal(SIGTERM, default_int_handler)  # the same for those that it starts itself
             mask(SIG_UNBLOCK)
             status = work()

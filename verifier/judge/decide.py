@@ -227,7 +227,7 @@ class _Bench:
         self.wanted = scope.wanted
         self.client_knows = scope.live is not None
         self.control_only = scope.live is not None and scope.live.control_only
-        self.frames = Numbering(case.runs)
+        self.frames = Numbering(case.runs if len(case.sources) > 1 else None)
         ends = [source.last_ns for source in case.sources if source.last_ns is not None]
         self.tally = Tally(case.ledger.connections, scope.wanted, max(ends, default=0), self.control_only)
         self.tally.add_exchanges(scope.exchanges)
@@ -294,7 +294,8 @@ class _Bench:
     def _notes(self, diagnosis: Diagnosis | None) -> tuple[Note, ...]:
         """What the engine noted, and what of the findings is left off."""
         notes = [
-            Note(code, count, self.frames.local(frame) or 0) for code, count, frame in self.case.ledger.notes.seen()
+            Note(code, count, self.frames.local(frame) or 0, self.frames.source(frame))
+            for code, count, frame in self.case.ledger.notes.seen()
         ]
         if diagnosis is not None and diagnosis.left_off:
             notes.append(Note(FINDINGS_LIMIT, diagnosis.left_off, 1))
@@ -341,14 +342,14 @@ class _Bench:
         unread = [(code, count, frame) for code, count, frame in self.case.ledger.notes.seen() if code in UNREAD]
         for code, count, frame in unread:
             packets = "1 packet" if count == 1 else f"{count} packets"
-            text = f"{packets} could not be read: {code}, first in frame {self.frames.local(frame)}"
+            text = f"{packets} could not be read: {code}, first in {self.frames.named(frame)}"
             missing.append(Missing(Reason.PACKETS_UNREADABLE, text))
         for code, count, frame in self.case.ledger.notes.seen():
             if code == SEEN_TWICE and not self.client_knows:
                 those = "1 connection has" if count == 1 else f"{count} connections have"
                 text = (
-                    f"{those} the initial sequence number of one closed before on the same ends, first in frame"
-                    f" {self.frames.local(frame)}: the same traffic may be in the capture twice"
+                    f"{those} the initial sequence number of one closed before on the same ends, first in"
+                    f" {self.frames.named(frame)}: the same traffic may be in the capture twice"
                 )
                 missing.append(Missing(Reason.SEEN_TWICE, text))
         wanted = self.wanted
@@ -356,9 +357,9 @@ class _Bench:
         if doubts and not self.client_knows:
             count = len(doubts)
             those, they = ("1 connection has", "it") if count == 1 else (f"{count} connections have", "they")
-            first = self.frames.local(self.case.ledger.connections.column("first_frame")[doubts[0]])
+            first = self.frames.named(self.case.ledger.connections.column("first_frame")[doubts[0]])
             text = (
-                f"{those} the addresses and ports of one that was open in another tunnel, first in frame {first}:"
+                f"{those} the addresses and ports of one that was open in another tunnel, first in {first}:"
                 f" {they} may be of the same client, or of another network with the same addresses"
             )
             missing.append(Missing(Reason.NETWORKS_UNSURE, text))
@@ -381,10 +382,10 @@ class _Bench:
             ends = (self.details.endpoint(row, 1 - client), self.details.endpoint(row, client).ip)
             others = met.setdefault(ends, [])
             if any(frozenset((table.networks[row], table.networks[other])) not in table.told for other in others):
-                first = self.frames.local(table.column("first_frame")[row])
+                first = self.frames.named(table.column("first_frame")[row])
                 text = (
                     f"the connections between {ends[1]} and {ends[0].ip} come in tunnels of several networks, and the"
-                    f" tunnel of those from frame {first} on in one that nothing shows: they may be of one of these"
+                    f" tunnel of those from {first} on in one that nothing shows: they may be of one of these"
                 )
                 return [Missing(Reason.NETWORKS_UNSURE, text)]
             others.append(row)
@@ -395,10 +396,10 @@ class _Bench:
         missing: list[Missing] = []
         for (count, row), (reason, one, many) in zip(self.tally.lacking(self.client_knows), LACKS, strict=True):
             if count:
-                frame = self.frames.local(self.columns["first_frame"][row])
+                frame = self.frames.named(self.columns["first_frame"][row])
                 what = one if count == 1 else many.format(count)
                 first = "" if count == 1 else "the first of them "
-                missing.append(Missing(reason, f"{what} ({first}connection {row}, which begins in frame {frame})"))
+                missing.append(Missing(reason, f"{what} ({first}connection {row}, which begins in {frame})"))
         if missing:
             self.all_counted = False
         if not self.totals.requests and not any(self.fields["unreadable"]) and not missing:

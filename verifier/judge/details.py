@@ -58,6 +58,11 @@ class Numbering:
         """The index of the source that has this frame."""
         return 0 if self.runs is None else self.runs.source[self._run(self.runs, frame)]
 
+    def named(self, frame: int) -> str:
+        """The frame in words: `frame 12`, or among several files `frame 12 (file 2)`."""
+        where = "" if self.runs is None else f" (file {self.source(frame) + 1})"
+        return f"frame {self.local(frame)}{where}"
+
     def _run(self, runs: Runs, frame: int) -> int:
         """The run that the frame is in: the last that begins with it or before."""
         return max(bisect_right(runs.first, frame) - 1, 0)

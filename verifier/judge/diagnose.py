@@ -283,11 +283,7 @@ class Diagnosis:
         method, target = (self.exchanges.column(name) for name in ("method", "target"))
         named = [
             f"{text(method[row]) or ''} {text(target[row]) or ''}".strip()
-            + (
-                f" in frame {self.matter.details.frames.local(frame)}"
-                if (frame := self.frames["request_frame"][row])
-                else ""
-            )
+            + (f" in {self.matter.details.frames.named(frame)}" if (frame := self.frames["request_frame"][row]) else "")
             for row in found.lost
             if method[row] >= 0
         ]

@@ -141,6 +141,8 @@ class Note(NamedTuple):
     code: str
     count: int  # type: ignore[assignment]  # the contract's name; nobody counts in a tuple of these
     first_frame: int
+    source: int = 0
+    """Index into `Report.sources` of the one that has that frame."""
 
 
 class Frames(NamedTuple):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NO_FAULT = "no finding: nothing is at fault"
 _GAP = "  "
+_WIDE = 100
+"""From so many columns on the table has all of its own: the sentences in the last one then have 40 and more."""
 
 
 def listing(scenes: Iterable[Scene], style: Style) -> str:
@@ -54,14 +56,16 @@ def table(performances: Sequence[Performance], seconds: float, style: Style) -> 
     heads = (
         Column("STAGED", "left"),
         Column("DIAGNOSED", "left"),
-        Column("CONFIDENCE", "left", spare=1),
-        Column("SECONDS", "right", spare=2),
-        Column("FINDING", "left", least=20),
+        *((Column("CONFIDENCE", "left"), Column("SECONDS", "right")) if style.width >= _WIDE else ()),
+        Column("FINDING", "left", least=12, wraps=True),
     )
     named = sum(performance.named for performance in performances)
     role = Role.GOOD if named == len(performances) else Role.BAD
     outcome = f"{named} of {count(len(performances), 'cause')} diagnosed as staged, in {seconds:.1f} s"
-    lines = lay_out(heads, [_row(performance, style) for performance in performances], style)
+    rows = [_row(performance, style) for performance in performances]
+    if style.width < _WIDE:
+        rows = [row[:2] + row[4:] for row in rows]
+    lines = lay_out(heads, rows, style)
     return "\n".join([*lines, "", paint(outcome, role, style)]) + "\n"
 
 
@@ -69,7 +73,7 @@ def _row(performance: Performance, style: Style) -> tuple[Cell, ...]:
     finding = performance.finding
     return (
         Cell(performance.scene.cause),
-        Cell(performance.diagnosed or "-", Role.GOOD if performance.named else Role.BAD),
+        Cell("as staged", Role.GOOD) if performance.named else Cell(performance.diagnosed or "no cause", Role.BAD),
         Cell("-" if finding is None else finding.confidence),
         Cell(f"{performance.seconds:.1f}"),
         Cell(NO_FAULT if finding is None else safe(_first_sentence(finding.text), style)),

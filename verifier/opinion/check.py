@@ -5,6 +5,7 @@ from __future__ import annotations
 from verifier.opinion import compare, tshark
 from verifier.opinion.model import Count, Difference, Opinion, What
 from verifier.opinion.rules import EXPERIMENTS
+from verifier.report.terminal import file_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def second_opinion(program: tshark.Program, reports: Iterable[Report]) -> Opinio
         try:
             counted, found = _of_file(program, report)
         except tshark.Unread as error:
-            problems.append(f"{path}: {error}")
+            problems.append(f"{file_name(path)}: {error}")
             continue
         for count in counted:
             sums[count.what][0] += count.ours

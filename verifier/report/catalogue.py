@@ -31,12 +31,12 @@ def overview(causes: Iterable[Cause], style: Style) -> str:
     every = [cause for found in of_blame.values() for cause in found]
     rows = [(Cell(cause.code, Role.STRONG), Cell(cause.title)) for cause in every]
     titles, *drawn = lay_out(heads, rows, style)
-    lines = ["Why a client opens another connection, although it had one before:", "", titles]
+    lines = [*wrap("Why a client opens another connection, although it had one before:", style.width), "", titles]
     for blame, found in of_blame.items():
         if found:
             lines += ["", paint(_BLAME[blame].capitalize(), Role.STRONG, style), *drawn[: len(found)]]
             del drawn[: len(found)]
-    lines += ["", "In full, with what to change: verify causes no-session, for instance."]
+    lines += ["", *wrap("In full, with what to change: verify causes no-session, for instance.", style.width)]
     return "\n".join(lines) + "\n"
 
 

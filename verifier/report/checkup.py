@@ -15,7 +15,7 @@ _MARK = 4
 
 
 def render(rows: Sequence[Row], style: Style) -> str:
-    """A mark, the name and what was found; below it the command that mends what is missing. What is not needed for the
+    """A mark, the name and what was found; below it the commands that mend what is missing. What is not needed for the
     main job is marked less loudly."""
     width = max((columns(row.name) for row in rows), default=0)
     hang = " " * (_MARK + width + 4)
@@ -26,7 +26,7 @@ def render(rows: Sequence[Row], style: Style) -> str:
         lines.append(f"{paint(word.ljust(_MARK), role, style)}  {row.name.ljust(width)}  {first}")
         lines += [hang + line for line in rest]
         if not row.ok and row.mend:
-            lines.append(f"{hang}{paint(safe(row.mend, style), Role.STRONG, style)}")
+            lines += [f"{hang}{paint(safe(mend, style), Role.STRONG, style)}" for mend in row.mend.split("\n")]
     return "\n".join(lines) + "\n"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import islice
 
 from verifier.report.figures import count, duration
-from verifier.report.table import INDENT, Cell, Column, Row, lay_out
-from verifier.report.terminal import Role, Style, columns, elide, glyphs, paint, safe
+from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
+from verifier.report.terminal import Role, Style, columns, elide, glyphs, hanging, paint, safe
 from verifier.report.wording import (
     FEW,
     TOP,
@@ -47,22 +47,22 @@ def connections(report: Report, style: Style) -> list[str]:
     if totals.connections == 0:
         return []
     if totals.connections * 3 + totals.requests <= FEW:
-        return [_heading("Evidence, by frame number", style), *_timelines(report, style)]
+        return [*_heading("Evidence, by frame number", style), *_timelines(report, style)]
     found, what = _chosen(report)
-    rows = [_connection_row(connection, report, style) for connection in found]
-    lines = [_heading(f"Evidence, by frame number: {what}", style), *lay_out(_heads(report, found), rows, style)]
+    lines = [*_heading(f"Evidence, by frame number: {what}", style), *_table(found, report, style)]
     if len(found) < totals.connections:
         rest = totals.connections - len(found)
         shown = sum(connection.extra for connection in found)
         more = (
             f"{rest:,} more, none of them extra" if shown == totals.extra_handshakes else count(rest, "more connection")
         )
-        lines.append(f"{INDENT}and {more}: --json --detail connections has them all")
+        told = f"and {more}: --json --detail connections has them all"
+        lines += [INDENT + line for line in hanging(told, style.width - len(INDENT))]
     return lines
 
 
-def _heading(text: str, style: Style) -> str:
-    return paint(text, Role.STRONG, style)
+def _heading(text: str, style: Style) -> list[str]:
+    return [paint(line, Role.STRONG, style) for line in hanging(text, style.width)]
 
 
 def _chosen(report: Report) -> tuple[list[Connection], str]:
@@ -86,25 +86,30 @@ def _timelines(report: Report, style: Style) -> list[str]:
         exchanges_of.setdefault(exchange.connection, []).append(exchange)
     lines: list[str] = []
     for connection in report.details.connections():
-        where = f"  {file_of(connection.source)}" if has_several(report) else ""
+        where = file_of(connection.source) if has_several(report) else ""
         lines += _title(connection, where, style)
         lines += _timeline(connection, exchanges_of.get(connection.id, []), style)
     return lines
 
 
 def _title(connection: Connection, where: str, style: Style) -> list[str]:
-    """Its ends and its cause, in two lines where one is too short."""
+    """Its ends, name, file and cause; what has no room is told in the lines below."""
     ends = f"{endpoint(connection.client)} {glyphs(style).arrow} {endpoint(connection.server)}"
-    name = f"  {safe(connection.tls.sni, style)}" if connection.tls is not None and connection.tls.sni else ""
-    title = f"{INDENT}#{connection.id}  {ends}{name}{where}"
-    text, role = _reason(connection, style)
-    if columns(f"{title}  {text}") <= style.width:
-        return [f"{title}  {paint(text, role, style)}".rstrip()]
-    return [title, _frame_line("", paint(text, role, style), style)]
+    name = safe(connection.tls.sni, style) if connection.tls is not None and connection.tls.sni else ""
+    lines = [f"{INDENT}#{connection.id}  {ends}"]
+    used = columns(lines[0])
+    for text, role in ((name, None), (where, None), _reason(connection, style)):
+        if text and used + 2 + columns(text) <= style.width:
+            lines[-1] += f"  {paint(text, role, style)}"
+            used += 2 + columns(text)
+        elif text:
+            lines += _frame_lines("", paint(text, role, style), style)
+            used = _TEXT_AT + columns(text)
+    return lines
 
 
 def _timeline(connection: Connection, exchanges: list[Exchange], style: Style) -> list[str]:
-    lines = [_opening(connection, style)]
+    lines = _opening(connection, style)
     for exchange in exchanges:
         word, role = reuse(exchange.reuse)
         seen = (exchange.request_frame, exchange.response_frame)
@@ -114,12 +119,12 @@ def _timeline(connection: Connection, exchanges: list[Exchange], style: Style) -
         elsewhere = "" if exchange.source == connection.source else f" ({file_of(exchange.source)})"
         tail = f"{elsewhere}, {status}: "
         room = style.width - _TEXT_AT - len(tail) - len(word)
-        lines.append(_frame_line(frames, elide(request, room, style) + tail + paint(word, role, style), style))
+        lines += _frame_lines(frames, elide(request, room, style) + tail + paint(word, role, style), style)
     if not exchanges and connection.frames.first_request is not None:
         why = "encrypted" if connection.protocol is Protocol.TLS else "unreadable"
-        lines.append(_frame_line(f"{connection.frames.first_request}", f"first request: {why}", style))
+        lines += _frame_lines(f"{connection.frames.first_request}", f"first request: {why}", style)
     if connection.handshake not in _FAILED:
-        lines.append(_closing(connection, style))
+        lines += _closing(connection, style)
     return lines
 
 
@@ -130,7 +135,7 @@ def _reason(connection: Connection, style: Style) -> tuple[str, Role | None]:
     return (f"cause {cause}", Role.FAINT) if cause else ("", None)
 
 
-def _opening(connection: Connection, style: Style) -> str:
+def _opening(connection: Connection, style: Style) -> list[str]:
     frames = connection.frames
     refusal = frames.first_close if connection.handshake is Handshake.REFUSED else None
     named = (("SYN", frames.syn), ("SYN-ACK", frames.synack), ("ACK", frames.ack), ("RST", refusal))
@@ -142,18 +147,18 @@ def _opening(connection: Connection, style: Style) -> str:
         text += f" in {duration(connection.handshake_ns)}"
     if connection.tls_ns is not None:
         text += f", TLS in {duration(connection.tls_ns)} more"
-    return _frame_line(", ".join(f"{frame}" for _, frame in seen), text, style)
+    return _frame_lines(", ".join(f"{frame}" for _, frame in seen), text, style)
 
 
-def _closing(connection: Connection, style: Style) -> str:
+def _closing(connection: Connection, style: Style) -> list[str]:
     if connection.closed_with is ClosedWith.NONE:
-        return _frame_line("", "still open where the capture ends", style)
+        return _frame_lines("", "still open where the capture ends", style)
     frame = connection.frames.first_close
     segment = "FIN" if connection.closed_with is ClosedWith.FIN else "RST"
     source = connection.frames.close_source
     elsewhere = "" if source is None else f" ({file_of(source)})"
     text = f"{segment}{elsewhere}: {_CLOSER[connection.first_closer]}"
-    return _frame_line("" if frame is None else f"{frame}", text, style)
+    return _frame_lines("" if frame is None else f"{frame}", text, style)
 
 
 _FRAMES = 12
@@ -161,8 +166,29 @@ _FRAMES = 12
 _TEXT_AT = len(INDENT) * 2 + _FRAMES + 2
 
 
-def _frame_line(frames: str, text: str, style: Style) -> str:
-    return f"{INDENT * 2}{paint(frames.rjust(_FRAMES), Role.FAINT, style)}  {text}".rstrip()
+def _frame_lines(frames: str, text: str, style: Style) -> list[str]:
+    """Frames, and beside them what they show."""
+    first, *rest = hanging(text, style.width - max(_TEXT_AT, len(INDENT) * 2 + len(frames) + 2))
+    return [
+        f"{INDENT * 2}{paint(frames.rjust(_FRAMES), Role.FAINT, style)}  {first}".rstrip(),
+        *(" " * _TEXT_AT + line for line in rest),
+    ]
+
+
+def _table(found: list[Connection], report: Report, style: Style) -> list[str]:
+    """A row for each connection; where that is too wide, its ends on a line above what else there is."""
+    heads = _heads(report, found)
+    rows = [_connection_row(connection, report, style) for connection in found]
+    if fits(heads, rows, style.width):
+        return lay_out(heads, rows, style)
+    ends = 3 if has_several(report) else 2
+    titles, *drawn = lay_out(heads[ends:], [row[ends:] for row in rows], style)
+    lines = [titles]
+    for row, line in zip(rows, drawn, strict=True):
+        name = "  ".join(cell.text for cell in row[:ends])
+        lines += [INDENT + part for part in hanging(name, style.width - len(INDENT))]
+        lines.append(line)
+    return lines
 
 
 def _heads(report: Report, found: list[Connection]) -> tuple[Column, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from verifier.judge.pairs import busiest
 from verifier.report.figures import count, duration
 from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
-from verifier.report.terminal import Role, Style, glyphs, paint, safe, wrap
+from verifier.report.terminal import Role, Style, columns, glyphs, hanging, paint, safe, wrap
 from verifier.report.wording import (
     FEW,
     TOP,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PER_REQUEST = (
     Column("#", "right"),
-    Column("REQUEST", "left", least=16),
+    Column("REQUEST", "left", least=12),
     Column("STATUS", "left", spare=2),
     Column("CONNECTION", "left"),
     Column("TIME", "right", spare=4),
@@ -125,10 +125,11 @@ def _request_row(report: Report, request: RunRequest, style: Style) -> Row:
 
 def _failures(report: Report, style: Style) -> list[str]:
     failed = [request for request in report.run if request.error]
-    lines = [
-        f"{INDENT}{paint(f'request {request.number:,} failed:', Role.BAD, style)} {safe(request.error or '', style)}"
-        for request in failed[:TOP]
-    ]
+    lines = []
+    for request in failed[:TOP]:
+        head = paint(f"request {request.number:,} failed:", Role.BAD, style)
+        told = hanging(f"{head} {safe(request.error or '', style)}", style.width - len(INDENT))
+        lines += [INDENT + line for line in told]
     if len(failed) > TOP:
         lines.append(f"{INDENT}and {count(len(failed) - TOP, 'more failed request')}")
     return lines
@@ -171,10 +172,10 @@ def _exchanges(report: Report, style: Style) -> list[str]:
     every = [row for rows in rows_of.values() for row in rows]
     titles, *drawn = lay_out(*_with_reasons(heads, every), style)
     if len(rows_of) == 1:
-        return [_pair_heading(report.pairs[min(rows_of)], style), titles, *drawn]
+        return [*_pair_heading(report.pairs[min(rows_of)], style), titles, *drawn]
     lines = [titles]
     for index, rows in rows_of.items():
-        lines += ["", _pair_heading(report.pairs[index], style), *drawn[: len(rows)]]
+        lines += ["", *_pair_heading(report.pairs[index], style), *drawn[: len(rows)]]
         del drawn[: len(rows)]
     return lines
 
@@ -193,10 +194,15 @@ def _pauses(found: list[Exchange], carriers: list[Connection]) -> list[int]:
     return pauses
 
 
-def _pair_heading(pair: Pair, style: Style) -> str:
-    heading = INDENT + paint(_pair_name(pair, style), Role.STRONG, style)
+def _pair_heading(pair: Pair, style: Style) -> list[str]:
+    """In two lines where one is too short."""
+    name = _pair_name(pair, style)
     outcome = f"{count(pair.handshakes, 'handshake')}, {pair.lower_bound} needed"
-    return f"{heading}  {paint(outcome, Role.BAD if pair.extra_handshakes else None, style)}"
+    heading = INDENT + paint(name, Role.STRONG, style)
+    painted = paint(outcome, Role.BAD if pair.extra_handshakes else None, style)
+    if len(INDENT) + columns(name) + 2 + columns(outcome) <= style.width:
+        return [f"{heading}  {painted}"]
+    return [heading, INDENT + INDENT + painted]
 
 
 def _exchange_row(number: int, exchange: Exchange, carrier: Connection, style: Style) -> Row:

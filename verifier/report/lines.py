@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from verifier.report.figures import count
 from verifier.report.table import INDENT
-from verifier.report.terminal import Role, Style, columns, glyphs, paint, safe, wrap
+from verifier.report.terminal import Role, Style, columns, file_name, glyphs, hanging, paint, safe, wrap
 from verifier.report.wording import TOP, by_cause
 from verifier.values import NamedTuple
 from verifier.vocabulary import Verdict
@@ -57,7 +57,7 @@ class Layout(NamedTuple):
 
 def layout(names: Sequence[str], style: Style) -> Layout:
     """Columns that fit into `style.width`, for files with these names; names are whole where that is 0."""
-    longest = max((columns(safe(name, style)) for name in names), default=0)
+    longest = max((columns(file_name(name, style)) for name in names), default=0)
     if not style.width:
         return Layout(style, _SHOWN, _WHY[1], 0)
     numbers = _SHOWN
@@ -95,7 +95,7 @@ def line(report: Report, path: str, place: Layout) -> str:
     cells = [paint(f"{mark}{report.verdict.upper()}".ljust(_verdict_width(style)), role, style)]
     cells += [_number(report.totals, title, style) for title in place.numbers]
     why = _cut(_why(report), place.why, style)
-    name = safe(path, style)
+    name = file_name(path, style)
     cells += [why.ljust(place.why), _tail(name, place.name, style) if place.name else name]
     return INDENT + _GAP.join(cells) + "\n"
 
@@ -165,10 +165,12 @@ def summary(outcomes: Outcomes, skipped: Sequence[Skipped], status: int, style: 
         (outcomes.not_read, "not read", Role.BAD),
     )
     parts = [paint(f"{number:,} {word}", role if number else None, style) for number, word, role in words]
-    rows = [("Skipped", f"{safe(name, style)}: {safe(why, style)}") for name, why in skipped[:TOP]]
+    told = [f"{file_name(name, style)}: {safe(why, style)}" for name, why in skipped[:TOP]]
     if len(skipped) > TOP:
-        rows.append(("", f"and {count(len(skipped) - TOP, 'more file')}"))
-    rows[1:] = [("", text) for _, text in rows[1:]]
+        told.append(f"and {count(len(skipped) - TOP, 'more file')}")
+    if style.width:
+        told = [line for text in told for line in hanging(text, style.width - _LABEL)]
+    rows = [("" if index else "Skipped", text) for index, text in enumerate(told)]
     rows.append(("In full", "verify analyze FILE"))
     rows.append(("Exit status", f"{status}, {_meaning(outcomes, status)}"))
     foot = "".join(f"{paint(label.ljust(_LABEL), Role.FAINT, style)}{text}\n" for label, text in rows)

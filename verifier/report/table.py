@@ -1,10 +1,10 @@
 """Lays rows of cells out in columns as wide as their widest cell.
 
-Where the terminal is narrower, one elastic column gives way first, then spare columns go."""
+Where the terminal is narrower, one elastic column gives way first, by being cut or wrapped; then spare columns go."""
 
 from __future__ import annotations
 
-from verifier.report.terminal import Role, Style, columns, elide, paint
+from verifier.report.terminal import Role, Style, columns, elide, paint, wrap
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -23,6 +23,8 @@ class Column(NamedTuple):
     """Above 0: cut to fit the terminal, down to this width; at most one column of a table."""
     spare: int = 0
     """Above 0: left out where cutting is not enough, the highest first."""
+    wraps: bool = False
+    """What has no room goes on in the next lines, in place of being cut."""
 
 
 class Cell(NamedTuple):
@@ -60,7 +62,20 @@ def lay_out(heads: tuple[Column, ...], rows: Sequence[Row], style: Style) -> lis
     narrowest = _narrowest(heads, widths)
     widths = [max(width - excess, least) for width, least in zip(widths, narrowest, strict=True)]
     titles = tuple(Cell(head.title, Role.FAINT) for head in heads)
-    return [_line(heads, widths, row, style) for row in (titles, *rows)]
+    return [_line(heads, widths, line, style) for row in (titles, *rows) for line in _wrapped(heads, widths, row)]
+
+
+def _wrapped(heads: tuple[Column, ...], widths: list[int], row: Row) -> list[Row]:
+    """The row in as many lines as its wrapping column takes."""
+    at = next((index for index, head in enumerate(heads) if head.wraps), None)
+    if at is None or at >= len(row):
+        return [row]
+    first, *rest = wrap(row[at].text, widths[at])
+    blank = Cell("")
+    return [
+        (*row[:at], row[at]._replace(text=first), *row[at + 1 :]),
+        *((*(blank for _ in row[:at]), row[at]._replace(text=text)) for text in rest),
+    ]
 
 
 def _widths(heads: tuple[Column, ...], rows: Sequence[Row]) -> list[int]:

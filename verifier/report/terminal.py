@@ -19,6 +19,10 @@ class Style(NamedTuple):
     unicode: bool
 
 
+ANYWHERE = Style(0, color=False, unicode=True)
+"""Of text that is made before it is known where it is shown."""
+
+
 class Role(Word):
     """What a piece of text means to the reader. The value is its SGR code (ECMA-48, 8.3.117)."""
 
@@ -70,6 +74,8 @@ def safe(text: str, style: Style) -> str:
 
 
 def _escaped(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8, as Python has it in names of files (PEP 383)
+        return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode("ascii")
 
 
@@ -108,12 +114,12 @@ def _prefix(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` columns, broken at spaces, but not between a number and its unit; a longer
-    word keeps a line of its own."""
+    """`text`, which may be painted, in lines of at most `width` columns, broken at spaces, but not between a number and
+    its unit; a longer word keeps a line of its own."""
     lines = [""]
     used = 0
     for word in _words(text):
-        size = columns(word)
+        size = columns(_bare(word))
         if lines[-1] and used + 1 + size > width:
             lines.append(word)
             used = size
@@ -122,10 +128,26 @@ def wrap(text: str, width: int) -> list[str]:
     return lines
 
 
+def hanging(text: str, width: int) -> list[str]:
+    """`text` as it is where it has room, else wrapped, with all lines but the first indented."""
+    if columns(_bare(text)) <= width:
+        return [text]
+    first, *rest = wrap(text, width - 2)
+    return [first, *(f"  {line}" for line in rest)]
+
+
+def _bare(text: str) -> str:
+    """Without what `paint` put around it."""
+    if "\x1b" not in text:
+        return text
+    first, *rest = text.split("\x1b[")
+    return first + "".join(piece.partition("m")[2] for piece in rest)
+
+
 def _words(text: str) -> list[str]:
     """What stays on one line: `5.0 s` is one word."""
     words: list[str] = []
-    for word in text.split():
+    for word in text.split(" "):  # names of files may have several blanks behind each other
         if words and words[-1][-1:].isdigit() and word.rstrip(".,:;)") in _UNITS:
             words[-1] = f"{words[-1]} {word}"
         else:
@@ -133,7 +155,12 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def shell_word(text: str, style: Style) -> str:
+def file_name(name: str, style: Style = ANYWHERE) -> str:
+    """The name as it is; one that `safe` would change as a word that a shell reads back."""
+    return name if name and name.isprintable() and (style.unicode or name.isascii()) else shell_word(name, style)
+
+
+def shell_word(text: str, style: Style = ANYWHERE) -> str:
     """`text` as one word of a POSIX shell; what `safe` would change in the `$'...'` form of bash and zsh."""
     if text.isprintable() and (style.unicode or text.isascii()):
         if text and not text.strip(_PLAIN):

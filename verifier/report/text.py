@@ -16,7 +16,9 @@ from verifier.report.terminal import (
     Role,
     Style,
     columns,
+    file_name,
     glyphs,
+    hanging,
     paint,
     safe,
     shell_word,
@@ -148,10 +150,10 @@ def _second_opinion(report: Report, style: Style) -> list[str]:
 
 def _foot(report: Report, style: Style, status: int) -> list[str]:
     return [
-        *_labelled("Expected", [_expectation(expectation, style) for expectation in report.expectations], style),
-        *_labelled("Notes", _notes(report, style), style),
-        *_labelled("Capture", _captures(report, style), style),
-        *_labelled("Skipped", _skipped(report, style), style),
+        *_labelled("Expected", _wrapped([_expectation(each, style) for each in report.expectations], style), style),
+        *_labelled("Notes", _wrapped(_notes(report, style), style), style),
+        *_labelled("Capture", _wrapped(_captures(report, style), style), style),
+        *_labelled("Skipped", _wrapped(_skipped(report, style), style), style),
         *_labelled("Saved as", _saved(report, style), style),
         *_labelled("Wireshark", _command(report, style), style),
         *_labelled("As JSON", _as_json(report, style), style),
@@ -166,13 +168,16 @@ def _labelled(label: str, texts: list[str], style: Style) -> list[str]:
     return [f"{margin if index else head}{text}" for index, text in enumerate(texts)]
 
 
+def _wrapped(texts: list[str], style: Style) -> list[str]:
+    """To stand beside a label. Commands are not wrapped: they are there to be copied."""
+    return [line for text in texts for line in hanging(text, style.width - _LABEL)]
+
+
 def _notes(report: Report, style: Style) -> list[str]:
-    # A note does not know which file its frame is of.
-    where = " of its file" if has_several(report) else ""
-    lines = [
-        f"{safe(note.code, style)}: {count(note.count, 'time')}, first in frame {note.first_frame}{where}"
-        for note in report.notes[:TOP]
-    ]
+    lines = []
+    for note in report.notes[:TOP]:
+        where = f" ({file_of(note.source)})" if has_several(report) else ""
+        lines.append(f"{safe(note.code, style)}: {count(note.count, 'time')}, first in frame {note.first_frame}{where}")
     if len(report.notes) > TOP:
         lines.append(f"and {count(len(report.notes) - TOP, 'more note')}: --json has them all")
     return lines
@@ -209,7 +214,7 @@ def _captures(report: Report, style: Style) -> list[str]:
 
 def _skipped(report: Report, style: Style) -> list[str]:
     """Files beside the captures."""
-    lines = [f"{safe(name, style)}: {safe(why, style)}" for name, why in report.skipped[:TOP]]
+    lines = [f"{file_name(name, style)}: {safe(why, style)}" for name, why in report.skipped[:TOP]]
     if len(report.skipped) > TOP:
         lines.append(f"and {count(len(report.skipped) - TOP, 'more file')}")
     return lines
@@ -221,7 +226,7 @@ def _saved(report: Report, style: Style) -> list[str]:
         return []
     if report.live.save_problem:
         return [paint(f"not saved: {safe(report.live.save_problem, style)}", Role.UNSURE, style)]
-    return [] if report.live.saved_as is None else [safe(report.live.saved_as, style)]
+    return [] if report.live.saved_as is None else [file_name(report.live.saved_as, style)]
 
 
 def _source(source: Source, report: Report, style: Style) -> str:
@@ -232,7 +237,7 @@ def _source(source: Source, report: Report, style: Style) -> str:
         parts.append(paint(f"{source.dropped:,} dropped", Role.BAD, style) if source.dropped else "none dropped")
     if report.live is not None and report.live.control_only:
         parts.append("SYN, FIN and RST alone")
-    return f"{safe(source.name, style)}: {', '.join(parts)}"
+    return f"{file_name(source.name, style)}: {', '.join(parts)}"
 
 
 def _command(report: Report, style: Style) -> list[str]:

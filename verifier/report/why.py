@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from verifier.report.figures import count, duration, size
 from verifier.report.table import INDENT
-from verifier.report.terminal import Role, Style, columns, elide, glyphs, paint, safe, wrap
+from verifier.report.terminal import Role, Style, columns, elide, glyphs, hanging, paint, safe, wrap
 from verifier.report.wording import TOP, by_cause, endpoint, extra_of, file_of, has_several
 from verifier.values import NamedTuple
 
@@ -88,13 +88,13 @@ def also_seen(report: Report, style: Style) -> list[str]:
     lines = [paint("Also seen, at no extra handshake", Role.STRONG, style)]
     for group in groups[:_IN_FULL]:
         finding = group.first
-        lines += [_title("", group, Role.UNSURE, style), *_body(safe(finding.text, style), style)]
+        lines += [*_title("", group, Role.UNSURE, style), *_body(safe(finding.text, style), style)]
         lines += _labelled("Frames", _frames(finding.evidence, report, style), style)
         if finding.blame != "nobody":
             advice = [safe(line, style) for line in finding.advice.split("\n")]
             lines += _labelled("Fix", [part for line in advice for part in _wrapped(line, style)], style)
     for group in groups[_IN_FULL:TOP]:
-        lines.append(_title("", group, Role.UNSURE, style))
+        lines += _title("", group, Role.UNSURE, style)
     if len(groups) > TOP:
         lines.append(f"{INDENT}and {len(groups) - TOP:,} more: --json has them all")
     return lines
@@ -118,10 +118,10 @@ def _grouped(report: Report) -> list[_Group]:
 def _in_full(number: str, group: _Group, report: Report, style: Style) -> list[str]:
     finding = group.first
     return [
-        _title(number, group, Role.BAD, style),
+        *_title(number, group, Role.BAD, style),
         *_body(safe(_told(group, report), style), style),
         *_labelled("Means", _wrapped(group.cause.explanation, style), style),
-        *_labelled("Measured", [_measured(measured, style) for measured in finding.measured[:_CITED]], style),
+        *_labelled("Measured", _measurements(finding, style), style),
         *_labelled("Due to", _wrapped(_due_to(finding, report, style), style), style),
         *_labelled("Cost", _wrapped(_cost(group, report), style), style),
         *_labelled("Opened", _wrapped(_opened(group, report, style), style), style),
@@ -150,9 +150,10 @@ def _read_more(groups: Sequence[_Group], style: Style) -> list[str]:
     return [f"{INDENT}{' ' * len(lead) if index else lead} {command}" for index, command in enumerate(commands)]
 
 
-def _title(number: str, group: _Group, role: Role, style: Style) -> str:
+def _title(number: str, group: _Group, role: Role, style: Style) -> list[str]:
     code = paint(safe(group.cause.code, style), role, style)
-    return f"{INDENT}{number}{code}: {paint(group.cause.title, Role.STRONG, style)}"
+    title = f"{number}{code}: {paint(group.cause.title, Role.STRONG, style)}"
+    return [INDENT + line for line in hanging(title, style.width - len(INDENT))]
 
 
 def _told(group: _Group, report: Report) -> str:
@@ -223,6 +224,10 @@ def _opened(group: _Group, report: Report, style: Style) -> str:
         place = f" at {count(pairs, 'more pair')}" if pairs else ""
         where += f"; the same{place} for {count(extra_of(others), 'extra handshake')}"
     return safe(where, style)
+
+
+def _measurements(finding: Finding, style: Style) -> list[str]:
+    return [line for each in finding.measured[:_CITED] for line in hanging(_measured(each, style), _room(style))]
 
 
 def _measured(measured: Measured, style: Style) -> str:

@@ -197,7 +197,7 @@ class Ahead:
         try:
             last = self._fill(feed, full, free)
             os.write(full, READY.pack(0, 0, 0, 0) + marshal.dumps(tuple(last)))
-        except (OSError, KeyboardInterrupt):  # the other process is gone, or both are to end
+        except (OSError, KeyboardInterrupt, MemoryError):  # the other process is gone, or both are to end
             pass
         finally:
             unexpected = sys.exc_info()

@@ -11,8 +11,7 @@ import os
 import subprocess
 import threading
 
-from verifier.errors import VerifierError
-from verifier.sources.file import NoCapture, Plain
+from verifier.sources.file import NoCapture, Plain, ReaderMissing
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -90,10 +89,11 @@ def kind_of(wanted: Wanted) -> Kind:
 def _guessed(path: str) -> str:
     """captype's word for the file; empty where it is not installed."""
     try:
-        done = subprocess.run(("captype", _no_option(path)), capture_output=True, text=True, check=False, env=_ENGLISH)
+        done = subprocess.run(("captype", _no_option(path)), capture_output=True, check=False, env=_ENGLISH)
     except FileNotFoundError:
         return ""
-    return done.stdout.strip().rpartition(": ")[2] or "unknown"
+    # Behind the name of the file, which need not be UTF-8.
+    return done.stdout.strip().rpartition(b": ")[2].decode("ascii", "replace") or "unknown"
 
 
 def _no_option(path: str) -> str:
@@ -121,7 +121,7 @@ class Converted:
             )
         except FileNotFoundError as error:
             problem = f"{wanted.shown}: {kind.what}, which editcap converts, and that is not installed"
-            raise VerifierError(problem, INSTALL) from error
+            raise ReaderMissing(problem, INSTALL) from error
         assert self.process.stdout is not None
         self.output = self.process.stdout
         if not itself:

@@ -10,6 +10,7 @@ import os
 import sys
 
 from verifier.errors import VerifierError
+from verifier.report.terminal import file_name, shell_word
 from verifier.sources.facts import Source
 from verifier.values import NamedTuple
 from verifier.wire import pcap
@@ -86,6 +87,10 @@ class NoCapture(VerifierError):
     """What was named is no capture of network packets at all, where a damaged one still is."""
 
 
+class ReaderMissing(VerifierError):
+    """What would read this kind of file is not installed here."""
+
+
 class Manner(NamedTuple):
     """How a file is read."""
 
@@ -132,7 +137,7 @@ class Feed:
 
     def __init__(self, path: str, manner: Manner = USUAL) -> None:
         self.path = path
-        self.shown = "standard input" if path == STANDARD_INPUT else path
+        self.shown = "standard input" if path == STANDARD_INPUT else file_name(path)
         self.manner = manner
         self.format = ""
         self.problem = ""
@@ -254,8 +259,8 @@ class Feed:
         if isinstance(error, PermissionError):
             barred = _barred_folder(self.path)
             if barred:
-                return VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+rx {barred}")
-            return VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+r {shown}")
+                return VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+rx {shell_word(barred)}")
+            return VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+r {shell_word(self.path)}")
         return VerifierError(f"{shown}: cannot be read: {error.strerror or error}")
 
     def _reader(self) -> Reader:
@@ -313,7 +318,7 @@ class Feed:
         """The first bytes of what comes out of a capture of another format."""
         for begin, what, program in ARCHIVES:
             if head.startswith(begin):
-                raise NoCapture(f"{self.shown}: {what}", f"unpack it first: {program.format(self.shown)}")
+                raise NoCapture(f"{self.shown}: {what}", f"unpack it first: {program.format(shell_word(self.path))}")
         from verifier.sources import convert
 
         wanted = convert.Wanted(self.path, self.shown, head, self.manner.guess and not self.suffix)

@@ -10,6 +10,7 @@ import os
 import stat
 
 from verifier.errors import VerifierError
+from verifier.report.terminal import file_name
 from verifier.sources.facts import Skipped
 from verifier.sources.file import STANDARD_INPUT
 from verifier.values import NamedTuple
@@ -47,7 +48,7 @@ def files(operands: Sequence[str]) -> Files:
     skipped: list[Skipped] = []
     for each in looked_up(operands):
         if isinstance(each, Fruitless):
-            raise VerifierError(f"{each.operand}: {each.what}")
+            raise VerifierError(f"{file_name(each.operand)}: {each.what}")
         elif isinstance(each, Found):
             found.append(each)
         else:
@@ -82,7 +83,7 @@ def looked_up(operands: Sequence[str]) -> Iterator[Found | Skipped | Fruitless]:
 def _nothing_in(operand: str, odd: Sequence[str]) -> str:
     """Why an operand stands for no file; `odd` is what it led to, and is no regular file."""
     if len(odd) == 1:
-        return f"its only file, {os.path.basename(odd[0])}, is no regular file"
+        return f"its only file, {file_name(os.path.basename(odd[0]))}, is no regular file"
     if odd:
         return f"none of its {len(odd)} files is a regular file"
     return "the folder has no file" if os.path.isdir(operand) else "no file has such a name"
@@ -101,9 +102,9 @@ def _repeated(operands: Sequence[str]) -> Iterable[str]:
 
 def no_capture_in(operand: str, count: int, first: str) -> VerifierError:
     """What is wrong with a folder or a pattern that led to `count` files, none of them a capture."""
-    name = os.path.basename(first)
+    name = file_name(os.path.basename(first))
     what = f"its only file, {name}, is no capture" if count == 1 else f"none of its {count} files is a capture"
-    return VerifierError(f"{operand}: {what}", "pcap and pcapng are read, compressed or not")
+    return VerifierError(f"{file_name(operand)}: {what}", "pcap and pcapng are read, compressed or not")
 
 
 def _identity(path: str) -> tuple[int, tuple[int, int] | str]:
@@ -126,13 +127,45 @@ def _files_of(operand: str) -> Iterator[str]:
     elif os.path.lexists(operand) or not any(letter in operand for letter in "*?["):
         yield operand
     else:
-        from glob import glob
-
-        for path in sorted(glob(operand, recursive=True), key=natural):
+        for path in sorted(dict.fromkeys(_matching(operand)), key=natural):
             if os.path.isdir(path):
-                yield from () if "**" in operand else _inside(path)
+                yield from () if "**" in operand.split(os.sep) else _inside(path)
             else:
                 yield path
+
+
+def _matching(pattern: str) -> Iterator[str]:
+    """What a pattern stands for. `**` as a part of its own stands for folders however deep, without those that links
+    lead to: `glob` would follow links, and two that lead up again are more ways than it ever comes to an end with."""
+    from glob import escape, glob
+
+    parts = pattern.split(os.sep)
+    if "**" not in parts:
+        yield from glob(pattern)
+        return
+    at = parts.index("**")
+    above, below = os.sep.join(parts[:at]), os.sep.join(part for part in parts[at + 1 :] if part) or "*"
+    begins = glob(above or os.sep) if at else [""]
+    for begin in begins:
+        for folder in _folders(begin):
+            yield from _matching(os.path.join(escape(folder), below))
+
+
+def _folders(folder: str) -> Iterator[str]:
+    """The folder and all below it, but for hidden ones, links, and those that can't be looked into."""
+    ahead = [folder]
+    while ahead:
+        path = ahead.pop()
+        yield path
+        try:
+            with os.scandir(path or os.curdir) as entries:
+                ahead += [
+                    os.path.join(path, entry.name)
+                    for entry in entries
+                    if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+                ]
+        except OSError:
+            continue
 
 
 def _inside(folder: str) -> Iterator[str]:

@@ -39,9 +39,9 @@ def require() -> None:
 
 def denied(problem: str) -> VerifierError:
     """The error for `problem` that names how to start this very command with rights."""
-    return VerifierError(
-        problem, f"run `{elevated(sys.argv)}` (or give every program of this Python the right: `{lasting()}`)"
-    )
+    for_good = lasting()
+    besides = f", or once and for all, for you and this environment alone: `{for_good}`" if for_good else ""
+    return VerifierError(problem, f"run `{elevated(sys.argv)}`{besides}")
 
 
 def elevated(argv: Sequence[str]) -> str:
@@ -58,8 +58,22 @@ def elevated(argv: Sequence[str]) -> str:
 
 
 def lasting() -> str:
-    """The command that gives the right to capture to the Python that runs this, for good."""
-    return _as_root(["setcap", "cap_net_raw+ep", os.path.realpath(sys.executable)])
+    """The command that gives the right to capture for good; empty where none does without harm.
+
+    It is given to a file, and so to whoever may start that. A Python that others start, too, is not to have it: this
+    is for a virtual environment of this user's own, whose Python, mostly a link to everybody's, becomes a copy that
+    nobody else can start (capabilities(7), file capabilities; they are not passed on to programs that it starts).
+    """
+    python = sys.executable
+    if not python or sys.prefix == sys.base_prefix or not os.access(os.path.dirname(python), os.W_OK):
+        return ""
+    if os.path.islink(python):
+        alone = ["install", "-m", "700", os.path.realpath(python), python]
+    elif os.stat(python).st_uid == os.geteuid():
+        alone = ["chmod", "700", python]
+    else:
+        return ""
+    return f"{shlex.join(alone)} && {_as_root(['setcap', 'cap_net_raw+ep', python])}"
 
 
 def _as_root(words: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 
 from verifier.errors import VerifierError
+from verifier.report.terminal import file_name
 from verifier.sources import operands
 from verifier.sources.facts import Reading, Skipped, Source
 from verifier.sources.file import CHUNK, STANDARD_INPUT, Feed, Manner, NoCapture
@@ -126,7 +127,7 @@ def unread(path: str, error: VerifierError) -> Source:
 
 
 def _without_name(error: VerifierError, name: str) -> str:
-    return error.problem.removeprefix(f"{name}: ")
+    return error.problem.removeprefix(f"{file_name(name)}: ")
 
 
 def read(paths: Sequence[str], engine: Engine) -> Reading:

@@ -8,7 +8,7 @@ what comes through a pipe is unpacked as it comes.
 
 from __future__ import annotations
 
-from verifier.errors import VerifierError
+from verifier.sources.file import ReaderMissing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Unpacked:
         except ImportError as error:
             # A Python built without one of the libraries, or an installation without dependencies.
             mend = f"python -m pip install {package}, or unpack it first: {program} {shown}"
-            raise VerifierError(f"{shown}: Python's {package} is missing, which unpacks {suffix}", mend) from error
+            raise ReaderMissing(f"{shown}: Python's {package} is missing, which unpacks {suffix}", mend) from error
         self.problem = ""
         self.upstream = upstream
         self.buffer = bytearray(max(READ_AHEAD, len(head)))

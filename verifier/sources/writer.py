@@ -11,6 +11,7 @@ import os
 import struct
 
 from verifier.errors import VerifierError
+from verifier.report.terminal import file_name
 from verifier.sources.frames import Frames
 from verifier.values import NamedTuple
 
@@ -116,9 +117,7 @@ class CaptureWriter:
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise VerifierError(
-                f"can't write {path}: {error.strerror}", "--write FILE saves the capture elsewhere"
-            ) from error
+            raise VerifierError(_explain(path, error), "--write FILE saves the capture elsewhere") from error
         self._put(section_header(origin) + interface_description(origin))
         self.flush()
 
@@ -175,7 +174,7 @@ class CaptureWriter:
 
 
 def _explain(path: str, error: OSError) -> str:
-    return f"can't write {path}: {error.strerror}"
+    return f"can't write {file_name(path)}: {error.strerror}"
 
 
 def _block(kind: int, body: bytes) -> bytes:
