@@ -16,9 +16,13 @@ from verifier.wire.connection import LETTERS
 from verifier.wire.octets import Octets, widened, zeros
 
 if cython.compiled:
+    from cython.cimports.verifier.judge.rows import connection as connection_at
+    from cython.cimports.verifier.judge.rows import exchange as exchange_at
     from cython.cimports.verifier.wire.flows import mixed
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
+    from verifier.judge.rows import connection as connection_at
+    from verifier.judge.rows import exchange as exchange_at
     from verifier.wire.flows import mixed
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
@@ -297,41 +301,41 @@ class Tally:
         pair: cython.Py_ssize_t
         connection: cython.Py_ssize_t
         flags: cython.uint
-        connection_flags: cython.uint
         kind: cython.int
         end_ns: cython.longlong
         order: Order = Order(exchanges.request_ns, exchanges.rows)
         upgraded: set[int] = set()
         place: cython.Py_ssize_t
         for place in range(exchanges.rows):
-            row = order.row(place)
-            connection = exchanges.connection[row]
+            row = place if order.sorted else order.places[place]
+            this = exchange_at(exchanges, row)
+            connection = this.connection
             pair = self.pair_of[connection]
             if pair < 0:
                 continue
-            flags = exchanges.flags[row]
-            connection_flags = table.flags[connection]
+            carrier = connection_at(table, connection)
+            flags = this.flags
             self.requests[pair] += 1
-            if exchanges.status[row]:
+            if this.status:
                 self.responses[pair] += 1
-            if exchanges.depth[row] > 1:
+            if this.depth > 1:
                 self.reused[pair] += 1
             else:
-                kind = reuse(table.state[connection], connection_flags, flags, exchanges.depth[row])
+                kind = reuse(carrier.state, carrier.flags, flags, this.depth)
                 if kind == _PRE_EXISTING:
                     self.pre_existing[pair] += 1
                 elif kind == _UNKNOWN:
                     self.unknown[pair] += 1
-            if connection_flags & TUNNEL and not flags & CONNECT_REQUEST:
+            if carrier.flags & TUNNEL and not flags & CONNECT_REQUEST:
                 continue  # inside of a tunnel, which is busy itself
-            if flags & UNUSUAL == RESPONSE_DONE and table.closer[connection] != CLIENT_CLOSED:
-                end_ns = exchanges.end_ns[row]
-                self.ends_frame = exchanges.end_frame[row]
+            if flags & UNUSUAL == RESPONSE_DONE and carrier.closer != CLIENT_CLOSED:
+                end_ns = this.end_ns
+                self.ends_frame = this.end_frame
             else:
                 end_ns = self.end(exchanges, row, connection)
                 if flags & UPGRADED:
                     upgraded.add(pair)
-            busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
+            busy.go_to(this.request_ns, this.request_frame)
             if busy.begin(pair, connection, end_ns, self.ends_frame):
                 self.marks[connection] |= NEEDED
             if flags & (REQUEST_CLOSE | EXCESS) or not flags & RESPONSE_DONE:
@@ -555,12 +559,11 @@ class Busy:
     ) -> cython.bint:
         """An interval of a pair begins now. `owner` is its connection, -1 where nothing follows on the same. Whether
         there are more now than ever before."""
-        place: cython.Py_ssize_t
-        if owner >= 0 and self.place_of[owner]:
-            place = self.place_of[owner] - 1
-            if self._over(self.ends[place], self.frames[place]) and not sooner(
-                end, frame, self.ends[place], self.frames[place]
-            ):
+        place: cython.Py_ssize_t = self.place_of[owner] - 1 if owner >= 0 else -1
+        if place >= 0:
+            before: cython.longlong = self.ends[place]
+            before_frame: cython.uint = self.frames[place]
+            if self._over(before, before_frame) and not sooner(end, frame, before, before_frame):
                 self.ends[place] = end
                 self.frames[place] = frame
                 self.newest = place
