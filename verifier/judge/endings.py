@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, initializedcheck=False
 """How each connection ended, as a set of plain facts: who closed first, at what moment of its last exchange, and what
 the messages had said about it.
 

@@ -4,6 +4,15 @@ from verifier.judge.endings cimport Endings, Members
 from verifier.judge.tally cimport Heap, Order, Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 
+# Facts, and numbers of the tables, by their names.
+cdef unsigned long long AFTER_PAUSE, PARTIAL, SEVERAL, SPENT, TUNNEL, UNUSED, UPGRADED, WAITING
+cdef unsigned int ADJACENT, AFTER_CHALLENGE, ALIAS, BESIDE_OTHER, BESIDE_RESPONSE, BOTH_ENCRYPTED, CLOSED
+cdef unsigned int CLOSED_KNOWING, CONNECTION_AUTH, CONNECT_REQUEST, ELSEWHERE, ENCRYPTED, FEW_EXTRA, GIVEN_UP, GOES_ON
+cdef unsigned int IN_TURN, JUST_IDLE, KNOWING, NEW_REUSED, NEW_TUNNEL, NEW_UNUSED, OPEN_BUSY, OPEN_IDLE, OTHER_AGENT
+cdef unsigned int OTHER_NAME, PAIR_OVERLAPS, PAIR_REUSES, REDIRECTED, REFUSED_BETWEEN, REUSED_BEFORE, TAKING_TIME
+cdef unsigned int TOGETHER
+cdef int CLIENT, NOT_SEEN, REFUSED, UNANSWERED
+
 @cython.final
 cdef class Group:
     cdef public Py_ssize_t pair, number, first, size
@@ -88,7 +97,9 @@ cdef class Lineage:
     cdef bint _is_taken(self, Py_ssize_t row, Py_ssize_t new, long long moment) except -1
     cdef bint _opening(self, Py_ssize_t row, long long moment) except -1
     cdef long long _rests_since(self, Py_ssize_t row, long long moment) except -2
+    cdef long long _until(self, Py_ssize_t row, Py_ssize_t at) except? -2
     cdef unsigned int _compare(self, Py_ssize_t pair, Py_ssize_t row, Py_ssize_t before) except? 1
+    cdef unsigned int _left_at(self, Py_ssize_t row, long long moment) except? 1
     cdef str _name(self, Py_ssize_t row)
     cdef bint _same_name(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef unsigned int _named_otherwise(self, Py_ssize_t row, Py_ssize_t other) except? 1

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, initializedcheck=False
 """What repeats among the connections of a pair, and among those of a server: the same idle time, the same number of
 requests, the same age, the same instant. Added to the facts of `verifier.judge.endings`.
 

@@ -1,3 +1,5 @@
+cimport cython
+
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
 # The rows of the two tables: what stands in the row itself, in the order in which `_lay_out` puts it there.
@@ -17,12 +19,18 @@ cdef struct Connection:
     unsigned short port0, port1
     unsigned char version, client, state, closer, closed_with, answered_with, protocol
 
+# Apart from the checks below, so that these are small enough to be compiled into the loops.
+cdef inline int no_row(Py_ssize_t row) except -1:
+    raise IndexError(row)
+
 cdef inline Exchange* exchange(ExchangeTable table, Py_ssize_t row) except NULL:
     if row < 0 or row >= table.rows:
-        raise IndexError(row)
-    return <Exchange*> &table.cells[row * <Py_ssize_t> sizeof(Exchange)]
+        no_row(row)
+    with cython.boundscheck(False), cython.wraparound(False), cython.initializedcheck(False):  # checked above, once for all columns
+        return <Exchange*> &table.cells[row * <Py_ssize_t> sizeof(Exchange)]
 
 cdef inline Connection* connection(ConnectionTable table, Py_ssize_t row) except NULL:
     if row < 0 or row >= table.rows:
-        raise IndexError(row)
-    return <Connection*> &table.cells[row * <Py_ssize_t> sizeof(Connection)]
+        no_row(row)
+    with cython.boundscheck(False), cython.wraparound(False), cython.initializedcheck(False):
+        return <Connection*> &table.cells[row * <Py_ssize_t> sizeof(Connection)]

@@ -4,6 +4,8 @@ from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
 cpdef int reuse(int connection_state, unsigned int connection_flags, unsigned int exchange_flags, unsigned int depth) except -1
 
+cdef bint ends_whole(unsigned int exchange_flags, int closer) noexcept
+
 cdef bint gave_up(ConnectionTable table, Py_ssize_t row) except -1
 
 cdef bint sooner(long long end, unsigned int frame, long long other, unsigned int other_frame) noexcept

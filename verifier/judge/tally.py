@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, initializedcheck=False
 """Counting: connections and exchanges into pairs, and each pair's lower bound.
 
 The lower bound is the pair's peak concurrency: the most exchanges busy at once. Busy is a half-open interval, from a
@@ -97,6 +97,11 @@ def reuse(
     if exchange_flags & DEPTH_UNSURE or connection_flags & SUBFLOW:
         return _UNKNOWN
     return _NEW
+
+
+def ends_whole(exchange_flags: cython.uint, closer: cython.int) -> cython.bint:
+    """Whether an exchange was plainly busy until its response ended."""
+    return exchange_flags & UNUSUAL == RESPONSE_DONE and closer != CLIENT_CLOSED
 
 
 def gave_up(table: ConnectionTable, row: cython.Py_ssize_t) -> cython.bint:
@@ -290,8 +295,8 @@ class Tally:
 
     def is_handshake(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether the connection counts as a handshake."""
-        state: cython.int = self.table.state[row]
-        return not self.table.flags[row] & SUBFLOW and (state == COMPLETE or (state == HALF and self.halves_count))
+        this = connection_at(self.table, row)
+        return not this.flags & SUBFLOW and (this.state == COMPLETE or (this.state == HALF and self.halves_count))
 
     def add_exchanges(self, exchanges: ExchangeTable) -> None:
         """Counts the exchanges, and finds each pair's peak."""
@@ -328,7 +333,7 @@ class Tally:
                     self.unknown[pair] += 1
             if carrier.flags & TUNNEL and not flags & CONNECT_REQUEST:
                 continue  # inside of a tunnel, which is busy itself
-            if flags & UNUSUAL == RESPONSE_DONE and carrier.closer != CLIENT_CLOSED:
+            if ends_whole(flags, carrier.closer):
                 end_ns = this.end_ns
                 self.ends_frame = this.end_frame
             else:
