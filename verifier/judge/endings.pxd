@@ -48,6 +48,7 @@ cdef bint is_bodiless(unsigned int flags, int status) noexcept
 
 cdef class Members
 
+@cython.final
 cdef class Endings:
     cdef Tally tally
     cdef ConnectionTable table
@@ -73,21 +74,21 @@ cdef class Endings:
     cpdef Py_ssize_t following(self, Py_ssize_t at) except -2
     @cython.locals(latest=cython.int[::1])
     cdef int _chain(self) except -1
-    cdef long long soon(self, Py_ssize_t row) except -1
+    cdef long long soon(self, Py_ssize_t row) except? 1
     cdef int _look(self, Py_ssize_t row) except -1
     cdef int _end(self, Py_ssize_t row) except -1
     cdef int _forget_too_late(self, Py_ssize_t row) except -1
     cdef bint _speaks_h2(self, Py_ssize_t row) except -1
     cdef unsigned long long _rested(self, Py_ssize_t row) except? 1
-    cpdef long long gap(self, Py_ssize_t row) except -2
-    cdef long long _rest(self, Py_ssize_t row) except -2
+    cpdef long long gap(self, Py_ssize_t row) except? 1
+    cdef long long _rest(self, Py_ssize_t row) except? 1
     cdef bint _alerted(self, Py_ssize_t row) except -1
     cdef unsigned long long _unread(self, Py_ssize_t row) except? 1
     cdef unsigned long long _spoken(self, Py_ssize_t row) except? 1
     cdef unsigned long long _moment(self, Py_ssize_t row) except? 1
     cdef bint _shorter_by_close(self, Py_ssize_t row) except -1
     cdef unsigned int _frame(self, Py_ssize_t exchange) except? 1
-    cdef long long pause(self, Py_ssize_t row) except -2
+    cdef long long pause(self, Py_ssize_t row) except? 1
 
 @cython.final
 cdef class Members:

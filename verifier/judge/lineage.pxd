@@ -28,10 +28,11 @@ cdef class Line:
     cdef int add(self, Py_ssize_t row) except -1
     cdef int remove(self, Py_ssize_t row) except -1
 
+@cython.final
 cdef class Failures:
     cdef int[::1] ends
     cdef long long[::1] times
-    cdef long long latest(self, Py_ssize_t pair, long long moment) except? -1
+    cdef long long latest(self, Py_ssize_t pair, long long moment) except? 1
 
 @cython.final
 cdef class Openings:
@@ -55,6 +56,7 @@ cdef class Summary:
     cdef public dict counts
     cdef public long long extra, cost_ns, packets, octets, lengths
 
+@cython.final
 cdef class Lineage:
     cdef Tally tally
     cdef ConnectionTable table
@@ -80,7 +82,7 @@ cdef class Lineage:
     cdef bint _is_later(self, Py_ssize_t row) except -1
     cdef int _retire(self, Py_ssize_t row) except -1
     cdef int _meet(self, Py_ssize_t pair, Py_ssize_t row) except -1
-    cdef long long _left(self, Py_ssize_t row) except -2
+    cdef long long _left(self, Py_ssize_t row) except? 1
     cdef Py_ssize_t _dead_one(self, Py_ssize_t row) except -2
     cdef bint _is_of_no_use(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _unheard(self, Py_ssize_t row, Py_ssize_t other) except -1
@@ -96,8 +98,8 @@ cdef class Lineage:
     cdef bint _busy(self, Py_ssize_t row, long long moment) except -1
     cdef bint _is_taken(self, Py_ssize_t row, Py_ssize_t new, long long moment) except -1
     cdef bint _opening(self, Py_ssize_t row, long long moment) except -1
-    cdef long long _rests_since(self, Py_ssize_t row, long long moment) except -2
-    cdef long long _until(self, Py_ssize_t row, Py_ssize_t at) except? -2
+    cdef long long _rests_since(self, Py_ssize_t row, long long moment) except? 1
+    cdef long long _until(self, Py_ssize_t row, Py_ssize_t at) except? 1
     cdef unsigned int _compare(self, Py_ssize_t pair, Py_ssize_t row, Py_ssize_t before) except? 1
     cdef unsigned int _left_at(self, Py_ssize_t row, long long moment) except? 1
     cdef str _name(self, Py_ssize_t row)

@@ -18,6 +18,7 @@ cpdef long long leeway(long long time) except -1
 @cython.locals(order=cython.int[::1])
 cpdef int[::1] alike(long long[::1] times)
 
+@cython.final
 cdef class Repetition:
     cdef Endings endings
     cdef Tally tally
@@ -42,16 +43,16 @@ cdef class Repetition:
     cdef bint _is_limited(self, unsigned long long bits) except -1
     cdef tuple _server(self, Py_ssize_t row)
     @cython.locals(gaps=cython.longlong[::1], group=cython.int[::1])
-    cdef long long _same_gap(self, Py_ssize_t begin, Py_ssize_t end) except -2
+    cdef long long _same_gap(self, Py_ssize_t begin, Py_ssize_t end) except? 1
     cdef int _short_timers(self, Py_ssize_t begin, Py_ssize_t end) except -1
     cdef bint _is_soon(self, Py_ssize_t row) except -1
     cdef int _counts(self) except -1
     cdef bint _together(self, Py_ssize_t count) except -1
     @cython.locals(rows=cython.int[::1], ages=cython.longlong[::1], group=cython.int[::1])
     cdef int _ages(self) except -1
-    cdef long long _announced(self) except -1
+    cdef long long _announced(self) except? 1
     cdef int _outlived(self, Py_ssize_t pair, long long longest) except -1
-    cdef long long _longest_pause(self, Py_ssize_t begin, Py_ssize_t end) except -2
+    cdef long long _longest_pause(self, Py_ssize_t begin, Py_ssize_t end) except? 1
     cdef int _past_limit(self, Py_ssize_t begin, Py_ssize_t end, long long limit) except -1
     cdef int _headers(self, Py_ssize_t pair, Py_ssize_t begin, Py_ssize_t end) except -1
     cdef int _bodiless(self, Py_ssize_t pair, Py_ssize_t begin, Py_ssize_t end) except -1

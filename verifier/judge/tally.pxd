@@ -57,6 +57,7 @@ cdef class Busy:
     cdef int _clear(self, Py_ssize_t pair, Py_ssize_t spared) except -1
     cdef Py_ssize_t _place(self) except -1
 
+@cython.final
 cdef class Tally:
     cdef ConnectionTable table
     cdef long long end_ns
@@ -80,7 +81,7 @@ cdef class Tally:
     cdef bint is_handshake(self, Py_ssize_t row) except -1
     @cython.locals(peaks=cython.int[::1])
     cdef int _use_up(self, ExchangeTable exchanges, Order order, object upgraded) except -1
-    cdef long long end(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except? -1
+    cdef long long end(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except? 1
     @cython.locals(spare=cython.int[::1], begun=cython.uchar[::1])
     cpdef object mark_extra(self, int[::1] bounds)
     @cython.locals(peaks=cython.int[::1])
