@@ -36,13 +36,8 @@ cdef class Meaning:
 @cython.final
 cdef class Said:
     cdef int[::1] answered, closing, closing_errors, kept, followed, bodiless
-    cdef Py_ssize_t pair
-    cdef unsigned int flags
-    cdef int status, times
-    cdef int settle(self) except -1
     cdef int answer(self, Py_ssize_t pair, unsigned int flags, int status, int times) except -1
-    cdef int follow(self, Py_ssize_t pair, unsigned int flags, int status) except -1
-    cdef int count(self, Py_ssize_t pair, unsigned int flags, int status, int times) except -1
+    cdef int follow(self, Py_ssize_t pair, unsigned int flags, int status, int times) except -1
 
 cdef bint is_bodiless(unsigned int flags, int status) noexcept
 

@@ -197,7 +197,6 @@ class Endings:
                 if self.bits[row]:
                     self._end(row)
             begin = end
-        self.said.settle()
         self.members: Members = Members(self)
 
     def _thread(self) -> cython.int:
@@ -207,6 +206,11 @@ class Endings:
         pair: cython.Py_ssize_t
         owner: cython.Py_ssize_t
         before: cython.Py_ssize_t
+        # Exchanges that others follow are mostly like the one that was met last: so many of its pair, and like it.
+        like_pair: cython.Py_ssize_t = -1
+        like_flags: cython.uint = 0
+        like_status: cython.int = 0
+        times: cython.int = 0
         for row in range(self.table.rows):
             self.first[row] = -1
             self.last[row] = -1
@@ -229,8 +233,18 @@ class Endings:
             self.pause_ns[owner] = this.request_ns - gone.end_ns
             if gone.flags & GOING_ON != RESPONSE_DONE or gone.end_frame > this.request_frame:
                 self._follows(before, row)
-            if self.bits[owner]:
-                self.said.follow(pair, gone.flags, gone.status)
+            if not self.bits[owner]:
+                continue
+            if pair != like_pair or gone.flags != like_flags or gone.status != like_status:
+                if times:
+                    self.said.follow(like_pair, like_flags, like_status, times)
+                like_pair = pair
+                like_flags = gone.flags
+                like_status = gone.status
+                times = 0
+            times += 1
+        if times:
+            self.said.follow(like_pair, like_flags, like_status, times)
         return 0
 
     def _follows(self, before: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
@@ -355,7 +369,7 @@ class Endings:
         self.pause_ns[row] = exchanges.request_ns[at] - exchanges.end_ns[prior] if prior >= 0 else 0
         self.chain[at] = 0
         while following >= 0:
-            self.said.count(self.tally.pair_of[row], exchanges.flags[at], exchanges.status[at], -1)
+            self.said.follow(self.tally.pair_of[row], exchanges.flags[at], exchanges.status[at], -1)
             at = following
             following = self.following(at)
         self.count[row] = count
@@ -503,11 +517,6 @@ class Said:
     columns by pair."""
 
     def __init__(self, pairs: int) -> None:
-        self.pair = -1
-        self.flags = 0
-        self.status = 0
-        self.times = 0
-        """How many exchanges like this one of this pair are not counted yet."""
         self.answered = memoryview(zeros("i", pairs))
         self.closing = memoryview(zeros("i", pairs))
         self.closing_errors = memoryview(zeros("i", pairs))
@@ -533,25 +542,7 @@ class Said:
             self.kept[pair] += times
         return 0
 
-    def follow(self, pair: cython.Py_ssize_t, flags: cython.uint, status: cython.int) -> cython.int:
-        """Counts an exchange that another one follows. One like the one before, as they mostly are, is put down with
-        that: see `settle`."""
-        if pair != self.pair or flags != self.flags or status != self.status:
-            self.settle()
-            self.pair = pair
-            self.flags = flags
-            self.status = status
-        self.times += 1
-        return 0
-
-    def settle(self) -> cython.int:
-        """Counts what was put down."""
-        if self.times:
-            self.count(self.pair, self.flags, self.status, self.times)
-        self.times = 0
-        return 0
-
-    def count(self, pair: cython.Py_ssize_t, flags: cython.uint, status: cython.int, times: cython.int) -> cython.int:
+    def follow(self, pair: cython.Py_ssize_t, flags: cython.uint, status: cython.int, times: cython.int) -> cython.int:
         """Counts exchanges that others follow; `times` below 0 takes them back."""
         self.followed[pair] += times
         if is_bodiless(flags, status):

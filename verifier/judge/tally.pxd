@@ -70,6 +70,8 @@ cdef class Tally:
     cdef long long[::1] cost_ns
     cdef unsigned char[::1] marks
     cdef bint halves_count
+    @cython.locals(unanswered=cython.int[::1], first=cython.int[::1])
+    cpdef add_exchanges(self, ExchangeTable exchanges)
     cpdef bint is_extra(self, Py_ssize_t row) except -1
     cdef bint is_needed(self, Py_ssize_t row) except -1
     cpdef int pair(self, Py_ssize_t row) except? -1

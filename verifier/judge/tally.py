@@ -310,6 +310,9 @@ class Tally:
         end_ns: cython.longlong
         order: Order = Order(exchanges.request_ns, exchanges.rows)
         upgraded: set[int] = set()
+        # By pair: the fewer, where what is counted is all the others.
+        unanswered = memoryview(zeros("i", self.pairs))
+        first = memoryview(zeros("i", self.pairs))
         place: cython.Py_ssize_t
         for place in range(exchanges.rows):
             row = place if order.sorted else order.places[place]
@@ -321,11 +324,10 @@ class Tally:
             carrier = connection_at(table, connection)
             flags = this.flags
             self.requests[pair] += 1
-            if this.status:
-                self.responses[pair] += 1
-            if this.depth > 1:
-                self.reused[pair] += 1
-            else:
+            if not this.status:
+                unanswered[pair] += 1
+            if this.depth <= 1:
+                first[pair] += 1
                 kind = reuse(carrier.state, carrier.flags, flags, this.depth)
                 if kind == _PRE_EXISTING:
                     self.pre_existing[pair] += 1
@@ -346,6 +348,8 @@ class Tally:
             if flags & (REQUEST_CLOSE | EXCESS) or not flags & RESPONSE_DONE:
                 self.curious = True
         for pair in range(self.pairs):
+            self.responses[pair] = self.requests[pair] - unanswered[pair]
+            self.reused[pair] = self.requests[pair] - first[pair]
             self.least[pair] = self.peak[pair]
             if self.connections[pair] > 1 or self.peak[pair] > 1:
                 self.curious = True
@@ -716,14 +720,18 @@ class Heap:
         """Takes the first value out, and adds one."""
         place: cython.Py_ssize_t = 0
         below: cython.Py_ssize_t = 1
+        least: cython.longlong
+        other: cython.longlong
         while below < self.size:
-            if below + 1 < self.size and sooner(
-                self.keys[below + 1], self.seconds[below + 1], self.keys[below], self.seconds[below]
-            ):
-                below += 1
-            if not sooner(self.keys[below], self.seconds[below], key, second):
+            least = self.keys[below]
+            if below + 1 < self.size:
+                other = self.keys[below + 1]
+                if other < least or (other == least and self.seconds[below + 1] < self.seconds[below]):
+                    below += 1
+                    least = other
+            if least > key or (least == key and self.seconds[below] >= second):
                 break
-            self._put(place, self.keys[below], self.seconds[below], self.values[below])
+            self._put(place, least, self.seconds[below], self.values[below])
             place = below
             below = place * 2 + 1
         return self._put(place, key, second, value)
@@ -772,9 +780,13 @@ class Order:
 def in_order(times: Times, rows: cython.Py_ssize_t) -> cython.bint:
     """Whether times never fall from one row to the next."""
     row: cython.Py_ssize_t
-    for row in range(1, rows):  # noqa: SIM110 - compiled, a loop is one, and `all` is a generator
-        if times[row] < times[row - 1]:
+    time: cython.longlong
+    latest: cython.longlong = times[0] if rows else 0
+    for row in range(rows):
+        time = times[row]
+        if time < latest:
             return False
+        latest = time
     return True
 
 
