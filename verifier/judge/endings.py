@@ -140,7 +140,7 @@ LAST_BY_WORD = cython.declare(
 class Endings:
     """A column for each thing known of a connection, by row. `bits`: the facts of `verifier.judge.facts`, none where it
     does not count, or never was there for requests as far as the capture shows. `count`: its requests, or turns where
-    they they are encrypted. `first`, `last`: rows of its exchanges, -1 for none; `prior`: the one before the last, plus one.
+    they are encrypted. `first`, `last`: rows of its exchanges, -1 for none; `prior`: the one before the last, plus one.
     Of the exchanges: `begun_ns`, `asked_ns`, when the first, the last one was asked; `ended_ns`, when the last one
     ended, or the last payload came where there is none; `pause_ns`, from the end of the one before the last to the
     last; `host` of the first, `flags` and `status` of the last.
@@ -527,9 +527,7 @@ class Said:
         self.bodiless = memoryview(zeros("i", pairs))
         """... of which these have a response without a body."""
 
-    def answer(
-        self, pair: cython.Py_ssize_t, flags: cython.uint, status: cython.int, times: cython.int
-    ) -> cython.int:
+    def answer(self, pair: cython.Py_ssize_t, flags: cython.uint, status: cython.int, times: cython.int) -> cython.int:
         """Counts exchanges; `times` below 0 takes them back."""
         if status == 0:
             return 0

@@ -13,6 +13,8 @@ cdef unsigned int OTHER_NAME, PAIR_OVERLAPS, PAIR_REUSES, REDIRECTED, REFUSED_BE
 cdef unsigned int TOGETHER
 cdef int CLIENT, NOT_SEEN, REFUSED, UNANSWERED
 
+cdef bint any_other(int[:] column, Py_ssize_t rows) except -1
+
 @cython.final
 cdef class Group:
     cdef public Py_ssize_t pair, number, first, size
@@ -85,6 +87,7 @@ cdef class Lineage:
     cdef long long _left(self, Py_ssize_t row) except? 1
     cdef Py_ssize_t _dead_one(self, Py_ssize_t row) except -2
     cdef bint _is_of_no_use(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cdef bint _asks_for_tunnel(self, Py_ssize_t row) except -1
     cdef bint _unheard(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _is_spare_tunnel(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _given_up(self, Py_ssize_t row, Py_ssize_t other) except -1

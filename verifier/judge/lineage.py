@@ -51,9 +51,19 @@ from verifier.judge.facts import (
     WAITING,
 )
 from verifier.wire.octets import widened, zeros
-from verifier.wire.tables import CLIENT, CLOSED_KNOWING, CONNECTION_AUTH, CONNECT_REQUEST, ENCRYPTED, NOT_SEEN, REFUSED, UNANSWERED
+from verifier.wire.tables import (
+    CLIENT,
+    CLOSED_KNOWING,
+    CONNECT_REQUEST,
+    CONNECTION_AUTH,
+    ENCRYPTED,
+    NOT_SEEN,
+    REFUSED,
+    UNANSWERED,
+)
 
 if cython.compiled:
+    from cython.cimports.libc.string import memcmp
     from cython.cimports.verifier.judge.endings import Endings, Members
     from cython.cimports.verifier.judge.repetition import Numbering
     from cython.cimports.verifier.judge.rows import connection as connection_at
@@ -251,13 +261,17 @@ class Lineage:
 
     def _is_spare_tunnel(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether an open connection is a tunnel to the same place as the new one, with nothing under way inside."""
-        first: cython.Py_ssize_t = self.endings.first[row]
-        if first < 0 or not self.exchanges.flags[first] & CONNECT_REQUEST or not self.endings.bits[other] & TUNNEL:
+        if not self.endings.bits[other] & TUNNEL or not self._asks_for_tunnel(row):
             return False
         current: cython.Py_ssize_t = self.current(other, self.table.opened[row])
         if current < 0 or self.exchanges.flags[current] & CONNECT_REQUEST or self._busy(other, self.table.opened[row]):
             return False
         return self._same_name(row, other)
+
+    def _asks_for_tunnel(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether a connection begins with CONNECT."""
+        first: cython.Py_ssize_t = self.endings.first[row]
+        return first >= 0 and self.exchanges.flags[first] & CONNECT_REQUEST != 0
 
     def _unheard(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether the last request of an open connection is never acknowledged, however often it is sent."""
@@ -458,7 +472,7 @@ class Lineage:
             bits |= NEW_REUSED
         if self.endings.bits[row] & UNUSED:
             bits |= NEW_UNUSED
-        if first >= 0 and self.endings.bits[row] & TUNNEL and exchange_at(self.exchanges, first).flags & CONNECT_REQUEST:
+        if self.endings.bits[row] & TUNNEL and self._asks_for_tunnel(row):
             bits |= NEW_TUNNEL
         if self.tally.reused[pair]:
             bits |= PAIR_REUSES
@@ -485,9 +499,9 @@ class Lineage:
             bits |= OTHER_AGENT
         if gone.flags & CLOSED_KNOWING:
             bits |= KNOWING
-        if self.endings.last[before] >= 0 and gone.closed >= 0:
-            if gone.closed - self.endings.asked_ns[before] > TAKING_NS + max(0, gone.handshake_ns):
-                bits |= TAKING_TIME
+        waited: cython.longlong = gone.closed - self.endings.asked_ns[before]
+        if self.endings.last[before] >= 0 and gone.closed >= 0 and waited > TAKING_NS + max(0, gone.handshake_ns):
+            bits |= TAKING_TIME
         if self.tally.handshakes[pair] - self.tally.least[pair] < self.tally.least[pair]:
             bits |= FEW_EXTRA
         if gone.closer == CLIENT and not bits & ADJACENT and self._beside_response(before, pair):
@@ -771,13 +785,8 @@ class Lineage:
 
     def _any_redirect(self) -> cython.bint:
         """Whether there is a Location at all."""
-        row: cython.Py_ssize_t
         if self.redirects < 0:
-            self.redirects = 0
-            for row in range(self.exchanges.rows):
-                if self.exchanges.location[row]:
-                    self.redirects = 1
-                    break
+            self.redirects = any_other(self.exchanges.location, self.exchanges.rows)
         return self.redirects > 0
 
     def _leads(self, redirect: cython.Py_ssize_t, row: cython.Py_ssize_t, exchange: cython.Py_ssize_t) -> cython.bint:
@@ -795,6 +804,17 @@ class Lineage:
             return bool(location == target)
         authority, slash, path = rest.partition("/")
         return bool(authority.lower() == host and (slash + path or "/") == target)
+
+
+def any_other(column: Numbers, rows: cython.Py_ssize_t) -> cython.bint:
+    """Whether a column, with its items side by side, has any but 0."""
+    if not rows or column[0] or column[rows - 1]:
+        return rows > 0
+    if cython.compiled:
+        # Where each is as the next one is, all are as the first.
+        first: cython.p_int = cython.address(column[0])
+        return memcmp(first, first + 1, (rows - 1) * cython.sizeof(cython.int)) != 0
+    return any(column[:rows])
 
 
 def is_alias(one: str, two: str) -> bool:

@@ -300,6 +300,26 @@ class Tally:
 
     def add_exchanges(self, exchanges: ExchangeTable) -> None:
         """Counts the exchanges, and finds each pair's peak."""
+        # They nearly always are in the order of their requests: whether they are shows on the way.
+        if not self._walk(exchanges, None):
+            self._begin_anew()
+            self._walk(exchanges, Order(exchanges.request_ns, exchanges.rows))
+
+    def _begin_anew(self) -> cython.int:
+        """Forgets what a walk has counted that found the exchanges out of order."""
+        pair: cython.Py_ssize_t
+        row: cython.Py_ssize_t
+        for pair in range(self.pairs):
+            self.requests[pair] = 0
+            self.pre_existing[pair] = 0
+            self.unknown[pair] = 0
+            self.peak[pair] = 0
+        for row in range(self.table.rows):
+            self.marks[row] = 0
+        return 0
+
+    def _walk(self, exchanges: ExchangeTable, order: Order | None) -> cython.bint:
+        """Counts the exchanges in this order, or as they stand. Whether their times never fall."""
         table: ConnectionTable = self.table
         busy: Busy = Busy(self.peak, table.rows)
         row: cython.Py_ssize_t
@@ -308,15 +328,18 @@ class Tally:
         flags: cython.uint
         kind: cython.int
         end_ns: cython.longlong
-        order: Order = Order(exchanges.request_ns, exchanges.rows)
+        latest: cython.longlong = -FOREVER
         upgraded: set[int] = set()
         # By pair: the fewer, where what is counted is all the others.
         unanswered = memoryview(zeros("i", self.pairs))
         first = memoryview(zeros("i", self.pairs))
         place: cython.Py_ssize_t
         for place in range(exchanges.rows):
-            row = place if order.sorted else order.places[place]
+            row = place if order is None else order.row(place)
             this = exchange_at(exchanges, row)
+            if this.request_ns < latest:
+                return False
+            latest = this.request_ns
             connection = this.connection
             pair = self.pair_of[connection]
             if pair < 0:
@@ -342,7 +365,7 @@ class Tally:
                 end_ns = self.end(exchanges, row, connection)
                 if flags & UPGRADED:
                     upgraded.add(pair)
-            busy.go_to(this.request_ns, this.request_frame)
+            busy.go_to(latest, this.request_frame)
             if busy.begin(pair, connection, end_ns, self.ends_frame):
                 self.marks[connection] |= NEEDED
             if flags & (REQUEST_CLOSE | EXCESS) or not flags & RESPONSE_DONE:
@@ -354,9 +377,10 @@ class Tally:
             if self.connections[pair] > 1 or self.peak[pair] > 1:
                 self.curious = True
         if upgraded:
-            self._use_up(exchanges, order, upgraded)
+            self._use_up(exchanges, upgraded)
+        return True
 
-    def _use_up(self, exchanges: ExchangeTable, order: Order, upgraded: Pairs) -> cython.int:
+    def _use_up(self, exchanges: ExchangeTable, upgraded: Pairs) -> cython.int:
         """Finds the lower bound of pairs with connections that were upgraded to another protocol: such a one can't
         carry a request ever again (RFC 9110, section 7.8), so it counts as in use to the end."""
         row: cython.Py_ssize_t
@@ -367,6 +391,7 @@ class Tally:
         table: ConnectionTable = self.table
         peaks = memoryview(zeros("i", self.pairs))
         busy: Busy = Busy(peaks, table.rows)
+        order: Order = Order(exchanges.request_ns, exchanges.rows)
         for place in range(exchanges.rows):
             row = order.row(place)
             connection = exchanges.connection[row]
@@ -578,6 +603,13 @@ class Busy:
                 self.newest = place
                 return False
             self.owners[place] = -1
+        return self._begin_elsewhere(pair, owner, end, frame)
+
+    def _begin_elsewhere(
+        self, pair: cython.Py_ssize_t, owner: cython.Py_ssize_t, end: cython.longlong, frame: cython.uint
+    ) -> cython.bint:
+        """An interval begins that can't take the place of the last one on its connection."""
+        place: cython.Py_ssize_t
         if self.count[pair] and self.count[pair] >= self.peaks[pair]:
             place = self._left(pair, end, frame)
             if place >= 0:
@@ -616,18 +648,19 @@ class Busy:
         """The place of an interval of the pair that is over, among the next few places; -1 where none is there. It can
         be that of one that ends then."""
         steps: cython.Py_ssize_t = min(LOOKED_AT, self.places)
-        while steps:
+        hand: cython.Py_ssize_t = self.hand
+        found: cython.Py_ssize_t = -1
+        while steps and found < 0:
             steps -= 1
-            self.hand += 1
-            if self.hand >= self.places:
-                self.hand = 0
+            hand = hand + 1 if hand + 1 < self.places else 0
             if (
-                self.pairs[self.hand] == pair
-                and self._over(self.ends[self.hand], self.frames[self.hand])
-                and not sooner(end, frame, self.ends[self.hand], self.frames[self.hand])
+                self.pairs[hand] == pair
+                and self._over(self.ends[hand], self.frames[hand])
+                and not sooner(end, frame, self.ends[hand], self.frames[hand])
             ):
-                return self.hand
-        return -1
+                found = hand
+        self.hand = hand
+        return found
 
     def _over(self, end: cython.longlong, frame: cython.uint) -> cython.bint:
         if end != self.moment:
