@@ -7,7 +7,7 @@ from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 cdef unsigned long long AFTER_PAUSE, ALERT, ALERT_ANSWERS, AT_ONCE, BODILESS, BOTH_FIRST, BY_RESET, CLIENT_FIRST
 cdef unsigned long long CLOSE_FITS, CLOSED_BEFORE_REQUEST, COUNT_ANNOUNCED, DAMAGED, ENCRYPTED, ERROR, HTTP10_REQUEST
 cdef unsigned long long HTTP10_RESPONSE, IDLE, IS_H2, LONG_PAUSE, NEVER_KEEPS, NO_EXPIRY, PARTIAL, QUICKLY, SERVER_FIRST
-cdef unsigned long long SEVERAL, SPENT, STALLED, STILL_OPEN, TUNNEL, UNUSED, WAITING
+cdef unsigned long long SEVERAL, SPENT, STALLED, STILL_OPEN, UNUSED, WAITING
 cdef unsigned int CLIENT_SPOKE_LAST, CLIENT_STOPPED_READING, CONNECT_REQUEST, HEAD_REQUEST, REQUEST_HTTP10
 cdef unsigned int RESPONSE_CLOSE, RESPONSE_DONE, RESPONSE_HTTP10, RESPONSE_KEEP_ALIVE, SERVER_ALERT, REQUEST_CLOSE
 cdef int CLIENT, H2, NOBODY, NOT_SEEN, RST, SERVER
@@ -60,7 +60,7 @@ cdef class Endings:
     cdef unsigned short[::1] status
     cdef Meaning by_connection, by_exchange
     cdef int[::1] chain
-    cdef bint chained
+    cdef bint chained, redirects
     cdef Said said
     cdef public list ignored_closes, overlapping, excess, short
     cdef public Members members

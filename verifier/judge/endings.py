@@ -42,7 +42,6 @@ from verifier.judge.facts import (
     SPENT,
     STALLED,
     STILL_OPEN,
-    TUNNEL,
     UNUSED,
     WAITING,
 )
@@ -143,7 +142,8 @@ class Endings:
     they are encrypted. `first`, `last`: rows of its exchanges, -1 for none; `prior`: the one before the last, plus one.
     Of the exchanges: `begun_ns`, `asked_ns`, when the first, the last one was asked; `ended_ns`, when the last one
     ended, or the last payload came where there is none; `pause_ns`, from the end of the one before the last to the
-    last; `host` of the first, `flags` and `status` of the last.
+    last; `host` of the first, `status` and `flags` of the last, with CONNECT_REQUEST where the first one has it.
+    `redirects`: whether any has a Location.
 
     `told` has facts that a live client knows of its connections. `exchanges` are those of the packets, and turns for
     connections that have none: see `speech`.
@@ -170,6 +170,7 @@ class Endings:
         self.host = memoryview(zeros("i", rows))
         self.flags = memoryview(zeros("I", rows))
         self.status = memoryview(zeros("H", rows))
+        self.redirects = False
         self.chained = False
         self.chain = memoryview(zeros("i", 0))
         """By exchange: the next one on the same connection, plus one, 0 for none. Made where it is first asked for."""
@@ -214,11 +215,14 @@ class Endings:
         for row in range(self.table.rows):
             self.first[row] = -1
             self.last[row] = -1
+            self.host[row] = -1
             if self.tally.pair_of[row] >= 0 and (self.tally.is_handshake(row) or self.table.state[row] == NOT_SEEN):
                 self.bits[row] = ALL_FACTS  # those that it has come later
         for row in range(exchanges.rows):
             this = exchange_at(exchanges, row)
             owner = this.connection
+            if 300 <= this.status < 400 and exchanges.location[row]:
+                self.redirects = True
             pair = self.tally.pair_of[owner]
             if pair < 0:
                 continue
@@ -227,6 +231,9 @@ class Endings:
             self.count[owner] += 1
             if before < 0:
                 self.first[owner] = row
+                self.begun_ns[owner] = this.request_ns
+                self.host[owner] = this.host
+                self.flags[owner] = this.flags & CONNECT_REQUEST
                 continue
             self.prior[owner] = before + 1
             gone = exchange_at(exchanges, before)
@@ -260,19 +267,15 @@ class Endings:
         return 0
 
     def _look(self, row: cython.Py_ssize_t) -> cython.int:
-        """Takes down what is asked of a connection's first and last exchange."""
+        """Takes down what is asked of a connection's last exchange."""
         if self.last[row] < 0:
             self.ended_ns[row] = self.table.active[row]
-            self.host[row] = -1
             return 0
         last = exchange_at(self.exchanges, self.last[row])
-        first = exchange_at(self.exchanges, self.first[row])
         self.asked_ns[row] = last.request_ns
         self.ended_ns[row] = last.end_ns
-        self.flags[row] = last.flags
+        self.flags[row] |= last.flags
         self.status[row] = last.status
-        self.begun_ns[row] = first.request_ns
-        self.host[row] = first.host
         return 0
 
     def following(self, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
@@ -373,6 +376,7 @@ class Endings:
             at = following
             following = self.following(at)
         self.count[row] = count
+        self.flags[row] = exchanges.flags[self.first[row]] & CONNECT_REQUEST
         return self._look(row)
 
     def _speaks_h2(self, row: cython.Py_ssize_t) -> cython.bint:
@@ -432,8 +436,6 @@ class Endings:
             bits |= ERROR
         if is_bodiless(flags, status):
             bits |= BODILESS
-        if exchange_at(self.exchanges, self.first[row]).flags & CONNECT_REQUEST:
-            bits |= TUNNEL
         return bits | self._moment(row)
 
     def _moment(self, row: cython.Py_ssize_t) -> cython.ulonglong:
@@ -475,6 +477,8 @@ class Endings:
 
     def _shorter_by_close(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether the last of several responses is shorter by as much as `close` is shorter than `keep-alive`."""
+        if self.status[row]:
+            return False  # it can be read, and is known from what it says
         octets: cython.uint = self.exchanges.octets[self.last[row]]
         return octets != 0 and octets + CLOSE_IS_SHORTER == self.exchanges.octets[self.prior[row] - 1]
 

@@ -13,8 +13,6 @@ cdef unsigned int OTHER_NAME, PAIR_OVERLAPS, PAIR_REUSES, REDIRECTED, REFUSED_BE
 cdef unsigned int TOGETHER
 cdef int CLIENT, NOT_SEEN, REFUSED, UNANSWERED
 
-cdef bint any_other(int[:] column, Py_ssize_t rows) except -1
-
 @cython.final
 cdef class Group:
     cdef public Py_ssize_t pair, number, first, size
@@ -75,7 +73,6 @@ cdef class Lineage:
     cdef unsigned char[::1] buried
     cdef Failures failures
     cdef Heap closings
-    cdef int redirects
     cpdef Py_ssize_t predecessor(self, Py_ssize_t row) except -2
     cpdef Py_ssize_t redirect(self, Py_ssize_t row) except -2
     cpdef bint was_in_use(self, Py_ssize_t row) except -1
@@ -121,5 +118,4 @@ cdef class Lineage:
     cdef bint _used_others(self, Py_ssize_t row, Py_ssize_t pair) except -1
     cpdef Py_ssize_t redirect_to(self, Py_ssize_t row) except -2
     cdef Py_ssize_t _redirect(self, Py_ssize_t row, Py_ssize_t first) except -2
-    cdef bint _any_redirect(self) except -1
     cdef bint _leads(self, Py_ssize_t redirect, Py_ssize_t row, Py_ssize_t exchange) except -1

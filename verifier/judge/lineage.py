@@ -63,11 +63,9 @@ from verifier.wire.tables import (
 )
 
 if cython.compiled:
-    from cython.cimports.libc.string import memcmp
     from cython.cimports.verifier.judge.endings import Endings, Members
     from cython.cimports.verifier.judge.repetition import Numbering
     from cython.cimports.verifier.judge.rows import connection as connection_at
-    from cython.cimports.verifier.judge.rows import exchange as exchange_at
     from cython.cimports.verifier.judge.tally import Heap, Order, Tally, ends_whole
     from cython.cimports.verifier.wire.tables import (
         ConnectionTable,
@@ -78,7 +76,6 @@ else:
     from verifier.judge.endings import Endings, Members
     from verifier.judge.repetition import Numbering
     from verifier.judge.rows import connection as connection_at
-    from verifier.judge.rows import exchange as exchange_at
     from verifier.judge.tally import Heap, Order, Tally, ends_whole
     from verifier.wire.tables import ConnectionTable, ExchangeTable, Words
 
@@ -157,7 +154,6 @@ class Lineage:
         """Made where it is first asked for."""
         self.by_request: Order | None = None
         """Made where it is first asked for, too."""
-        self.redirects = -1
         self.in_use = memoryview(zeros("i", tally.pairs))
         older = memoryview(zeros("i", rows))
         newer = memoryview(zeros("i", rows))
@@ -765,7 +761,7 @@ class Lineage:
 
     def _redirect(self, row: cython.Py_ssize_t, first: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The exchange just before this connection that redirected its client to what it asks for first, or -1."""
-        if first < 0 or not self._any_redirect():
+        if first < 0 or not self.endings.redirects:
             return -1
         exchanges: ExchangeTable = self.exchanges
         moment: cython.longlong = self.table.opened[row]
@@ -783,12 +779,6 @@ class Lineage:
             place -= 1
         return -1
 
-    def _any_redirect(self) -> cython.bint:
-        """Whether there is a Location at all."""
-        if self.redirects < 0:
-            self.redirects = any_other(self.exchanges.location, self.exchanges.rows)
-        return self.redirects > 0
-
     def _leads(self, redirect: cython.Py_ssize_t, row: cython.Py_ssize_t, exchange: cython.Py_ssize_t) -> cython.bint:
         """Whether a Location is the URL of a connection's first request (RFC 9110, section 10.2.2). Of one inside TLS
         only the server's name is known."""
@@ -804,17 +794,6 @@ class Lineage:
             return bool(location == target)
         authority, slash, path = rest.partition("/")
         return bool(authority.lower() == host and (slash + path or "/") == target)
-
-
-def any_other(column: Numbers, rows: cython.Py_ssize_t) -> cython.bint:
-    """Whether a column, with its items side by side, has any but 0."""
-    if not rows or column[0] or column[rows - 1]:
-        return rows > 0
-    if cython.compiled:
-        # Where each is as the next one is, all are as the first.
-        first: cython.p_int = cython.address(column[0])
-        return memcmp(first, first + 1, (rows - 1) * cython.sizeof(cython.int)) != 0
-    return any(column[:rows])
 
 
 def is_alias(one: str, two: str) -> bool:
