@@ -2,6 +2,11 @@ cimport cython
 
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
+# Numbers of the tables, by their names.
+cdef int CLIENT, COMPLETE, HALF, HTTP1, NOT_SEEN, REFUSED, RST, UNANSWERED
+cdef unsigned int CLIENT_STOPPED_READING, CONNECT_REQUEST, DEPTH_UNSURE, ENCRYPTED, EXCESS, LATE_DATA
+cdef unsigned int NOT_TAKEN, PAYLOAD_CUT, REQUEST_CLOSE, RESPONSE_DONE, SUBFLOW, TUNNEL, UPGRADED
+
 cpdef int reuse(int connection_state, unsigned int connection_flags, unsigned int exchange_flags, unsigned int depth) except -1
 
 cdef bint ends_whole(unsigned int exchange_flags, int closer) noexcept

@@ -14,6 +14,29 @@ import cython
 from verifier.wire import tables
 from verifier.wire.connection import LETTERS
 from verifier.wire.octets import Octets, widened, zeros
+from verifier.wire.tables import (
+    CLIENT,
+    CLIENT_STOPPED_READING,
+    COMPLETE,
+    CONNECT_REQUEST,
+    DEPTH_UNSURE,
+    ENCRYPTED,
+    EXCESS,
+    HALF,
+    HTTP1,
+    LATE_DATA,
+    NOT_SEEN,
+    NOT_TAKEN,
+    PAYLOAD_CUT,
+    REFUSED,
+    REQUEST_CLOSE,
+    RESPONSE_DONE,
+    RST,
+    SUBFLOW,
+    TUNNEL,
+    UNANSWERED,
+    UPGRADED,
+)
 
 if cython.compiled:
     from cython.cimports.verifier.judge.rows import connection as connection_at
@@ -32,30 +55,9 @@ LOOKED_AT = cython.declare(cython.Py_ssize_t, 32)
 """Places that are looked at for one that is over, before the heap is asked."""
 ALL_BITS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 HISTORY_RST = cython.declare(cython.ulonglong, LETTERS.index("r"))
-COMPLETE = cython.declare(cython.int, tables.COMPLETE)
-HALF = cython.declare(cython.int, tables.HALF)
-NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
-REFUSED = cython.declare(cython.int, tables.REFUSED)
-UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
-CLIENT_CLOSED = cython.declare(cython.int, tables.CLIENT)
-NOT_TAKEN = cython.declare(cython.uint, tables.NOT_TAKEN)
-RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
-REQUEST_CLOSE = cython.declare(cython.uint, tables.REQUEST_CLOSE)
-EXCESS = cython.declare(cython.uint, tables.EXCESS)
-SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
-ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
 LOST = cython.declare(cython.uint, tables.REQUESTS_MISSED | tables.RESPONSES_MISSED)
-LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
-PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
-DEPTH_UNSURE = cython.declare(cython.uint, tables.DEPTH_UNSURE)
-UPGRADED = cython.declare(cython.uint, tables.UPGRADED)
-CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
 UNUSUAL = cython.declare(cython.uint, tables.RESPONSE_DONE | tables.UPGRADED | tables.CONNECT_REQUEST)
 """Flags of which an exchange that ends with its response has the first alone."""
-TUNNEL = cython.declare(cython.uint, tables.TUNNEL)
-HTTP1 = cython.declare(cython.int, tables.HTTP1)
-WITH_RST = cython.declare(cython.int, tables.RST)
-CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
 
 # How an exchange used its connection.
 NEW = 0
@@ -101,7 +103,7 @@ def reuse(
 
 def ends_whole(exchange_flags: cython.uint, closer: cython.int) -> cython.bint:
     """Whether an exchange was plainly busy until its response ended."""
-    return exchange_flags & UNUSUAL == RESPONSE_DONE and closer != CLIENT_CLOSED
+    return exchange_flags & UNUSUAL == RESPONSE_DONE and closer != CLIENT
 
 
 def gave_up(table: ConnectionTable, row: cython.Py_ssize_t) -> cython.bint:
@@ -417,7 +419,7 @@ class Tally:
         flags: cython.uint = exchanges.flags[row]
         self.ends_frame = exchanges.end_frame[row]
         closed: cython.longlong = table.closed[connection]
-        if closed < end and closed >= 0 and table.closer[connection] == CLIENT_CLOSED and gave_up(table, connection):
+        if closed < end and closed >= 0 and table.closer[connection] == CLIENT and gave_up(table, connection):
             # What was under way when the client closed is refused by an RST: nobody reads it.
             self.ends_frame = table.close_frame[connection]
             return closed
@@ -429,7 +431,7 @@ class Tally:
         # A response that never ends, and what is no HTTP any more: busy until the connection closes, unless the client
         # stopped reading.
         stopped: cython.bint = not flags & RESPONSE_DONE and end >= 0
-        if stopped and (table.closer[connection] == CLIENT_CLOSED or table.flags[connection] & CLIENT_STOPPED_READING):
+        if stopped and (table.closer[connection] == CLIENT or table.flags[connection] & CLIENT_STOPPED_READING):
             return end
         self.ends_frame = table.close_frame[connection]
         return closed if closed >= 0 else self.end_ns
@@ -507,7 +509,7 @@ class Tally:
                 if place == 0:
                     # A half one without bytes counts where the client went on, or may have: not where it took its SYN
                     # back.
-                    taken_back = table.closer[row] == CLIENT_CLOSED and table.closed_with[row] == WITH_RST
+                    taken_back = table.closer[row] == CLIENT and table.closed_with[row] == RST
                     if state in (COMPLETE, REFUSED, UNANSWERED) or not (carried or (state == HALF and not taken_back)):
                         continue
                     if state == HALF and self.halves_count:
