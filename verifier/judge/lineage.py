@@ -547,6 +547,8 @@ class Lineage:
         two = self._name(other)
         if not one or not two:
             return 0
+        from verifier.judge.names import is_alias
+
         return OTHER_NAME | ALIAS if is_alias(one, two) else OTHER_NAME
 
     def _in_turn(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
@@ -780,37 +782,15 @@ class Lineage:
         return -1
 
     def _leads(self, redirect: cython.Py_ssize_t, row: cython.Py_ssize_t, exchange: cython.Py_ssize_t) -> cython.bint:
-        """Whether a Location is the URL of a connection's first request (RFC 9110, section 10.2.2). Of one inside TLS
-        only the server's name is known."""
+        """Whether a Location is the URL of a connection's first request. Of one inside TLS only the server's name is
+        known."""
+        from verifier.judge.names import leads_to, leads_to_server
+
         location = self.words.text(self.exchanges.location[redirect] - 1) or ""
         if self.exchanges.target[exchange] < 0:
-            secure = location.lower().partition("https://")[2].partition("/")[0].partition(":")[0]
-            return bool(secure and secure == self._name(row))
+            return leads_to_server(location, self._name(row))
         target = self.words.text(self.exchanges.target[exchange]) or ""
-        host = (self.words.text(self.exchanges.host[exchange]) or "").lower()
-        location = location.partition("#")[0]
-        rest = location.partition("://")[2] if "://" in location else location[2:] if location[:2] == "//" else None
-        if rest is None:
-            return bool(location == target)
-        authority, slash, path = rest.partition("/")
-        return bool(authority.lower() == host and (slash + path or "/") == target)
-
-
-def is_alias(one: str, two: str) -> bool:
-    """Whether two names plainly mean one place: an address, or localhost, beside a name, or names that differ in their
-    port or in a leading `www.` alone."""
-    hosts = [bare(name) for name in (one, two)]
-    if hosts[0] == hosts[1]:
-        return True
-    return any(host == "localhost" or ":" in host or not host.strip("0123456789.") for host in hosts)
-
-
-def bare(name: str) -> str:
-    """A host without port, brackets, and `www.`."""
-    host, colon, port = name.rpartition(":")
-    if not colon or not port.isdigit() or ("]" not in name and ":" in host):
-        host = name
-    return host.strip("[]").removeprefix("www.")
+        return leads_to(location, (self.words.text(self.exchanges.host[exchange]) or "").lower(), target)
 
 
 class Group:
