@@ -30,8 +30,8 @@ def leads_to_server(location: str, server: str) -> bool:
 
 
 def leads_to(location: str, host: str, target: str) -> bool:
-    """Whether a Location is the URL of a request with this Host field, in lower case, and this target (RFC 9110, section
-    10.2.2)."""
+    """Whether a Location is the URL of a request with this Host field, in lower case, and this target (RFC 9110,
+    section 10.2.2)."""
     location = location.partition("#")[0]
     rest = location.partition("://")[2] if "://" in location else location[2:] if location[:2] == "//" else None
     if rest is None:
