@@ -69,14 +69,12 @@ from verifier.wire.tables import (
 )
 
 if cython.compiled:
-    from cython.cimports.verifier.judge.rows import connection as connection_at
-    from cython.cimports.verifier.judge.rows import exchange as exchange_at
     from cython.cimports.verifier.judge.tally import Tally, gave_up
+    from cython.cimports.verifier.wire.rows import connection_row, exchange_row
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
-    from verifier.judge.rows import connection as connection_at
-    from verifier.judge.rows import exchange as exchange_at
     from verifier.judge.tally import Tally, gave_up
+    from verifier.wire.rows import connection_row, exchange_row
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
 TYPE_CHECKING = False
@@ -219,7 +217,7 @@ class Endings:
             if self.tally.pair_of[row] >= 0 and (self.tally.is_handshake(row) or self.table.state[row] == NOT_SEEN):
                 self.bits[row] = ALL_FACTS  # those that it has come later
         for row in range(exchanges.rows):
-            this = exchange_at(exchanges, row)
+            this = exchange_row(exchanges, row)
             owner = this.connection
             if 300 <= this.status < 400 and exchanges.location[row]:
                 self.redirects = True
@@ -236,7 +234,7 @@ class Endings:
                 self.flags[owner] = this.flags & CONNECT_REQUEST
                 continue
             self.prior[owner] = before + 1
-            gone = exchange_at(exchanges, before)
+            gone = exchange_row(exchanges, before)
             self.pause_ns[owner] = this.request_ns - gone.end_ns
             if gone.flags & GOING_ON != RESPONSE_DONE or gone.end_frame > this.request_frame:
                 self._follows(before, row)
@@ -256,7 +254,7 @@ class Endings:
 
     def _follows(self, before: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
         """One exchange after another on the same connection, where that is odd."""
-        gone = exchange_at(self.exchanges, before)
+        gone = exchange_row(self.exchanges, before)
         frame: cython.uint = self.exchanges.request_frame[row]
         if gone.flags & REQUEST_CLOSE and gone.flags & RESPONSE_DONE:
             keep(self.ignored_closes, before)
@@ -271,7 +269,7 @@ class Endings:
         if self.last[row] < 0:
             self.ended_ns[row] = self.table.active[row]
             return 0
-        last = exchange_at(self.exchanges, self.last[row])
+        last = exchange_row(self.exchanges, self.last[row])
         self.asked_ns[row] = last.request_ns
         self.ended_ns[row] = last.end_ns
         self.flags[row] |= last.flags
@@ -303,7 +301,7 @@ class Endings:
 
     def soon(self, row: cython.Py_ssize_t) -> cython.longlong:
         """What counts as at once on this connection, in nanoseconds."""
-        handshake: cython.longlong = connection_at(self.table, row).handshake_ns
+        handshake: cython.longlong = connection_row(self.table, row).handshake_ns
         return SOON_NS + (2 * handshake if handshake > 0 else 0)
 
     # -- one connection
@@ -311,7 +309,7 @@ class Endings:
     def _end(self, row: cython.Py_ssize_t) -> cython.int:
         """Writes down what one connection shows by itself."""
         table: ConnectionTable = self.table
-        this = connection_at(table, row)
+        this = connection_row(table, row)
         bits: cython.ulonglong = self.by_connection.of(this.flags)
         if this.closer == NOBODY:
             bits |= STILL_OPEN
@@ -385,7 +383,7 @@ class Endings:
 
     def _unread(self, row: cython.Py_ssize_t) -> cython.ulonglong:
         """The moment of the close, where no message could be read."""
-        this = connection_at(self.table, row)
+        this = connection_row(self.table, row)
         if self.table.turns[row] == 0 and this.request_frame == 0:
             return UNUSED
         if this.closed < 0 or this.active < 0:
@@ -419,8 +417,9 @@ class Endings:
 
     def _alerted(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether an alert of the server is its close, though its FIN may come as late as the client's answer."""
-        this = connection_at(self.table, row)
-        return this.flags & SERVER_ALERT != 0 and self.ended_ns[row] <= self.table.odd_ns[row] < this.closed
+        if not self.table.flags[row] & SERVER_ALERT:
+            return False
+        return self.ended_ns[row] <= self.table.odd_ns[row] < self.table.closed[row]
 
     def _spoken(self, row: cython.Py_ssize_t) -> cython.ulonglong:
         """What the last exchange says, and the moment of the close."""
@@ -440,7 +439,7 @@ class Endings:
 
     def _moment(self, row: cython.Py_ssize_t) -> cython.ulonglong:
         """When in the last exchange the connection was closed, or where it stands."""
-        this = connection_at(self.table, row)
+        this = connection_row(self.table, row)
         last: cython.Py_ssize_t = self.last[row]
         closed: cython.longlong = this.closed
         asked: cython.longlong = self.asked_ns[row]

@@ -65,8 +65,8 @@ from verifier.wire.tables import (
 if cython.compiled:
     from cython.cimports.verifier.judge.endings import Endings, Members
     from cython.cimports.verifier.judge.repetition import Numbering
-    from cython.cimports.verifier.judge.rows import connection as connection_at
     from cython.cimports.verifier.judge.tally import Heap, Order, Tally, ends_whole
+    from cython.cimports.verifier.wire.rows import connection_row
     from cython.cimports.verifier.wire.tables import (
         ConnectionTable,
         ExchangeTable,
@@ -75,8 +75,8 @@ if cython.compiled:
 else:
     from verifier.judge.endings import Endings, Members
     from verifier.judge.repetition import Numbering
-    from verifier.judge.rows import connection as connection_at
     from verifier.judge.tally import Heap, Order, Tally, ends_whole
+    from verifier.wire.rows import connection_row
     from verifier.wire.tables import ConnectionTable, ExchangeTable, Words
 
 TYPE_CHECKING = False
@@ -459,8 +459,8 @@ class Lineage:
 
     def _compare(self, pair: cython.Py_ssize_t, row: cython.Py_ssize_t, before: cython.Py_ssize_t) -> cython.uint:
         """How the two stand to each other."""
-        this = connection_at(self.table, row)
-        gone = connection_at(self.table, before)
+        this = connection_row(self.table, row)
+        gone = connection_row(self.table, before)
         moment: cython.longlong = this.opened
         first: cython.Py_ssize_t = self.endings.first[row]
         bits: cython.uint = self._left_at(before, moment)

@@ -39,14 +39,12 @@ from verifier.wire.tables import (
 )
 
 if cython.compiled:
-    from cython.cimports.verifier.judge.rows import connection as connection_at
-    from cython.cimports.verifier.judge.rows import exchange as exchange_at
     from cython.cimports.verifier.wire.flows import mixed
+    from cython.cimports.verifier.wire.rows import connection_row, exchange_row
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
-    from verifier.judge.rows import connection as connection_at
-    from verifier.judge.rows import exchange as exchange_at
     from verifier.wire.flows import mixed
+    from verifier.wire.rows import connection_row, exchange_row
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
 FIRST_PAIRS = 8
@@ -297,7 +295,7 @@ class Tally:
 
     def is_handshake(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether the connection counts as a handshake."""
-        this = connection_at(self.table, row)
+        this = connection_row(self.table, row)
         return not this.flags & SUBFLOW and (this.state == COMPLETE or (this.state == HALF and self.halves_count))
 
     def add_exchanges(self, exchanges: ExchangeTable) -> None:
@@ -338,7 +336,7 @@ class Tally:
         place: cython.Py_ssize_t
         for place in range(exchanges.rows):
             row = place if order is None else order.row(place)
-            this = exchange_at(exchanges, row)
+            this = exchange_row(exchanges, row)
             if this.request_ns < latest:
                 return False
             latest = this.request_ns
@@ -346,7 +344,7 @@ class Tally:
             pair = self.pair_of[connection]
             if pair < 0:
                 continue
-            carrier = connection_at(table, connection)
+            carrier = connection_row(table, connection)
             flags = this.flags
             self.requests[pair] += 1
             if not this.status:
