@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, initializedcheck=False
 """How each connection ended, as a set of plain facts: who closed first, at what moment of its last exchange, and what
 the messages had said about it.
 
@@ -13,20 +13,74 @@ from __future__ import annotations
 import cython
 
 from verifier.judge import facts
+from verifier.judge.facts import (
+    AFTER_PAUSE,
+    ALERT,
+    ALERT_ANSWERS,
+    AT_ONCE,
+    BODILESS,
+    BOTH_FIRST,
+    BY_RESET,
+    CLIENT_FIRST,
+    CLOSE_FITS,
+    CLOSED_BEFORE_REQUEST,
+    COUNT_ANNOUNCED,
+    DAMAGED,
+    ENCRYPTED,
+    ERROR,
+    HTTP10_REQUEST,
+    HTTP10_RESPONSE,
+    IDLE,
+    IS_H2,
+    LONG_PAUSE,
+    NEVER_KEEPS,
+    NO_EXPIRY,
+    PARTIAL,
+    QUICKLY,
+    SERVER_FIRST,
+    SEVERAL,
+    SPENT,
+    STALLED,
+    STILL_OPEN,
+    UNUSED,
+    WAITING,
+)
 from verifier.judge.peers import Peers
 from verifier.wire import tables
 from verifier.wire.octets import zeros
+from verifier.wire.tables import (
+    CLIENT,
+    CLIENT_SPOKE_LAST,
+    CLIENT_STOPPED_READING,
+    CONNECT_REQUEST,
+    H2,
+    HEAD_REQUEST,
+    NOBODY,
+    NOT_SEEN,
+    REQUEST_CLOSE,
+    REQUEST_HTTP10,
+    RESPONSE_CLOSE,
+    RESPONSE_DONE,
+    RESPONSE_HTTP10,
+    RESPONSE_KEEP_ALIVE,
+    RST,
+    SERVER,
+    SERVER_ALERT,
+)
 
 if cython.compiled:
     from cython.cimports.verifier.judge.tally import Tally, gave_up
+    from cython.cimports.verifier.wire.rows import connection_row, exchange_row
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
     from verifier.judge.tally import Tally, gave_up
+    from verifier.wire.rows import connection_row, exchange_row
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     Words = memoryview
+    FactsByFlags = tuple[tuple[int, int], ...]
     Rows = list[int]
     """By this name, because compiled code takes `list[int]` and the `list` of the .pxd for two types."""
 
@@ -44,91 +98,50 @@ MOST_SHOWN = 1000
 """Exchanges kept of each kind of oddity."""
 CLOSE_IS_SHORTER = cython.declare(cython.uint, len("keep-alive") - len("close"))
 
-NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
-H2 = cython.declare(cython.int, tables.H2)
-WITH_RST = cython.declare(cython.int, tables.RST)
-BY_NOBODY = cython.declare(cython.int, tables.NOBODY)
-BY_CLIENT = cython.declare(cython.int, tables.CLIENT)
-BY_SERVER = cython.declare(cython.int, tables.SERVER)
-
-# Flags of exchanges.
-DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
-REQUEST_CLOSE = cython.declare(cython.uint, tables.REQUEST_CLOSE)
-RESPONSE_CLOSE = cython.declare(cython.uint, tables.RESPONSE_CLOSE)
-REQUEST_HTTP10 = cython.declare(cython.uint, tables.REQUEST_HTTP10)
-RESPONSE_HTTP10 = cython.declare(cython.uint, tables.RESPONSE_HTTP10)
-KEEP_ALIVE = cython.declare(cython.uint, tables.RESPONSE_KEEP_ALIVE)
-CLOSE_DELIMITED = cython.declare(cython.uint, tables.CLOSE_DELIMITED)
-EARLY_RESPONSE = cython.declare(cython.uint, tables.EARLY_RESPONSE)
-HEAD_REQUEST = cython.declare(cython.uint, tables.HEAD_REQUEST)
-CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
-UPGRADED_TO = cython.declare(cython.uint, tables.UPGRADED)
-PROBES_UNHEARD = cython.declare(cython.uint, tables.PROBES_UNHEARD)
-FORWARDED_ON = cython.declare(cython.uint, tables.FORWARDED)
-EXCESS_BYTES = cython.declare(cython.uint, tables.EXCESS)
-
-# Flags of connections.
-LOST = cython.declare(cython.uint, tables.REQUESTS_MISSED | tables.RESPONSES_MISSED | tables.LATE_DATA)
-ENCRYPTED_ON = cython.declare(cython.uint, tables.ENCRYPTED)
-UNASKED_RESPONSE = cython.declare(cython.uint, tables.UNASKED_RESPONSE)
-UNACKNOWLEDGED_LAST = cython.declare(cython.uint, tables.UNACKNOWLEDGED)
-STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
-SERVER_ALERT = cython.declare(cython.uint, tables.SERVER_ALERT)
-GOAWAY_SEEN = cython.declare(cython.uint, tables.GOAWAY)
-RESET_BY_OTHER = cython.declare(cython.uint, tables.RESET_BY_OTHER)
-SPOKE_LAST = cython.declare(cython.uint, tables.CLIENT_SPOKE_LAST)
-
-# The facts.
-CLIENT_FIRST = cython.declare(cython.ulonglong, facts.CLIENT_FIRST)
-SERVER_FIRST = cython.declare(cython.ulonglong, facts.SERVER_FIRST)
-BOTH_FIRST = cython.declare(cython.ulonglong, facts.BOTH_FIRST)
-STILL_OPEN = cython.declare(cython.ulonglong, facts.STILL_OPEN)
-BY_RESET = cython.declare(cython.ulonglong, facts.BY_RESET)
-UNUSED = cython.declare(cython.ulonglong, facts.UNUSED)
-WAITING = cython.declare(cython.ulonglong, facts.WAITING)
-PARTIAL = cython.declare(cython.ulonglong, facts.PARTIAL)
-AT_ONCE = cython.declare(cython.ulonglong, facts.AT_ONCE)
-IDLE = cython.declare(cython.ulonglong, facts.IDLE)
-SAID_CLOSE = cython.declare(cython.ulonglong, facts.SAID_CLOSE)
-ASKED_CLOSE = cython.declare(cython.ulonglong, facts.ASKED_CLOSE)
-HTTP10_RESPONSE = cython.declare(cython.ulonglong, facts.HTTP10_RESPONSE)
-HTTP10_REQUEST = cython.declare(cython.ulonglong, facts.HTTP10_REQUEST)
-NO_LENGTH = cython.declare(cython.ulonglong, facts.NO_LENGTH)
-EARLY = cython.declare(cython.ulonglong, facts.EARLY)
-ERROR = cython.declare(cython.ulonglong, facts.ERROR)
-BODILESS = cython.declare(cython.ulonglong, facts.BODILESS)
-CLOSE_FITS = cython.declare(cython.ulonglong, facts.CLOSE_FITS)
-UNHEARD = cython.declare(cython.ulonglong, facts.UNHEARD)
-ALERT_ANSWERS = cython.declare(cython.ulonglong, facts.ALERT_ANSWERS)
-TUNNEL = cython.declare(cython.ulonglong, facts.TUNNEL)
-UPGRADED = cython.declare(cython.ulonglong, facts.UPGRADED)
-FORWARDED = cython.declare(cython.ulonglong, facts.FORWARDED)
-EXCESS = cython.declare(cython.ulonglong, facts.EXCESS)
-UNASKED = cython.declare(cython.ulonglong, facts.UNASKED)
-ALERT = cython.declare(cython.ulonglong, facts.ALERT)
-GOAWAY = cython.declare(cython.ulonglong, facts.GOAWAY)
-ENCRYPTED = cython.declare(cython.ulonglong, facts.ENCRYPTED)
-IS_H2 = cython.declare(cython.ulonglong, facts.IS_H2)
-SEVERAL = cython.declare(cython.ulonglong, facts.SEVERAL)
-DAMAGED = cython.declare(cython.ulonglong, facts.DAMAGED)
-OTHER_HOPS = cython.declare(cython.ulonglong, facts.OTHER_HOPS)
-UNACKNOWLEDGED = cython.declare(cython.ulonglong, facts.UNACKNOWLEDGED)
-QUICKLY = cython.declare(cython.ulonglong, facts.QUICKLY)
-STALLED = cython.declare(cython.ulonglong, facts.STALLED)
-AFTER_PAUSE = cython.declare(cython.ulonglong, facts.AFTER_PAUSE)
-LONG_PAUSE = cython.declare(cython.ulonglong, facts.LONG_PAUSE)
-CLOSED_BEFORE_REQUEST = cython.declare(cython.ulonglong, facts.CLOSED_BEFORE_REQUEST)
-COUNT_ANNOUNCED = cython.declare(cython.ulonglong, facts.COUNT_ANNOUNCED)
-NO_EXPIRY = cython.declare(cython.ulonglong, facts.NO_EXPIRY)
-SPENT = cython.declare(cython.ulonglong, facts.SPENT)
-NEVER_KEEPS = cython.declare(cython.ulonglong, facts.NEVER_KEEPS)
+AT_A_TIME = cython.declare(cython.Py_ssize_t, 64)
+"""Connections whose exchanges are looked at one behind the other, before any is made something of."""
 ALL_FACTS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
+ENCRYPTED_ON = cython.declare(cython.uint, tables.ENCRYPTED)
+EXCESS_BYTES = cython.declare(cython.uint, tables.EXCESS)
+GOING_ON = cython.declare(cython.uint, tables.RESPONSE_DONE | tables.REQUEST_CLOSE | tables.EXCESS)
+"""Flags of which an exchange that another one may follow has the first alone."""
+
+# What flags say by themselves: any of these, and the fact is there.
+SAID_OF_CONNECTION = (
+    (tables.REQUESTS_MISSED | tables.RESPONSES_MISSED | tables.LATE_DATA, facts.DAMAGED),
+    (tables.UNASKED_RESPONSE, facts.UNASKED),
+    (tables.PROBES_UNHEARD, facts.UNHEARD),
+    (tables.SERVER_ALERT, facts.ALERT),
+    (tables.GOAWAY, facts.GOAWAY),
+    (tables.RESET_BY_OTHER, facts.OTHER_HOPS),
+    (tables.UNACKNOWLEDGED, facts.UNACKNOWLEDGED),
+)
+SAID_OF_EXCHANGE = (
+    (tables.REQUEST_CLOSE, facts.ASKED_CLOSE),
+    (tables.RESPONSE_CLOSE, facts.SAID_CLOSE),
+    (tables.CLOSE_DELIMITED, facts.NO_LENGTH),
+    (tables.EARLY_RESPONSE, facts.EARLY),
+    (tables.HEAD_REQUEST, facts.BODILESS),
+    (tables.CONNECT_REQUEST, facts.TUNNEL),
+    (tables.UPGRADED, facts.UPGRADED),
+    (tables.FORWARDED, facts.FORWARDED),
+    (tables.EXCESS, facts.EXCESS),
+)
+LAST_BY_WORD = cython.declare(
+    cython.ulonglong,
+    facts.ASKED_CLOSE | facts.SAID_CLOSE | facts.HTTP10_REQUEST | facts.HTTP10_RESPONSE | facts.NO_LENGTH,
+)
+"""Facts any of which makes an exchange the last one of its connection, once it is whole."""
 
 
 class Endings:
     """A column for each thing known of a connection, by row. `bits`: the facts of `verifier.judge.facts`, none where it
     does not count, or never was there for requests as far as the capture shows. `count`: its requests, or turns where
     they are encrypted. `first`, `last`: rows of its exchanges, -1 for none; `prior`: the one before the last, plus one.
+    Of the exchanges: `begun_ns`, `asked_ns`, when the first, the last one was asked; `ended_ns`, when the last one
+    ended, or the last payload came where there is none; `pause_ns`, from the end of the one before the last to the
+    last; `host` of the first, `status` and `flags` of the last, with CONNECT_REQUEST where the first one has it.
+    `redirects`: whether any has a Location.
 
     `told` has facts that a live client knows of its connections. `exchanges` are those of the packets, and turns for
     connections that have none: see `speech`.
@@ -147,6 +160,15 @@ class Endings:
         self.first = memoryview(zeros("i", rows))
         self.last = memoryview(zeros("i", rows))
         self.prior = memoryview(zeros("i", rows))
+        # What is asked again and again of exchanges, which stand anywhere in a table that no cache holds.
+        self.begun_ns = memoryview(zeros("q", rows))
+        self.asked_ns = memoryview(zeros("q", rows))
+        self.ended_ns = memoryview(zeros("q", rows))
+        self.pause_ns = memoryview(zeros("q", rows))
+        self.host = memoryview(zeros("i", rows))
+        self.flags = memoryview(zeros("I", rows))
+        self.status = memoryview(zeros("H", rows))
+        self.redirects = False
         self.chained = False
         self.chain = memoryview(zeros("i", 0))
         """By exchange: the next one on the same connection, plus one, 0 for none. Made where it is first asked for."""
@@ -158,13 +180,22 @@ class Endings:
         """Exchanges with bytes behind their response, whose connection went on."""
         self.short: list[int] = []
         """Connections whose server closed in the middle of a response."""
-        self.said: Said = Said(exchanges, tally.pairs)
+        self.said: Said = Said(tally.pairs)
+        self.by_connection: Meaning = Meaning(SAID_OF_CONNECTION)
+        self.by_exchange: Meaning = Meaning(SAID_OF_EXCHANGE)
         self._thread()
         row: cython.Py_ssize_t
-        for row in range(rows):
-            if self.bits[row]:
-                self._end(row)
-        self.said.settle()
+        begin: cython.Py_ssize_t = 0
+        end: cython.Py_ssize_t
+        while begin < rows:
+            # Looks that wait for memory wait together, where nothing else is done in between.
+            end = min(begin + AT_A_TIME, rows)
+            for row in range(begin, end):
+                self._look(row)
+            for row in range(begin, end):
+                if self.bits[row]:
+                    self._end(row)
+            begin = end
         self.members: Members = Members(self)
 
     def _thread(self) -> cython.int:
@@ -174,39 +205,75 @@ class Endings:
         pair: cython.Py_ssize_t
         owner: cython.Py_ssize_t
         before: cython.Py_ssize_t
+        # Exchanges that others follow are mostly like the one that was met last: so many of its pair, and like it.
+        like_pair: cython.Py_ssize_t = -1
+        like_flags: cython.uint = 0
+        like_status: cython.int = 0
+        times: cython.int = 0
         for row in range(self.table.rows):
             self.first[row] = -1
             self.last[row] = -1
+            self.host[row] = -1
             if self.tally.pair_of[row] >= 0 and (self.tally.is_handshake(row) or self.table.state[row] == NOT_SEEN):
                 self.bits[row] = ALL_FACTS  # those that it has come later
         for row in range(exchanges.rows):
-            owner = exchanges.connection[row]
+            this = exchange_row(exchanges, row)
+            owner = this.connection
+            if 300 <= this.status < 400 and exchanges.location[row]:
+                self.redirects = True
             pair = self.tally.pair_of[owner]
             if pair < 0:
                 continue
             before = self.last[owner]
-            if before >= 0:
-                self._follows(before, row)
-                self.prior[owner] = before + 1
-                if self.bits[owner]:
-                    self.said.follow(pair, before, 1)
-            else:
-                self.first[owner] = row
             self.last[owner] = row
             self.count[owner] += 1
+            if before < 0:
+                self.first[owner] = row
+                self.begun_ns[owner] = this.request_ns
+                self.host[owner] = this.host
+                self.flags[owner] = this.flags & CONNECT_REQUEST
+                continue
+            self.prior[owner] = before + 1
+            gone = exchange_row(exchanges, before)
+            self.pause_ns[owner] = this.request_ns - gone.end_ns
+            if gone.flags & GOING_ON != RESPONSE_DONE or gone.end_frame > this.request_frame:
+                self._follows(before, row)
+            if not self.bits[owner]:
+                continue
+            if pair != like_pair or gone.flags != like_flags or gone.status != like_status:
+                if times:
+                    self.said.follow(like_pair, like_flags, like_status, times)
+                like_pair = pair
+                like_flags = gone.flags
+                like_status = gone.status
+                times = 0
+            times += 1
+        if times:
+            self.said.follow(like_pair, like_flags, like_status, times)
         return 0
 
     def _follows(self, before: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
-        """One exchange after another on the same connection."""
-        exchanges: ExchangeTable = self.exchanges
-        flags: cython.uint = exchanges.flags[before]
-        frame: cython.uint = exchanges.request_frame[row]
-        if flags & REQUEST_CLOSE and flags & DONE:
+        """One exchange after another on the same connection, where that is odd."""
+        gone = exchange_row(self.exchanges, before)
+        frame: cython.uint = self.exchanges.request_frame[row]
+        if gone.flags & REQUEST_CLOSE and gone.flags & RESPONSE_DONE:
             keep(self.ignored_closes, before)
-        if frame and (exchanges.end_frame[before] > frame or not flags & DONE):
+        if frame and (gone.end_frame > frame or not gone.flags & RESPONSE_DONE):
             keep(self.overlapping, row)
-        if flags & EXCESS_BYTES:
+        if gone.flags & EXCESS_BYTES:
             keep(self.excess, before)
+        return 0
+
+    def _look(self, row: cython.Py_ssize_t) -> cython.int:
+        """Takes down what is asked of a connection's last exchange."""
+        if self.last[row] < 0:
+            self.ended_ns[row] = self.table.active[row]
+            return 0
+        last = exchange_row(self.exchanges, self.last[row])
+        self.asked_ns[row] = last.request_ns
+        self.ended_ns[row] = last.end_ns
+        self.flags[row] |= last.flags
+        self.status[row] = last.status
         return 0
 
     def following(self, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
@@ -234,7 +301,7 @@ class Endings:
 
     def soon(self, row: cython.Py_ssize_t) -> cython.longlong:
         """What counts as at once on this connection, in nanoseconds."""
-        handshake: cython.longlong = self.table.handshake_ns[row]
+        handshake: cython.longlong = connection_row(self.table, row).handshake_ns
         return SOON_NS + (2 * handshake if handshake > 0 else 0)
 
     # -- one connection
@@ -242,55 +309,37 @@ class Endings:
     def _end(self, row: cython.Py_ssize_t) -> cython.int:
         """Writes down what one connection shows by itself."""
         table: ConnectionTable = self.table
-        flags: cython.uint = table.flags[row]
-        bits: cython.ulonglong = 0
-        closer: cython.int = table.closer[row]
-        if closer == BY_NOBODY:
+        this = connection_row(table, row)
+        bits: cython.ulonglong = self.by_connection.of(this.flags)
+        if this.closer == NOBODY:
             bits |= STILL_OPEN
-        elif closer == BY_CLIENT and flags & SERVER_ALERT and table.odd_frame[row] < table.close_frame[row]:
-            bits |= SERVER_FIRST  # its alert said so before the client's FIN
-        elif closer == BY_CLIENT:
-            bits |= CLIENT_FIRST
-        elif closer == BY_SERVER:
-            bits |= SERVER_FIRST
+        elif this.closer == CLIENT:
+            # An alert of the server says so before the client's FIN.
+            bits |= SERVER_FIRST if bits & ALERT and table.odd_frame[row] < this.close_frame else CLIENT_FIRST
         else:
-            bits |= BOTH_FIRST
-        if table.closed_with[row] == WITH_RST:
+            bits |= SERVER_FIRST if this.closer == SERVER else BOTH_FIRST
+        if this.closed_with == RST:
             bits |= BY_RESET
-        if flags & LOST:
-            bits |= DAMAGED
-        if table.protocol[row] == H2:
+        if this.protocol == H2:
             self.count[row] = table.turns[row]
-        elif flags & ENCRYPTED_ON:
-            bits |= ENCRYPTED
-            if self._speaks_h2(row):
-                bits |= IS_H2
+        elif this.flags & ENCRYPTED_ON:
+            bits |= ENCRYPTED | (IS_H2 if self._speaks_h2(row) else 0)
         if self.patient.has(table.agent[row]):
             bits |= NO_EXPIRY
         if self.closers.has(table.software[row]):
             bits |= NEVER_KEEPS
-        if flags & UNASKED_RESPONSE:
-            bits |= UNASKED
-        if flags & PROBES_UNHEARD:
-            bits |= UNHEARD
-        if flags & SERVER_ALERT:
-            bits |= ALERT
-            if self.last[row] >= 0 and table.odd_frame[row] > self.exchanges.request_frame[self.last[row]]:
-                bits |= ALERT_ANSWERS
-        if flags & GOAWAY_SEEN:
-            bits |= GOAWAY
-        if flags & RESET_BY_OTHER:
-            bits |= OTHER_HOPS
-        if flags & UNACKNOWLEDGED_LAST:
-            bits |= UNACKNOWLEDGED
+        last: cython.Py_ssize_t = self.last[row]
+        if bits & ALERT and last >= 0 and table.odd_frame[row] > self.exchanges.request_frame[last]:
+            bits |= ALERT_ANSWERS
         if self.count[row] > 1:
             bits |= SEVERAL
         if table.keep_max[row] in (1, 2):  # max=0 or max=1, plus one
             bits |= COUNT_ANNOUNCED
-        if self.last[row] >= 0:
-            self._forget_too_late(row, closer)
-            self.said.answer(self.tally.pair_of[row], self.last[row], 1)
-            bits |= self._spoken(row, self.last[row])
+        if last >= 0:
+            if this.closer == SERVER and self.asked_ns[row] > this.closed:
+                self._forget_too_late(row)
+            self.said.answer(self.tally.pair_of[row], self.flags[row], self.status[row], 1)
+            bits |= self._spoken(row)
         else:
             bits |= self._unread(row)
         if bits & PARTIAL and bits & SERVER_FIRST and not bits & DAMAGED:
@@ -300,32 +349,33 @@ class Endings:
         self.bits[row] = bits
         return 0
 
-    def _forget_too_late(self, row: cython.Py_ssize_t, closer: cython.int) -> cython.int:
+    def _forget_too_late(self, row: cython.Py_ssize_t) -> cython.int:
         """Leaves out requests that were sent long after the server had closed: the client had not looked. What closed
         the connection happened before."""
         exchanges: ExchangeTable = self.exchanges
-        table: ConnectionTable = self.table
-        last: cython.Py_ssize_t = self.last[row]
         at: cython.Py_ssize_t = self.first[row]
-        if closer != BY_SERVER or last == at or exchanges.request_ns[last] <= table.closed[row] + self.soon(row):
+        until: cython.longlong = self.table.closed[row] + self.soon(row)
+        if self.last[row] == at or self.asked_ns[row] <= until:
             return 0
         count: cython.uint = 1
         prior: cython.Py_ssize_t = -1
         following: cython.Py_ssize_t = self.following(at)
-        while following >= 0 and exchanges.request_ns[following] <= table.closed[row] + self.soon(row):
+        while following >= 0 and exchanges.request_ns[following] <= until:
             prior = at
             at = following
             count += 1
             following = self.following(at)
         self.last[row] = at
         self.prior[row] = prior + 1
+        self.pause_ns[row] = exchanges.request_ns[at] - exchanges.end_ns[prior] if prior >= 0 else 0
         self.chain[at] = 0
         while following >= 0:
-            self.said.follow(self.tally.pair_of[row], at, -1)
+            self.said.follow(self.tally.pair_of[row], exchanges.flags[at], exchanges.status[at], -1)
             at = following
             following = self.following(at)
         self.count[row] = count
-        return 0
+        self.flags[row] = exchanges.flags[self.first[row]] & CONNECT_REQUEST
+        return self._look(row)
 
     def _speaks_h2(self, row: cython.Py_ssize_t) -> cython.bint:
         found = self.table.tls.get(row)
@@ -333,21 +383,21 @@ class Endings:
 
     def _unread(self, row: cython.Py_ssize_t) -> cython.ulonglong:
         """The moment of the close, where no message could be read."""
-        table: ConnectionTable = self.table
-        if table.turns[row] == 0 and table.request_frame[row] == 0:
+        this = connection_row(self.table, row)
+        if self.table.turns[row] == 0 and this.request_frame == 0:
             return UNUSED
-        if table.closed[row] < 0 or table.active[row] < 0:
+        if this.closed < 0 or this.active < 0:
             return 0
-        if table.flags[row] & SPOKE_LAST:
+        if this.flags & CLIENT_SPOKE_LAST:
             return WAITING
-        if table.active[row] > table.closed[row]:
+        if this.active > this.closed:
             return IDLE  # the client went on, on a connection that was closed: since when it was idle can't be told
         return self._rested(row)
 
     def _rested(self, row: cython.Py_ssize_t) -> cython.ulonglong:
         """Whether a connection was idle before it was closed, or for no time."""
         soon: cython.longlong = self.soon(row)
-        if self.table.closer[row] == BY_CLIENT and soon < CLIENT_SOON_NS and not self._alerted(row):
+        if self.table.closer[row] == CLIENT and soon < CLIENT_SOON_NS and not self._alerted(row):
             soon = CLIENT_SOON_NS
         return AT_ONCE if self._rest(row) <= soon else IDLE
 
@@ -362,92 +412,74 @@ class Endings:
 
     def _rest(self, row: cython.Py_ssize_t) -> cython.longlong:
         """From the end of what a connection carried to its close."""
-        table: ConnectionTable = self.table
-        closed: cython.longlong = table.odd_ns[row] if self._alerted(row) else table.closed[row]
-        return max(0, closed - self._ended(row))
+        closed: cython.longlong = self.table.odd_ns[row] if self._alerted(row) else self.table.closed[row]
+        return max(0, closed - self.ended_ns[row])
 
     def _alerted(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether an alert of the server is its close, though its FIN may come as late as the client's answer."""
-        table: ConnectionTable = self.table
-        return table.flags[row] & SERVER_ALERT != 0 and self._ended(row) <= table.odd_ns[row] < table.closed[row]
+        if not self.table.flags[row] & SERVER_ALERT:
+            return False
+        return self.ended_ns[row] <= self.table.odd_ns[row] < self.table.closed[row]
 
-    def _ended(self, row: cython.Py_ssize_t) -> cython.longlong:
-        """When the last response ended, or the last payload came."""
-        return self.exchanges.end_ns[self.last[row]] if self.last[row] >= 0 else self.table.active[row]
-
-    def _spoken(self, row: cython.Py_ssize_t, last: cython.Py_ssize_t) -> cython.ulonglong:
+    def _spoken(self, row: cython.Py_ssize_t) -> cython.ulonglong:
         """What the last exchange says, and the moment of the close."""
-        exchanges: ExchangeTable = self.exchanges
-        flags: cython.uint = exchanges.flags[last]
-        status: cython.int = exchanges.status[last]
-        bits: cython.ulonglong = 0
-        if flags & REQUEST_CLOSE:
-            bits |= ASKED_CLOSE
-        if flags & RESPONSE_CLOSE:
-            bits |= SAID_CLOSE
-        if flags & REQUEST_HTTP10 and not flags & KEEP_ALIVE:
-            bits |= HTTP10_REQUEST
-        if flags & RESPONSE_HTTP10 and not flags & KEEP_ALIVE:
-            bits |= HTTP10_RESPONSE
-        if flags & CLOSE_DELIMITED:
-            bits |= NO_LENGTH
-        if bits and flags & DONE:
+        flags: cython.uint = self.flags[row]
+        status: cython.int = self.status[row]
+        bits: cython.ulonglong = self.by_exchange.of(flags)
+        if not flags & RESPONSE_KEEP_ALIVE:
+            bits |= HTTP10_REQUEST if flags & REQUEST_HTTP10 else 0
+            bits |= HTTP10_RESPONSE if flags & RESPONSE_HTTP10 else 0
+        if bits & LAST_BY_WORD and flags & RESPONSE_DONE:
             bits |= SPENT
-        if flags & EARLY_RESPONSE:
-            bits |= EARLY
         if status >= 400:
             bits |= ERROR
-        if self.said.is_bodiless(last):
+        if is_bodiless(flags, status):
             bits |= BODILESS
-        if flags & CONNECT_REQUEST:
-            bits |= TUNNEL
-        if flags & UPGRADED_TO:
-            bits |= UPGRADED
-        if flags & FORWARDED_ON:
-            bits |= FORWARDED
-        if flags & EXCESS_BYTES:
-            bits |= EXCESS
-        if self.first[row] != last and exchanges.flags[self.first[row]] & CONNECT_REQUEST:
-            bits |= TUNNEL
-        return bits | self._moment(row, last)
+        return bits | self._moment(row)
 
-    def _moment(self, row: cython.Py_ssize_t, last: cython.Py_ssize_t) -> cython.ulonglong:
+    def _moment(self, row: cython.Py_ssize_t) -> cython.ulonglong:
         """When in the last exchange the connection was closed, or where it stands."""
-        table: ConnectionTable = self.table
-        exchanges: ExchangeTable = self.exchanges
-        flags: cython.uint = exchanges.flags[last]
-        closed: cython.longlong = table.closed[row]
-        end: cython.longlong = exchanges.end_ns[last]
+        this = connection_row(self.table, row)
+        last: cython.Py_ssize_t = self.last[row]
+        closed: cython.longlong = this.closed
+        asked: cython.longlong = self.asked_ns[row]
+        end: cython.longlong = self.ended_ns[row]
         bits: cython.ulonglong = 0
-        prior: cython.Py_ssize_t = self.prior[row] - 1
-        if prior >= 0:
-            if exchanges.octets[last] and exchanges.octets[last] + CLOSE_IS_SHORTER == exchanges.octets[prior]:
+        if self.prior[row]:
+            if self._shorter_by_close(row):
                 bits |= CLOSE_FITS | (SPENT if closed >= 0 and closed - end <= self.soon(row) else 0)
-            pause: cython.longlong = self.pause(row)
-            if pause > self.soon(row):
+            if self.pause_ns[row] > self.soon(row):
                 bits |= AFTER_PAUSE
-            if pause >= LONG_PAUSE_NS:
+            if self.pause_ns[row] >= LONG_PAUSE_NS:
                 bits |= LONG_PAUSE
-        if table.closer[row] == BY_CLIENT and 0 <= closed < end and gave_up(table, row):
+        if this.closer == CLIENT and 0 <= closed < end and gave_up(self.table, row):
             # What came after the client had closed was refused: it had given up.
-            if closed < exchanges.response_ns[last] or exchanges.response_ns[last] < 0:
-                return bits | WAITING | (QUICKLY if closed - exchanges.request_ns[last] < QUICK_NS else 0)
+            begun: cython.longlong = self.exchanges.response_ns[last]
+            if closed < begun or begun < 0:
+                return bits | WAITING | (QUICKLY if closed - asked < QUICK_NS else 0)
             return bits | PARTIAL
-        if flags & DONE:
+        if self.flags[row] & RESPONSE_DONE:
             if closed < 0:
                 return bits
             return bits | self._rested(row)
-        if exchanges.status[last] == 0:
-            if closed >= 0 and closed <= exchanges.request_ns[last] and table.close_frame[row] < self._frame(last):
+        if self.status[row] == 0:
+            if closed >= 0 and closed <= asked and this.close_frame < self._frame(last):
                 bits |= CLOSED_BEFORE_REQUEST
-            elif closed >= 0 and closed - exchanges.request_ns[last] < QUICK_NS:
+            elif closed >= 0 and closed - asked < QUICK_NS:
                 bits |= QUICKLY
             return bits | WAITING
-        if closed >= 0 and closed - exchanges.response_ns[last] < QUICK_NS:
+        if closed >= 0 and closed - self.exchanges.response_ns[last] < QUICK_NS:
             bits |= QUICKLY
-        if closed >= 0 and end >= 0 and closed - end > STALL_NS and not table.flags[row] & STOPPED_READING:
+        if closed >= 0 and end >= 0 and closed - end > STALL_NS and not this.flags & CLIENT_STOPPED_READING:
             bits |= STALLED
         return bits | PARTIAL
+
+    def _shorter_by_close(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether the last of several responses is shorter by as much as `close` is shorter than `keep-alive`."""
+        if self.status[row]:
+            return False  # it can be read, and is known from what it says
+        octets: cython.uint = self.exchanges.octets[self.last[row]]
+        return octets != 0 and octets + CLOSE_IS_SHORTER == self.exchanges.octets[self.prior[row] - 1]
 
     def _frame(self, exchange: cython.Py_ssize_t) -> cython.uint:
         """The request's frame; of a request that only the client knows, a very late one."""
@@ -456,21 +488,38 @@ class Endings:
 
     def pause(self, row: cython.Py_ssize_t) -> cython.longlong:
         """How long the connection was idle before its last request, 0 where that is its first."""
-        exchanges: ExchangeTable = self.exchanges
-        prior: cython.Py_ssize_t = self.prior[row] - 1
-        return 0 if prior < 0 else max(0, exchanges.request_ns[self.last[row]] - exchanges.end_ns[prior])
+        return max(0, self.pause_ns[row])
+
+
+class Meaning:
+    """What flags say by themselves: any of some flags, and a fact is there. Asked for the same ones again and again."""
+
+    def __init__(self, facts_by_flags: FactsByFlags) -> None:
+        self.flags = memoryview(zeros("I", len(facts_by_flags)))
+        self.facts = memoryview(zeros("Q", len(facts_by_flags)))
+        place: cython.Py_ssize_t
+        for place in range(len(facts_by_flags)):
+            self.flags[place], self.facts[place] = facts_by_flags[place]
+        self.last = 0
+        self.found = 0
+
+    def of(self, flags: cython.uint) -> cython.ulonglong:
+        """The facts."""
+        place: cython.Py_ssize_t
+        if flags != self.last:
+            self.last = flags
+            self.found = 0
+            for place in range(len(self.flags)):
+                if flags & self.flags[place]:
+                    self.found |= self.facts[place]
+        return self.found
 
 
 class Said:
     """What the responses on each pair's connections said of the next request, and how many requests came all the same:
     columns by pair."""
 
-    def __init__(self, exchanges: ExchangeTable, pairs: int) -> None:
-        self.exchanges = exchanges
-        self.pair = -1
-        self.like = 0
-        self.times = 0
-        """How many exchanges like this one of this pair are not counted yet."""
+    def __init__(self, pairs: int) -> None:
         self.answered = memoryview(zeros("i", pairs))
         self.closing = memoryview(zeros("i", pairs))
         self.closing_errors = memoryview(zeros("i", pairs))
@@ -481,13 +530,12 @@ class Said:
         self.bodiless = memoryview(zeros("i", pairs))
         """... of which these have a response without a body."""
 
-    def answer(self, pair: cython.Py_ssize_t, at: cython.Py_ssize_t, times: cython.int) -> cython.int:
-        """Counts an exchange; `times` -1 takes it back."""
-        status: cython.int = self.exchanges.status[at]
+    def answer(self, pair: cython.Py_ssize_t, flags: cython.uint, status: cython.int, times: cython.int) -> cython.int:
+        """Counts exchanges; `times` below 0 takes them back."""
         if status == 0:
             return 0
         self.answered[pair] += times
-        if self.exchanges.flags[at] & RESPONSE_CLOSE:
+        if flags & RESPONSE_CLOSE:
             self.closing[pair] += times
             if status >= 400:
                 self.closing_errors[pair] += times
@@ -495,34 +543,17 @@ class Said:
             self.kept[pair] += times
         return 0
 
-    def follow(self, pair: cython.Py_ssize_t, at: cython.Py_ssize_t, times: cython.int) -> cython.int:
-        """Counts an exchange that another one follows. One like the one before, as they mostly are, is put down with
-        that: see `settle`."""
-        if (
-            pair != self.pair
-            or self.exchanges.flags[at] != self.exchanges.flags[self.like]
-            or self.exchanges.status[at] != self.exchanges.status[self.like]
-        ):
-            self.settle()
-            self.pair = pair
-            self.like = at
-        self.times += times
-        return 0
+    def follow(self, pair: cython.Py_ssize_t, flags: cython.uint, status: cython.int, times: cython.int) -> cython.int:
+        """Counts exchanges that others follow; `times` below 0 takes them back."""
+        self.followed[pair] += times
+        if is_bodiless(flags, status):
+            self.bodiless[pair] += times
+        return self.answer(pair, flags, status, times)
 
-    def settle(self) -> cython.int:
-        """Counts what was put down."""
-        times: cython.int = self.times
-        self.times = 0
-        if times == 0:
-            return 0
-        self.followed[self.pair] += times
-        if self.is_bodiless(self.like):
-            self.bodiless[self.pair] += times
-        return self.answer(self.pair, self.like, times)
 
-    def is_bodiless(self, at: cython.Py_ssize_t) -> cython.bint:
-        """Whether a response has no body by its nature (RFC 9112, section 6.3)."""
-        return self.exchanges.flags[at] & HEAD_REQUEST != 0 or self.exchanges.status[at] in (204, 304)
+def is_bodiless(flags: cython.uint, status: cython.int) -> cython.bint:
+    """Whether a response has no body by its nature (RFC 9112, section 6.3)."""
+    return flags & HEAD_REQUEST != 0 or status in (204, 304)
 
 
 class Members:

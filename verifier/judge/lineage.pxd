@@ -4,6 +4,15 @@ from verifier.judge.endings cimport Endings, Members
 from verifier.judge.tally cimport Heap, Order, Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 
+# Facts, and numbers of the tables, by their names.
+cdef unsigned long long AFTER_PAUSE, PARTIAL, SEVERAL, SPENT, TUNNEL, UNUSED, UPGRADED, WAITING
+cdef unsigned int ADJACENT, AFTER_CHALLENGE, ALIAS, BESIDE_OTHER, BESIDE_RESPONSE, BOTH_ENCRYPTED, CLOSED
+cdef unsigned int CLOSED_KNOWING, CONNECTION_AUTH, CONNECT_REQUEST, ELSEWHERE, ENCRYPTED, FEW_EXTRA, GIVEN_UP, GOES_ON
+cdef unsigned int IN_TURN, JUST_IDLE, KNOWING, NEW_REUSED, NEW_TUNNEL, NEW_UNUSED, OPEN_BUSY, OPEN_IDLE, OTHER_AGENT
+cdef unsigned int OTHER_NAME, PAIR_OVERLAPS, PAIR_REUSES, REDIRECTED, REFUSED_BETWEEN, REUSED_BEFORE, TAKING_TIME
+cdef unsigned int TOGETHER
+cdef int CLIENT, NOT_SEEN, REFUSED, UNANSWERED
+
 @cython.final
 cdef class Group:
     cdef public Py_ssize_t pair, number, first, size
@@ -19,10 +28,11 @@ cdef class Line:
     cdef int add(self, Py_ssize_t row) except -1
     cdef int remove(self, Py_ssize_t row) except -1
 
+@cython.final
 cdef class Failures:
     cdef int[::1] ends
     cdef long long[::1] times
-    cdef long long latest(self, Py_ssize_t pair, long long moment) except? -1
+    cdef long long latest(self, Py_ssize_t pair, long long moment) except? 1
 
 @cython.final
 cdef class Openings:
@@ -46,6 +56,7 @@ cdef class Summary:
     cdef public dict counts
     cdef public long long extra, cost_ns, packets, octets, lengths
 
+@cython.final
 cdef class Lineage:
     cdef Tally tally
     cdef ConnectionTable table
@@ -62,7 +73,6 @@ cdef class Lineage:
     cdef unsigned char[::1] buried
     cdef Failures failures
     cdef Heap closings
-    cdef int redirects
     cpdef Py_ssize_t predecessor(self, Py_ssize_t row) except -2
     cpdef Py_ssize_t redirect(self, Py_ssize_t row) except -2
     cpdef bint was_in_use(self, Py_ssize_t row) except -1
@@ -71,9 +81,10 @@ cdef class Lineage:
     cdef bint _is_later(self, Py_ssize_t row) except -1
     cdef int _retire(self, Py_ssize_t row) except -1
     cdef int _meet(self, Py_ssize_t pair, Py_ssize_t row) except -1
-    cdef long long _left(self, Py_ssize_t row) except -2
+    cdef long long _left(self, Py_ssize_t row) except? 1
     cdef Py_ssize_t _dead_one(self, Py_ssize_t row) except -2
     cdef bint _is_of_no_use(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cdef bint _asks_for_tunnel(self, Py_ssize_t row) except -1
     cdef bint _unheard(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _is_spare_tunnel(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _given_up(self, Py_ssize_t row, Py_ssize_t other) except -1
@@ -87,8 +98,10 @@ cdef class Lineage:
     cdef bint _busy(self, Py_ssize_t row, long long moment) except -1
     cdef bint _is_taken(self, Py_ssize_t row, Py_ssize_t new, long long moment) except -1
     cdef bint _opening(self, Py_ssize_t row, long long moment) except -1
-    cdef long long _rests_since(self, Py_ssize_t row, long long moment) except -2
+    cdef long long _rests_since(self, Py_ssize_t row, long long moment) except? 1
+    cdef long long _until(self, Py_ssize_t row, Py_ssize_t at) except? 1
     cdef unsigned int _compare(self, Py_ssize_t pair, Py_ssize_t row, Py_ssize_t before) except? 1
+    cdef unsigned int _left_at(self, Py_ssize_t row, long long moment) except? 1
     cdef str _name(self, Py_ssize_t row)
     cdef bint _same_name(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef unsigned int _named_otherwise(self, Py_ssize_t row, Py_ssize_t other) except? 1
@@ -105,5 +118,4 @@ cdef class Lineage:
     cdef bint _used_others(self, Py_ssize_t row, Py_ssize_t pair) except -1
     cpdef Py_ssize_t redirect_to(self, Py_ssize_t row) except -2
     cdef Py_ssize_t _redirect(self, Py_ssize_t row, Py_ssize_t first) except -2
-    cdef bint _any_redirect(self) except -1
     cdef bint _leads(self, Py_ssize_t redirect, Py_ssize_t row, Py_ssize_t exchange) except -1

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, initializedcheck=False
 """Which connection went before each one that its pair could have done without, and how the two stand to each other.
 
 At the moment of a new connection's SYN its pair's earlier ones are looked at in this order: one that was closed, and
@@ -12,13 +12,61 @@ from __future__ import annotations
 import cython
 
 from verifier.judge import facts
-from verifier.wire import tables
+from verifier.judge.facts import (
+    ADJACENT,
+    AFTER_CHALLENGE,
+    AFTER_PAUSE,
+    ALIAS,
+    BESIDE_OTHER,
+    BESIDE_RESPONSE,
+    BOTH_ENCRYPTED,
+    CLOSED,
+    ELSEWHERE,
+    FEW_EXTRA,
+    GIVEN_UP,
+    GOES_ON,
+    IN_TURN,
+    JUST_IDLE,
+    KNOWING,
+    NEW_REUSED,
+    NEW_TUNNEL,
+    NEW_UNUSED,
+    OPEN_BUSY,
+    OPEN_IDLE,
+    OTHER_AGENT,
+    OTHER_NAME,
+    PAIR_OVERLAPS,
+    PAIR_REUSES,
+    PARTIAL,
+    REDIRECTED,
+    REFUSED_BETWEEN,
+    REUSED_BEFORE,
+    SEVERAL,
+    SPENT,
+    TAKING_TIME,
+    TOGETHER,
+    TUNNEL,
+    UNUSED,
+    UPGRADED,
+    WAITING,
+)
 from verifier.wire.octets import widened, zeros
+from verifier.wire.tables import (
+    CLIENT,
+    CLOSED_KNOWING,
+    CONNECT_REQUEST,
+    CONNECTION_AUTH,
+    ENCRYPTED,
+    NOT_SEEN,
+    REFUSED,
+    UNANSWERED,
+)
 
 if cython.compiled:
     from cython.cimports.verifier.judge.endings import Endings, Members
     from cython.cimports.verifier.judge.repetition import Numbering
-    from cython.cimports.verifier.judge.tally import Heap, Order, Tally
+    from cython.cimports.verifier.judge.tally import Heap, Order, Tally, ends_whole
+    from cython.cimports.verifier.wire.rows import connection_row
     from cython.cimports.verifier.wire.tables import (
         ConnectionTable,
         ExchangeTable,
@@ -27,7 +75,8 @@ if cython.compiled:
 else:
     from verifier.judge.endings import Endings, Members
     from verifier.judge.repetition import Numbering
-    from verifier.judge.tally import Heap, Order, Tally
+    from verifier.judge.tally import Heap, Order, Tally, ends_whole
+    from verifier.wire.rows import connection_row
     from verifier.wire.tables import ConnectionTable, ExchangeTable, Words
 
 TYPE_CHECKING = False
@@ -76,53 +125,8 @@ MOST_LOST = 2
 MOST_BACK = 16
 """Exchanges of a client that are looked at in search of the redirect that sent it."""
 
-NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
-REFUSED = cython.declare(cython.int, tables.REFUSED)
-UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
-BY_CLIENT = cython.declare(cython.int, tables.CLIENT)
-CONNECTION_AUTH = cython.declare(cython.uint, tables.CONNECTION_AUTH)
-CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
-ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
-
-SPENT = cython.declare(cython.ulonglong, facts.SPENT)
-BESIDE_OTHER = cython.declare(cython.uint, facts.BESIDE_OTHER)
-UPGRADED = cython.declare(cython.ulonglong, facts.UPGRADED)
-AFTER_CHALLENGE = cython.declare(cython.uint, facts.AFTER_CHALLENGE)
-TUNNEL = cython.declare(cython.ulonglong, facts.TUNNEL)
-CLOSED_KNOWING = cython.declare(cython.uint, tables.CLOSED_KNOWING)
-KNOWING = cython.declare(cython.uint, facts.KNOWING)
-TAKING_TIME = cython.declare(cython.uint, facts.TAKING_TIME)
-BESIDE_RESPONSE = cython.declare(cython.uint, facts.BESIDE_RESPONSE)
-FEW_EXTRA = cython.declare(cython.uint, facts.FEW_EXTRA)
-OTHER_AGENT = cython.declare(cython.uint, facts.OTHER_AGENT)
-GIVEN_UP = cython.declare(cython.uint, facts.GIVEN_UP)
-WAITING = cython.declare(cython.ulonglong, facts.WAITING)
 ENCRYPTED_BEFORE = cython.declare(cython.ulonglong, facts.ENCRYPTED)
-PARTIAL = cython.declare(cython.ulonglong, facts.PARTIAL)
 DEAD = cython.declare(cython.ulonglong, facts.WAITING | facts.UNACKNOWLEDGED)
-AFTER_PAUSE = cython.declare(cython.ulonglong, facts.AFTER_PAUSE)
-UNUSED = cython.declare(cython.ulonglong, facts.UNUSED)
-SEVERAL = cython.declare(cython.ulonglong, facts.SEVERAL)
-OPEN_IDLE = cython.declare(cython.uint, facts.OPEN_IDLE)
-OPEN_BUSY = cython.declare(cython.uint, facts.OPEN_BUSY)
-CLOSED = cython.declare(cython.uint, facts.CLOSED)
-JUST_IDLE = cython.declare(cython.uint, facts.JUST_IDLE)
-OTHER_NAME = cython.declare(cython.uint, facts.OTHER_NAME)
-ALIAS = cython.declare(cython.uint, facts.ALIAS)
-REDIRECTED = cython.declare(cython.uint, facts.REDIRECTED)
-REFUSED_BETWEEN = cython.declare(cython.uint, facts.REFUSED_BETWEEN)
-ADJACENT = cython.declare(cython.uint, facts.ADJACENT)
-GOES_ON = cython.declare(cython.uint, facts.GOES_ON)
-NEW_REUSED = cython.declare(cython.uint, facts.NEW_REUSED)
-NEW_UNUSED = cython.declare(cython.uint, facts.NEW_UNUSED)
-NEW_TUNNEL = cython.declare(cython.uint, facts.NEW_TUNNEL)
-PAIR_REUSES = cython.declare(cython.uint, facts.PAIR_REUSES)
-PAIR_OVERLAPS = cython.declare(cython.uint, facts.PAIR_OVERLAPS)
-TOGETHER = cython.declare(cython.uint, facts.TOGETHER)
-ELSEWHERE = cython.declare(cython.uint, facts.ELSEWHERE)
-BOTH_ENCRYPTED = cython.declare(cython.uint, facts.BOTH_ENCRYPTED)
-IN_TURN = cython.declare(cython.uint, facts.IN_TURN)
-REUSED_BEFORE = cython.declare(cython.uint, facts.REUSED_BEFORE)
 
 
 class Lineage:
@@ -150,7 +154,6 @@ class Lineage:
         """Made where it is first asked for."""
         self.by_request: Order | None = None
         """Made where it is first asked for, too."""
-        self.redirects = -1
         self.in_use = memoryview(zeros("i", tally.pairs))
         older = memoryview(zeros("i", rows))
         newer = memoryview(zeros("i", rows))
@@ -254,25 +257,29 @@ class Lineage:
 
     def _is_spare_tunnel(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether an open connection is a tunnel to the same place as the new one, with nothing under way inside."""
-        first: cython.Py_ssize_t = self.endings.first[row]
-        if first < 0 or not self.exchanges.flags[first] & CONNECT_REQUEST or not self.endings.bits[other] & TUNNEL:
+        if not self.endings.bits[other] & TUNNEL or not self._asks_for_tunnel(row):
             return False
         current: cython.Py_ssize_t = self.current(other, self.table.opened[row])
         if current < 0 or self.exchanges.flags[current] & CONNECT_REQUEST or self._busy(other, self.table.opened[row]):
             return False
         return self._same_name(row, other)
 
+    def _asks_for_tunnel(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether a connection begins with CONNECT."""
+        first: cython.Py_ssize_t = self.endings.first[row]
+        return first >= 0 and self.exchanges.flags[first] & CONNECT_REQUEST != 0
+
     def _unheard(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether the last request of an open connection is never acknowledged, however often it is sent."""
         if self.endings.bits[other] & DEAD != DEAD or not self.table.again_frame[other]:
             return False
-        return self.exchanges.request_ns[self.endings.last[other]] < self.table.opened[row]
+        return self.endings.asked_ns[other] < self.table.opened[row]
 
     def _given_up(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether a response of known length had stopped in the middle, for good."""
         if not self.endings.bits[other] & PARTIAL or self.table.body_left[other] <= 0:
             return False
-        end: cython.longlong = self.exchanges.end_ns[self.endings.last[other]]
+        end: cython.longlong = self.endings.ended_ns[other]
         return end >= 0 and self.table.opened[row] - end > STOPPED_NS
 
     def _meet(self, pair: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
@@ -343,16 +350,14 @@ class Lineage:
     def _going_one(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
         """An open connection that is over all the same: its last exchange said so, or the client lets go of it before
         it asks anything on the new one. -1 for none."""
-        exchanges: ExchangeTable = self.exchanges
-        first: cython.Py_ssize_t = self.endings.first[row]
-        asked: cython.longlong = moment if first < 0 else exchanges.request_ns[first]
+        asked: cython.longlong = moment if self.endings.first[row] < 0 else self.endings.begun_ns[row]
         left: cython.longlong
         other: cython.Py_ssize_t = self.open.newest
         steps: cython.int = 0
         while other >= 0 and steps < MOST_OPEN:
             if not self.buried[other] and self._same_agent(row, other):
                 spent: cython.bint = self.endings.bits[other] & SPENT != 0
-                if spent and self.tally.end(exchanges, self.endings.last[other], other) <= moment:
+                if spent and self._until(other, self.endings.last[other]) <= moment:
                     return other
                 left = self._left(other)
                 if moment < left <= asked:
@@ -368,7 +373,7 @@ class Lineage:
 
     def _left(self, row: cython.Py_ssize_t) -> cython.longlong:
         """When the client closed its end, -1 where it did not."""
-        if self.table.closer[row] == BY_CLIENT:
+        if self.table.closer[row] == CLIENT:
             return self.table.closed[row]
         return self.table.answered[row] if self.table.answered_with[row] else -1
 
@@ -409,9 +414,9 @@ class Lineage:
         exchanges: ExchangeTable = self.exchanges
         at: cython.Py_ssize_t = self.endings.first[row]
         last: cython.Py_ssize_t = self.endings.last[row]
-        if at < 0 or exchanges.request_ns[at] > moment:
+        if at < 0 or self.endings.begun_ns[row] > moment:
             return -1
-        if exchanges.request_ns[last] <= moment:
+        if self.endings.asked_ns[row] <= moment:
             return last
         # Moments mostly come in order: go on from where the last one was.
         if exchanges.request_ns[self.reached[row]] <= moment and self.reached[row] > at:
@@ -428,7 +433,7 @@ class Lineage:
         in use."""
         at: cython.Py_ssize_t = self.current(row, moment)
         if at >= 0:
-            return self.tally.end(self.exchanges, at, row) > moment
+            return self._until(row, at) > moment
         if self.endings.first[row] >= 0:
             return self.table.state[row] != NOT_SEEN  # opened for a request that had not gone out yet
         return not self.endings.bits[row] & UNUSED or self._opening(row, moment)
@@ -442,44 +447,38 @@ class Lineage:
     def _rests_since(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.longlong:
         """Since when it was idle."""
         at: cython.Py_ssize_t = self.current(row, moment)
-        return self.tally.end(self.exchanges, at, row) if at >= 0 else self.table.opened[row]
+        return self._until(row, at) if at >= 0 else self.table.opened[row]
+
+    def _until(self, row: cython.Py_ssize_t, at: cython.Py_ssize_t) -> cython.longlong:
+        """When one of a connection's exchanges stopped being busy."""
+        if at == self.endings.last[row] and ends_whole(self.endings.flags[row], self.table.closer[row]):
+            return self.endings.ended_ns[row]
+        return self.tally.end(self.exchanges, at, row)
 
     # -- two connections
 
     def _compare(self, pair: cython.Py_ssize_t, row: cython.Py_ssize_t, before: cython.Py_ssize_t) -> cython.uint:
         """How the two stand to each other."""
-        table: ConnectionTable = self.table
-        exchanges: ExchangeTable = self.exchanges
-        moment: cython.longlong = table.opened[row]
+        this = connection_row(self.table, row)
+        gone = connection_row(self.table, before)
+        moment: cython.longlong = this.opened
         first: cython.Py_ssize_t = self.endings.first[row]
-        current: cython.Py_ssize_t = self.current(before, moment)
-        bits: cython.uint = 0
-        rests: cython.longlong = table.opened[before]
-        if current >= 0:
-            rests = self.tally.end(exchanges, current, before)
-        if moment - rests < REST_NS:
-            bits |= JUST_IDLE
-        if current >= 0 and current != self.endings.last[before]:
-            bits |= GOES_ON
-        if current >= 0 and current != self.endings.first[before]:
-            bits |= REUSED_BEFORE
+        bits: cython.uint = self._left_at(before, moment)
         if self.endings.count[row] > 1:
             bits |= NEW_REUSED
         if self.endings.bits[row] & UNUSED:
             bits |= NEW_UNUSED
-        if first >= 0 and exchanges.flags[first] & CONNECT_REQUEST:
+        if self.endings.bits[row] & TUNNEL and self._asks_for_tunnel(row):
             bits |= NEW_TUNNEL
         if self.tally.reused[pair]:
             bits |= PAIR_REUSES
         if self.tally.peak[pair] > 1:
             bits |= PAIR_OVERLAPS
-        if self._opening(before, moment) and table.opened[before] <= moment:
+        if gone.opened <= moment and self._opening(before, moment):
             bits |= TOGETHER
-        if table.flags[row] & ENCRYPTED and table.flags[before] & ENCRYPTED:
+        if this.flags & gone.flags & ENCRYPTED:
             bits |= BOTH_ENCRYPTED
-        if current >= 0 and exchanges.flags[current] & CONNECTION_AUTH and exchanges.status[current] in (401, 407):
-            bits |= AFTER_CHALLENGE
-        if table.closed[before] < 0 and self._given_up(row, before):
+        if gone.closed < 0 and self._given_up(row, before):
             bits |= GIVEN_UP
         following: cython.Py_ssize_t = self._next_opened(before)
         if following == row:
@@ -494,20 +493,39 @@ class Lineage:
             bits |= REDIRECTED
         if not self._same_agent(row, before):
             bits |= OTHER_AGENT
-        if table.flags[before] & CLOSED_KNOWING:
+        if gone.flags & CLOSED_KNOWING:
             bits |= KNOWING
-        if self.endings.last[before] >= 0 and table.closed[before] >= 0:
-            waited: cython.longlong = table.closed[before] - exchanges.request_ns[self.endings.last[before]]
-            if waited > TAKING_NS + max(0, table.handshake_ns[before]):
-                bits |= TAKING_TIME
+        waited: cython.longlong = gone.closed - self.endings.asked_ns[before]
+        if self.endings.last[before] >= 0 and gone.closed >= 0 and waited > TAKING_NS + max(0, gone.handshake_ns):
+            bits |= TAKING_TIME
         if self.tally.handshakes[pair] - self.tally.least[pair] < self.tally.least[pair]:
             bits |= FEW_EXTRA
-        if table.closer[before] == BY_CLIENT and not bits & ADJACENT and self._beside_response(before, pair):
+        if gone.closer == CLIENT and not bits & ADJACENT and self._beside_response(before, pair):
             bits |= BESIDE_RESPONSE
-        if self.failures.latest(pair, moment) >= max(table.opened[before], table.closed[before]):
+        if self.failures.latest(pair, moment) >= max(gone.opened, gone.closed):
             bits |= REFUSED_BETWEEN
         if bits & BOTH_ENCRYPTED and self._in_turn(row, before):
             bits |= IN_TURN
+        return bits
+
+    def _left_at(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.uint:
+        """In what state a connection was at this moment."""
+        current: cython.Py_ssize_t = self.current(row, moment)
+        if current < 0:
+            return JUST_IDLE if moment - self.table.opened[row] < REST_NS else 0
+        bits: cython.uint = 0
+        flags: cython.uint = self.endings.flags[row]
+        status: cython.int = self.endings.status[row]
+        if current != self.endings.last[row]:
+            bits |= GOES_ON
+            flags = self.exchanges.flags[current]
+            status = self.exchanges.status[current]
+        if moment - self._until(row, current) < REST_NS:
+            bits |= JUST_IDLE
+        if current != self.endings.first[row]:
+            bits |= REUSED_BEFORE
+        if flags & CONNECTION_AUTH and status in (401, 407):
+            bits |= AFTER_CHALLENGE
         return bits
 
     def _name(self, row: cython.Py_ssize_t) -> str:
@@ -520,9 +538,7 @@ class Lineage:
 
     def _same_name(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether both connections call the server the same."""
-        one: cython.Py_ssize_t = self.endings.first[row]
-        two: cython.Py_ssize_t = self.endings.first[other]
-        if one >= 0 and two >= 0 and 0 <= self.exchanges.host[one] == self.exchanges.host[two]:
+        if 0 <= self.endings.host[row] == self.endings.host[other]:
             return True
         return bool(self._name(row) == self._name(other))
 
@@ -531,6 +547,8 @@ class Lineage:
         two = self._name(other)
         if not one or not two:
             return 0
+        from verifier.judge.names import is_alias
+
         return OTHER_NAME | ALIAS if is_alias(one, two) else OTHER_NAME
 
     def _in_turn(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
@@ -660,9 +678,9 @@ class Lineage:
             last = endings.last[before]
             if last >= 0:
                 if table.closed[before] >= 0:
-                    found.waited.take(table.closed[before] - self.exchanges.request_ns[last])
-                if self.exchanges.status[last] != status:
-                    status = self.exchanges.status[last]
+                    found.waited.take(table.closed[before] - endings.asked_ns[before])
+                if endings.status[before] != status:
+                    status = endings.status[before]
                     found.statuses.add(status)
         found.counts = counts.counted()
         return found
@@ -702,7 +720,7 @@ class Lineage:
         if self.tally.pairs < 2 or self.endings.last[row] < 0 or self.endings.gap(row) < REST_NS:
             return False
         left: cython.longlong = self._left(row)
-        since: cython.longlong = max(left - RESPONSE_NS, exchanges.end_ns[self.endings.last[row]])
+        since: cython.longlong = max(left - RESPONSE_NS, self.endings.ended_ns[row])
         order: Order = self._by_request()
         place: cython.Py_ssize_t = order.lower(left) - 1
         last: cython.Py_ssize_t = max(0, place - MOST_BACK)
@@ -722,7 +740,7 @@ class Lineage:
         served it more than once that is no question."""
         if self.endings.last[row] < 0 or self.endings.bits[row] & SEVERAL:
             return self.endings.last[row] >= 0
-        since: cython.longlong = self.exchanges.end_ns[self.endings.last[row]]
+        since: cython.longlong = self.endings.ended_ns[row]
         exchanges: ExchangeTable = self.exchanges
         order: Order = self._by_request()
         place: cython.Py_ssize_t = order.lower(since)
@@ -745,7 +763,7 @@ class Lineage:
 
     def _redirect(self, row: cython.Py_ssize_t, first: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The exchange just before this connection that redirected its client to what it asks for first, or -1."""
-        if first < 0 or not self._any_redirect():
+        if first < 0 or not self.endings.redirects:
             return -1
         exchanges: ExchangeTable = self.exchanges
         moment: cython.longlong = self.table.opened[row]
@@ -763,49 +781,16 @@ class Lineage:
             place -= 1
         return -1
 
-    def _any_redirect(self) -> cython.bint:
-        """Whether there is a Location at all."""
-        row: cython.Py_ssize_t
-        if self.redirects < 0:
-            self.redirects = 0
-            for row in range(self.exchanges.rows):
-                if self.exchanges.location[row]:
-                    self.redirects = 1
-                    break
-        return self.redirects > 0
-
     def _leads(self, redirect: cython.Py_ssize_t, row: cython.Py_ssize_t, exchange: cython.Py_ssize_t) -> cython.bint:
-        """Whether a Location is the URL of a connection's first request (RFC 9110, section 10.2.2). Of one inside TLS
-        only the server's name is known."""
+        """Whether a Location is the URL of a connection's first request. Of one inside TLS only the server's name is
+        known."""
+        from verifier.judge.names import leads_to, leads_to_server
+
         location = self.words.text(self.exchanges.location[redirect] - 1) or ""
         if self.exchanges.target[exchange] < 0:
-            secure = location.lower().partition("https://")[2].partition("/")[0].partition(":")[0]
-            return bool(secure and secure == self._name(row))
+            return leads_to_server(location, self._name(row))
         target = self.words.text(self.exchanges.target[exchange]) or ""
-        host = (self.words.text(self.exchanges.host[exchange]) or "").lower()
-        location = location.partition("#")[0]
-        rest = location.partition("://")[2] if "://" in location else location[2:] if location[:2] == "//" else None
-        if rest is None:
-            return bool(location == target)
-        authority, slash, path = rest.partition("/")
-        return bool(authority.lower() == host and (slash + path or "/") == target)
-
-
-def is_alias(one: str, two: str) -> bool:
-    """Whether two names plainly mean one place: an address, or localhost, beside a name, or names that differ in their
-    port or in a leading `www.` alone."""
-    hosts = [bare(name) for name in (one, two)]
-    if hosts[0] == hosts[1]:
-        return True
-    return any(host == "localhost" or ":" in host or not host.strip("0123456789.") for host in hosts)
-
-
-def bare(name: str) -> str:
-    """A host without port, brackets, and `www.`."""
-    host, colon, port = name.rpartition(":")
-    if not colon or not port.isdigit() or ("]" not in name and ":" in host):
-        host = name
-    return host.strip("[]").removeprefix("www.")
+        return leads_to(location, (self.words.text(self.exchanges.host[exchange]) or "").lower(), target)
 
 
 class Group:

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, initializedcheck=False
 """What repeats among the connections of a pair, and among those of a server: the same idle time, the same number of
 requests, the same age, the same instant. Added to the facts of `verifier.judge.endings`.
 
@@ -10,16 +10,47 @@ from __future__ import annotations
 import cython
 
 from verifier.judge import facts
+from verifier.judge.facts import (
+    AGE_REPEATS,
+    ALWAYS_ONE,
+    ALWAYS_SAID,
+    AT_ONCE,
+    BODILESS,
+    BOTH_FIRST,
+    CLIENT_FIRST,
+    COUNT_BY_SERVER,
+    COUNT_REPEATS,
+    COUNT_TOGETHER,
+    DAMAGED,
+    ENCRYPTED,
+    GAP_ABOVE_REUSE,
+    GAP_ANNOUNCED,
+    GAP_KNOWN,
+    GAP_REPEATS,
+    IDLE,
+    ONLY_BODILESS,
+    ONLY_ERRORS,
+    OTHERS_KEPT,
+    OTHERS_SAID_NOTHING,
+    OUTLIVED,
+    PAUSE_PAST_LIMIT,
+    SAID_CLOSE,
+    SAME_INSTANT,
+    SERVER_FIRST,
+    SPENT,
+    TOLD,
+    WAITING,
+)
 from verifier.judge.peers import Peers
-from verifier.wire import tables
 from verifier.wire.octets import zeros
+from verifier.wire.tables import NOT_SEEN
 
 if cython.compiled:
-    from cython.cimports.verifier.judge.endings import Endings, Members, keep
+    from cython.cimports.verifier.judge.endings import Endings, keep
     from cython.cimports.verifier.judge.tally import ordered
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
-    from verifier.judge.endings import Endings, Members, keep
+    from verifier.judge.endings import Endings, keep
     from verifier.judge.tally import ordered
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
@@ -43,39 +74,7 @@ NEIGHBOURS = cython.declare(cython.Py_ssize_t, 64)
 MANY_SAID = 4
 """Responses that all say close, before a server is said never to keep a connection."""
 
-NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
-
-CLIENT_FIRST = cython.declare(cython.ulonglong, facts.CLIENT_FIRST)
-SERVER_FIRST = cython.declare(cython.ulonglong, facts.SERVER_FIRST)
-BOTH_FIRST = cython.declare(cython.ulonglong, facts.BOTH_FIRST)
-WAITING = cython.declare(cython.ulonglong, facts.WAITING)
-AT_ONCE = cython.declare(cython.ulonglong, facts.AT_ONCE)
-IDLE = cython.declare(cython.ulonglong, facts.IDLE)
 MOMENTS = cython.declare(cython.ulonglong, facts.UNUSED | facts.WAITING | facts.PARTIAL | facts.AT_ONCE | facts.IDLE)
-SAID_CLOSE = cython.declare(cython.ulonglong, facts.SAID_CLOSE)
-SPENT = cython.declare(cython.ulonglong, facts.SPENT)
-BODILESS = cython.declare(cython.ulonglong, facts.BODILESS)
-ENCRYPTED = cython.declare(cython.ulonglong, facts.ENCRYPTED)
-DAMAGED = cython.declare(cython.ulonglong, facts.DAMAGED)
-TOLD = cython.declare(cython.ulonglong, facts.TOLD)
-
-COUNT_REPEATS = cython.declare(cython.ulonglong, facts.COUNT_REPEATS)
-COUNT_TOGETHER = cython.declare(cython.ulonglong, facts.COUNT_TOGETHER)
-COUNT_BY_SERVER = cython.declare(cython.ulonglong, facts.COUNT_BY_SERVER)
-ALWAYS_ONE = cython.declare(cython.ulonglong, facts.ALWAYS_ONE)
-ALWAYS_SAID = cython.declare(cython.ulonglong, facts.ALWAYS_SAID)
-AGE_REPEATS = cython.declare(cython.ulonglong, facts.AGE_REPEATS)
-GAP_REPEATS = cython.declare(cython.ulonglong, facts.GAP_REPEATS)
-GAP_ANNOUNCED = cython.declare(cython.ulonglong, facts.GAP_ANNOUNCED)
-GAP_KNOWN = cython.declare(cython.ulonglong, facts.GAP_KNOWN)
-GAP_ABOVE_REUSE = cython.declare(cython.ulonglong, facts.GAP_ABOVE_REUSE)
-OUTLIVED = cython.declare(cython.ulonglong, facts.OUTLIVED)
-PAUSE_PAST_LIMIT = cython.declare(cython.ulonglong, facts.PAUSE_PAST_LIMIT)
-ONLY_ERRORS = cython.declare(cython.ulonglong, facts.ONLY_ERRORS)
-OTHERS_SAID_NOTHING = cython.declare(cython.ulonglong, facts.OTHERS_SAID_NOTHING)
-ONLY_BODILESS = cython.declare(cython.ulonglong, facts.ONLY_BODILESS)
-SAME_INSTANT = cython.declare(cython.ulonglong, facts.SAME_INSTANT)
-OTHERS_KEPT = cython.declare(cython.ulonglong, facts.OTHERS_KEPT)
 LIMITED = cython.declare(
     cython.ulonglong, facts.COUNT_REPEATS | facts.ALWAYS_ONE | facts.GAP_REPEATS | facts.SAID_CLOSE
 )
@@ -100,37 +99,42 @@ class Repetition:
         most: cython.Py_ssize_t = 0
         for place in range(self.members.many):
             most = max(most, self.members.sizes[self.members.pairs[place]])
-        self.rows = memoryview(zeros("i", most))
-        """Those of one pair that were closed at once, then those that servers closed when idle, then those that clients
-        did: `idle` and `by_client` are where these begin, `filled` where they end."""
+        self.room = memoryview(zeros("i", most))
+        self.rows = self.at_once = self.idle = self.by_client = self.room[:0]
+        """Those of one pair, and of these the ones that were closed at once, that the server closed when idle, and that
+        the client did."""
         self.said = endings.said
         by_server: dict[tuple[int, int, int], list[int]] = {}
         for place in range(self.members.many):
             self._compare(self.members.pairs[place], by_server)
-        self.rows = memoryview(zeros("i", 0))
+        self.room = self.rows = self.at_once = self.idle = self.by_client = memoryview(zeros("i", 0))
         for pairs in by_server.values():
             self._instants(pairs)
 
     def _compare(self, pair: cython.Py_ssize_t, by_server: ByServer) -> cython.int:
         """Looks for what repeats among the connections of a pair."""
-        begin: cython.Py_ssize_t = self.members.starts[pair]
-        end: cython.Py_ssize_t = begin + self.members.sizes[pair]
-        self._short_timers(begin, end)
-        if self._sort(begin, end):
-            by_server.setdefault(self._server(self.members.rows[begin]), []).append(pair)
-        limit: cython.longlong = self._same_gap(self.idle, self.by_client)
-        self._same_gap(self.by_client, self.filled)
+        self.rows = self._of(pair)
+        self._short_timers()
+        if self._sort():
+            by_server.setdefault(self._server(self.rows[0]), []).append(pair)
+        limit: cython.longlong = self._same_gap(self.idle)
+        self._same_gap(self.by_client)
         self._counts()
         self._ages()
         announced: cython.longlong = self._announced()
-        if self.filled > self.idle:
-            self._outlived(pair, self._longest_pause(begin, end))
-        self._headers(pair, begin, end)
-        self._bodiless(pair, begin, end)
+        if len(self.idle) or len(self.by_client):
+            self._outlived(pair, self._longest_pause())
+        self._headers(pair)
+        self._bodiless(pair)
         if (self.tally.peak[pair] > 1 and self.tally.reused[pair]) or self.tally.unreadable[pair]:
-            self._kept(begin, end)
-        self._past_limit(begin, end, limit if limit >= 0 else announced)
+            self._kept()
+        self._past_limit(limit if limit >= 0 else announced)
         return 0
+
+    def _of(self, pair: cython.Py_ssize_t) -> Numbers:
+        """The connections of a pair."""
+        begin: cython.Py_ssize_t = self.members.starts[pair]
+        return self.members.rows[begin : begin + self.members.sizes[pair]]
 
     def _kind(self, row: cython.Py_ssize_t) -> cython.int:
         """0 for one that was closed at once by a limit, maybe; 1, 2 for one that its server, its client closed when
@@ -153,51 +157,43 @@ class Repetition:
         bits: cython.ulonglong = self.bits[row]
         return bits & SERVER_FIRST != 0 and not bits & SAID_CLOSE and not self._is_unsure(row, bits)
 
-    def _sort(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-        """Sorts a pair's connections by kind into `rows`. Whether its server closed one by itself."""
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
+    def _sort(self) -> cython.bint:
+        """Sorts a pair's connections by kind. Whether its server closed one by itself."""
+        row: cython.int
         kind: cython.int
         at_once: cython.Py_ssize_t = 0
         idle: cython.Py_ssize_t = 0
         by_client: cython.Py_ssize_t = 0
         unsaid: cython.bint = False
-        for place in range(begin, end):
-            row = self.members.rows[place]
+        for row in self.rows:
             kind = self._kind(row)
             at_once += kind == 0
             idle += kind == 1
             by_client += kind == 2
             unsaid = unsaid or self._closed_unsaid(row)
-        self.idle = at_once
-        self.by_client = at_once + idle
-        self.filled = at_once + idle + by_client
-        by_client = self.by_client
-        idle = self.idle
-        at_once = 0
-        for place in range(begin, end):
-            row = self.members.rows[place]
+        self.at_once = self.room[:at_once]
+        self.idle = self.room[at_once : at_once + idle]
+        self.by_client = self.room[at_once + idle : at_once + idle + by_client]
+        at_once = idle = by_client = 0
+        for row in self.rows:
             kind = self._kind(row)
             if kind == 0:
-                self.rows[at_once] = row
+                self.at_once[at_once] = row
                 at_once += 1
             elif kind == 1:
-                self.rows[idle] = row
+                self.idle[idle] = row
                 idle += 1
             elif kind == 2:
-                self.rows[by_client] = row
+                self.by_client[by_client] = row
                 by_client += 1
         return unsaid
 
     def idle_gaps(self, pair: cython.Py_ssize_t, closers: cython.ulonglong) -> Times:
         """How long the pair's connections were idle, that one of these sides closed then, in nanoseconds."""
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
-        begin: cython.Py_ssize_t = self.members.starts[pair]
+        row: cython.int
         found: cython.Py_ssize_t = 0
         gaps = memoryview(zeros("q", self.members.sizes[pair]))
-        for place in range(begin, begin + self.members.sizes[pair]):
-            row = self.members.rows[place]
+        for row in self._of(pair):
             if self.bits[row] & IDLE and self.bits[row] & closers and self.endings.gap(row) >= 0:
                 gaps[found] = self.endings.gap(row)
                 found += 1
@@ -205,13 +201,10 @@ class Repetition:
 
     def limited(self, pair: cython.Py_ssize_t, count: cython.uint) -> tuple[int, int]:
         """How many of the pair's connections the server closed behind the response of this number, and behind any."""
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
-        begin: cython.Py_ssize_t = self.members.starts[pair]
+        row: cython.int
         seen: cython.Py_ssize_t = 0
         closed: cython.Py_ssize_t = 0
-        for place in range(begin, begin + self.members.sizes[pair]):
-            row = self.members.rows[place]
+        for row in self._of(pair):
             if self.bits[row] & AT_ONCE and self._is_limited(self.bits[row]):
                 closed += 1
                 seen += self.endings.count[row] == count
@@ -231,49 +224,44 @@ class Repetition:
 
     # -- times
 
-    def _same_gap(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.longlong:
+    def _same_gap(self, rows: Numbers) -> cython.longlong:
         """Marks the largest group that was idle equally long, as far as timers go; returns the time that is in its
         middle, -1 for none. None where all of it was closed in one instant: a program that ends shows no timer."""
-        if end - begin < 2:
+        if len(rows) < 2:
             return -1
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
-        gaps = memoryview(zeros("q", end - begin))
-        for place in range(end - begin):
-            gaps[place] = self.endings.gap(self.rows[begin + place])
+        place: cython.int
+        gaps = memoryview(zeros("q", len(rows)))
+        for place in range(len(rows)):
+            gaps[place] = self.endings.gap(rows[place])
         group = alike(gaps)
         if not len(group):
             return -1
-        first: cython.longlong = self.table.closed[self.rows[begin + group[0]]]
+        first: cython.longlong = self.table.closed[rows[group[0]]]
         last: cython.longlong = first
-        for place in range(len(group)):
-            row = self.rows[begin + group[place]]
-            first = min(first, self.table.closed[row])
-            last = max(last, self.table.closed[row])
+        for place in group:
+            first = min(first, self.table.closed[rows[place]])
+            last = max(last, self.table.closed[rows[place]])
         if last - first <= INSTANT_NS:
             return -1
-        for place in range(len(group)):
-            self.bits[self.rows[begin + group[place]]] |= GAP_REPEATS
+        for place in group:
+            self.bits[rows[place]] |= GAP_REPEATS
         return gaps[group[len(group) // 2]]
 
-    def _short_timers(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+    def _short_timers(self) -> cython.int:
         """Takes closes for those of an idle timer that follow the response soon, but always after the same time."""
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
+        row: cython.int
         gap: cython.longlong
         found: cython.Py_ssize_t = 0
         shortest: cython.longlong = 0
         longest: cython.longlong = 0
-        for place in range(begin, end):
-            row = self.members.rows[place]
+        for row in self.rows:
             if self._is_soon(row):
                 gap = self.endings.gap(row)
                 shortest = min(shortest, gap) if found else gap
                 longest = max(longest, gap)
                 found += 1
         if found > 1 and longest - shortest <= shortest // 10:
-            for place in range(begin, end):
-                row = self.members.rows[place]
+            for row in self.rows:
                 if self._is_soon(row):
                     self.bits[row] = (self.bits[row] & ~AT_ONCE) | IDLE
         return 0
@@ -287,28 +275,25 @@ class Repetition:
 
     def _counts(self) -> cython.int:
         """Whether the server closed after the same number of responses each time."""
-        if self.idle < 2:
+        if len(self.at_once) < 2:
             return 0
         numbers: Numbering = Numbering()
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
-        for place in range(self.idle):
-            numbers.add(self.endings.count[self.rows[place]])
+        row: cython.int
+        for row in self.at_once:
+            numbers.add(self.endings.count[row])
         usual: cython.Py_ssize_t = numbers.usual()
         times: cython.Py_ssize_t = numbers.of[usual]
-        if times < 2 or times * 3 < self.idle * 2:
+        if times < 2 or times * 3 < len(self.at_once) * 2:
             return 0
         alone: cython.bint = len(numbers.of) == 1
         by_server: cython.bint = False
-        for place in range(self.idle):
-            row = self.rows[place]
+        for row in self.at_once:
             if self.endings.count[row] == usual and self.bits[row] & (SERVER_FIRST | SAID_CLOSE):
                 by_server = True
         fact: cython.ulonglong = COUNT_TOGETHER if self._together(usual) else COUNT_REPEATS
         if by_server and fact == COUNT_REPEATS:
             fact |= COUNT_BY_SERVER
-        for place in range(self.idle):
-            row = self.rows[place]
+        for row in self.at_once:
             if self.endings.count[row] == usual and usual > 1:
                 self.bits[row] |= fact
             if usual == 1 and alone:
@@ -318,13 +303,11 @@ class Repetition:
     def _together(self, count: cython.Py_ssize_t) -> cython.bint:
         """Whether the connections with this number of requests were open side by side, and all were closed in one
         instant: a limit that all reach at once, or one event."""
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
+        row: cython.int
         opened: cython.longlong = -1
         first: cython.longlong = -1
         last: cython.longlong = -1
-        for place in range(self.idle):
-            row = self.rows[place]
+        for row in self.at_once:
             if self.endings.count[row] == count:
                 opened = max(opened, self.table.opened[row])
                 last = max(last, self.table.closed[row])
@@ -334,48 +317,51 @@ class Repetition:
 
     def _ages(self) -> cython.int:
         """Whether the server closed connections of the same age, where nothing else repeats."""
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
-        found: cython.Py_ssize_t = 0
-        for place in range(self.by_client):
-            found += not self.bits[self.rows[place]] & LIMITED
+        place: cython.int
+        found: cython.Py_ssize_t = self._unlimited(self.at_once, self.room[:0])
+        found += self._unlimited(self.idle, self.room[:0])
         if found < 2:
             return 0
         rows = memoryview(zeros("i", found))
-        ages = memoryview(zeros("q", found))
+        found = self._unlimited(self.at_once, rows)
+        self._unlimited(self.idle, rows[found:])
+        ages = memoryview(zeros("q", len(rows)))
         youngest: cython.longlong = -1
-        found = 0
-        for place in range(self.by_client):
-            row = self.rows[place]
-            if not self.bits[row] & LIMITED:
-                rows[found] = row
-                ages[found] = max(0, self.table.closed[row] - self.table.opened[row])
-                youngest = ages[found] if youngest < 0 else min(youngest, ages[found])
-                found += 1
+        for place in range(len(rows)):
+            ages[place] = max(0, self.table.closed[rows[place]] - self.table.opened[rows[place]])
+            youngest = ages[place] if youngest < 0 else min(youngest, ages[place])
         group = alike(ages)
         if not len(group):
             return 0
         first: cython.longlong = self.table.opened[rows[group[0]]]
         last: cython.longlong = first
-        for place in range(len(group)):
-            row = rows[group[place]]
-            first = min(first, self.table.opened[row])
-            last = max(last, self.table.opened[row])
+        for place in group:
+            first = min(first, self.table.opened[rows[place]])
+            last = max(last, self.table.opened[rows[place]])
         # Opened together and closed together, they are of the same age whatever closed them.
         if last - first > leeway(youngest):
-            for place in range(len(group)):
-                self.bits[rows[group[place]]] |= AGE_REPEATS
+            for place in group:
+                self.bits[rows[place]] |= AGE_REPEATS
         return 0
+
+    def _unlimited(self, rows: Numbers, found: Numbers) -> cython.Py_ssize_t:
+        """How many of these no other limit closed; where there is room for them, they are put there."""
+        row: cython.int
+        number: cython.Py_ssize_t = 0
+        for row in rows:
+            if not self.bits[row] & LIMITED:
+                if len(found):
+                    found[number] = row
+                number += 1
+        return number
 
     def _announced(self) -> cython.longlong:
         """Whether idle times are what Keep-Alive fields had said: not less, and at most a tenth and a second more.
         Returns the first time that was said so, 0 for none."""
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
+        row: cython.int
         said: cython.longlong
         limit: cython.longlong = 0
-        for place in range(self.idle, self.by_client):
-            row = self.rows[place]
+        for row in self.idle:
             said = (cython.cast(cython.longlong, self.table.keep_timeout[row]) - 1) * 1_000_000_000
             if said > 0 and said * 95 // 100 <= self.endings.gap(row) <= said * 11 // 10 + 1_000_000_000:
                 self.bits[row] |= GAP_ANNOUNCED
@@ -386,18 +372,15 @@ class Repetition:
         """Whether the server closed after an idle time that other connections had lived through; whether a client that
         closes idle connections keeps to what its kind does, or to a limit that its re-use shows: never re-used after as
         long a pause. `longest` is the longest that was lived through, -1 for none."""
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
+        row: cython.int
         gap: cython.longlong
-        for place in range(self.idle, self.by_client):
-            row = self.rows[place]
+        for row in self.idle:
             gap = self.endings.gap(row)
             if longest > gap + leeway(gap):
                 self.bits[row] |= OUTLIVED
-        if longest >= 0 and self.filled > self.by_client:
+        if longest >= 0 and len(self.by_client):
             self.longest[pair] = longest
-        for place in range(self.by_client, self.filled):
-            row = self.rows[place]
+        for row in self.by_client:
             gap = self.endings.gap(row)
             known: cython.longlong = self.expiries.get(self.table.agent[row] - 1, 0)
             if known and known * 98 // 100 <= gap:
@@ -406,16 +389,16 @@ class Repetition:
                 self.bits[row] |= GAP_ABOVE_REUSE
         return 0
 
-    def _longest_pause(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.longlong:
+    def _longest_pause(self) -> cython.longlong:
         """The longest time that a connection of the pair was idle and then re-used, -1 where none ever was."""
         exchanges: ExchangeTable = self.exchanges
-        place: cython.Py_ssize_t
+        row: cython.int
         at: cython.Py_ssize_t
         following: cython.Py_ssize_t
         longest: cython.longlong = -1
-        for place in range(begin, end):
-            at = self.endings.first[self.members.rows[place]]
-            if at == self.endings.last[self.members.rows[place]]:
+        for row in self.rows:
+            at = self.endings.first[row]
+            if at == self.endings.last[row]:
                 continue
             following = self.endings.following(at)
             while following >= 0:
@@ -424,23 +407,21 @@ class Repetition:
                 following = self.endings.following(at)
         return longest
 
-    def _past_limit(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t, limit: cython.longlong) -> cython.int:
+    def _past_limit(self, limit: cython.longlong) -> cython.int:
         """Whether a request without response came after a longer pause than the server's limit, well beyond it."""
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
+        row: cython.int
         if not limit:
             return 0
-        for place in range(begin, end):
-            row = self.members.rows[place]
+        for row in self.rows:
             if self.bits[row] & WAITING and self.endings.pause(row) > limit * 3 // 2:
                 self.bits[row] |= PAUSE_PAST_LIMIT
         return 0
 
     # -- messages
 
-    def _headers(self, pair: cython.Py_ssize_t, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+    def _headers(self, pair: cython.Py_ssize_t) -> cython.int:
         """Whether every response of the pair says close, or those of errors alone."""
-        place: cython.Py_ssize_t
+        row: cython.int
         closing: cython.int = self.said.closing[pair]
         bits: cython.ulonglong = 0
         if closing == self.said.answered[pair] and closing >= MANY_SAID:
@@ -450,22 +431,19 @@ class Repetition:
             if self.said.kept[pair]:
                 bits |= OTHERS_SAID_NOTHING
         if bits:
-            for place in range(begin, end):
-                self.bits[self.members.rows[place]] |= bits
+            for row in self.rows:
+                self.bits[row] |= bits
         return 0
 
-    def _bodiless(self, pair: cython.Py_ssize_t, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+    def _bodiless(self, pair: cython.Py_ssize_t) -> cython.int:
         """Whether the server closes behind responses without a body, and behind no others."""
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
+        row: cython.int
         if not self.said.followed[pair] or self.said.bodiless[pair]:
             return 0
-        for place in range(begin, end):
-            row = self.members.rows[place]
+        for row in self.rows:
             if self._closed_behind(row) and not self.bits[row] & BODILESS:
                 return 0
-        for place in range(begin, end):
-            row = self.members.rows[place]
+        for row in self.rows:
             if self._closed_behind(row):
                 self.bits[row] |= ONLY_BODILESS
         return 0
@@ -500,21 +478,21 @@ class Repetition:
 
     def _unsaid_of(self, pairs: Pairs) -> Numbers:
         """What a server closed by itself, in the order of closes."""
-        members: Members = self.members
         pair: cython.Py_ssize_t
         place: cython.Py_ssize_t
+        row: cython.int
         found: cython.Py_ssize_t = 0
         for pair in pairs:
-            for place in range(members.starts[pair], members.starts[pair] + members.sizes[pair]):
-                found += self._closed_unsaid(members.rows[place])
+            for row in self._of(pair):
+                found += self._closed_unsaid(row)
         rows = memoryview(zeros("i", found))
         keys = memoryview(zeros("q", found))
         found = 0
         for pair in pairs:
-            for place in range(members.starts[pair], members.starts[pair] + members.sizes[pair]):
-                if self._closed_unsaid(members.rows[place]):
-                    rows[found] = members.rows[place]
-                    keys[found] = rows[found]
+            for row in self._of(pair):
+                if self._closed_unsaid(row):
+                    rows[found] = row
+                    keys[found] = row
                     found += 1
         if len(pairs) > 1:
             self._reorder(rows, keys)
@@ -539,15 +517,15 @@ class Repetition:
         A server that looks at its connections now and then closes all whose time is over together: their idle times
         differ by no more than it waits between two looks.
         """
-        place: cython.Py_ssize_t
+        row: cython.int
         shortest: cython.longlong = -1
         longest: cython.longlong = 0
         gap: cython.longlong
         first: cython.ulonglong = self.bits[rows[0]] & MOMENTS
-        for place in range(len(rows)):
-            if self.bits[rows[place]] & MOMENTS != first:
+        for row in rows:
+            if self.bits[row] & MOMENTS != first:
                 return True
-            gap = self.endings.gap(rows[place])
+            gap = self.endings.gap(row)
             longest = max(longest, gap)
             shortest = gap if shortest < 0 else min(shortest, gap)
         if first & AT_ONCE:
@@ -560,19 +538,20 @@ class Repetition:
 
     # -- the client
 
-    def _kept(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+    def _kept(self) -> cython.int:
         """Whether a connection that the client closed at once was one of several, of which it went on with others."""
+        rows = self.rows
         place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
+        row: cython.int
         steps: cython.Py_ssize_t
-        for place in range(begin, end):
-            row = self.members.rows[place]
+        for place in range(len(rows)):
+            row = rows[place]
             if not self.bits[row] & CLIENT_FIRST or not self.bits[row] & AT_ONCE:
                 continue
             # The nearest are the most likely to be open.
             for steps in range(1, NEIGHBOURS + 1):
-                if (place - steps >= begin and self._goes_on(self.members.rows[place - steps], row)) or (
-                    steps < NEIGHBOURS and place + steps < end and self._goes_on(self.members.rows[place + steps], row)
+                if (place >= steps and self._goes_on(rows[place - steps], row)) or (
+                    steps < NEIGHBOURS and place + steps < len(rows) and self._goes_on(rows[place + steps], row)
                 ):
                     self.bits[row] |= OTHERS_KEPT
                     keep(self.discarded, row)
@@ -584,9 +563,9 @@ class Repetition:
         closed: cython.longlong = self.table.closed[row]
         if self.endings.last[other] < 0 or self.table.opened[other] >= closed:
             return False
-        if self.exchanges.request_ns[self.endings.last[other]] <= closed or 0 <= self.table.closed[other] <= closed:
+        if self.endings.asked_ns[other] <= closed or 0 <= self.table.closed[other] <= closed:
             return False
-        return self.exchanges.request_ns[self.endings.first[other]] < closed
+        return self.endings.begun_ns[other] < closed
 
 
 class Numbering:

@@ -2,7 +2,14 @@ cimport cython
 
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
+# Numbers of the tables, by their names.
+cdef int CLIENT, COMPLETE, HALF, HTTP1, NOT_SEEN, REFUSED, RST, UNANSWERED
+cdef unsigned int CLIENT_STOPPED_READING, CONNECT_REQUEST, DEPTH_UNSURE, ENCRYPTED, EXCESS, LATE_DATA
+cdef unsigned int NOT_TAKEN, PAYLOAD_CUT, REQUEST_CLOSE, RESPONSE_DONE, SUBFLOW, TUNNEL, UPGRADED
+
 cpdef int reuse(int connection_state, unsigned int connection_flags, unsigned int exchange_flags, unsigned int depth) except -1
+
+cdef bint ends_whole(unsigned int exchange_flags, int closer) noexcept
 
 cdef bint gave_up(ConnectionTable table, Py_ssize_t row) except -1
 
@@ -51,10 +58,12 @@ cdef class Busy:
     cdef bint begin(self, Py_ssize_t pair, Py_ssize_t owner, long long end, unsigned int frame) except -1
     cdef int _put(self, Py_ssize_t place, Py_ssize_t pair, Py_ssize_t owner, long long end, unsigned int frame) except -1
     cdef Py_ssize_t _left(self, Py_ssize_t pair, long long end, unsigned int frame) except -2
-    cdef bint _over(self, long long end, unsigned int frame) except -1
+    cdef bint _begin_elsewhere(self, Py_ssize_t pair, Py_ssize_t owner, long long end, unsigned int frame) except -1
+    cdef bint _over(self, long long end, unsigned int frame) noexcept
     cdef int _clear(self, Py_ssize_t pair, Py_ssize_t spared) except -1
     cdef Py_ssize_t _place(self) except -1
 
+@cython.final
 cdef class Tally:
     cdef ConnectionTable table
     cdef long long end_ns
@@ -67,6 +76,9 @@ cdef class Tally:
     cdef long long[::1] cost_ns
     cdef unsigned char[::1] marks
     cdef bint halves_count
+    @cython.locals(unanswered=cython.int[::1], first=cython.int[::1])
+    cdef bint _walk(self, ExchangeTable exchanges, Order order) except -1
+    cdef int _begin_anew(self) except -1
     cpdef bint is_extra(self, Py_ssize_t row) except -1
     cdef bint is_needed(self, Py_ssize_t row) except -1
     cpdef int pair(self, Py_ssize_t row) except? -1
@@ -77,8 +89,8 @@ cdef class Tally:
     cdef int _connections(self) except -1
     cdef bint is_handshake(self, Py_ssize_t row) except -1
     @cython.locals(peaks=cython.int[::1])
-    cdef int _use_up(self, ExchangeTable exchanges, Order order, object upgraded) except -1
-    cdef long long end(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except? -1
+    cdef int _use_up(self, ExchangeTable exchanges, object upgraded) except -1
+    cdef long long end(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except? 1
     @cython.locals(spare=cython.int[::1], begun=cython.uchar[::1])
     cpdef object mark_extra(self, int[::1] bounds)
     @cython.locals(peaks=cython.int[::1])

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, initializedcheck=False
 """Counting: connections and exchanges into pairs, and each pair's lower bound.
 
 The lower bound is the pair's peak concurrency: the most exchanges busy at once. Busy is a half-open interval, from a
@@ -14,12 +14,37 @@ import cython
 from verifier.wire import tables
 from verifier.wire.connection import LETTERS
 from verifier.wire.octets import Octets, widened, zeros
+from verifier.wire.tables import (
+    CLIENT,
+    CLIENT_STOPPED_READING,
+    COMPLETE,
+    CONNECT_REQUEST,
+    DEPTH_UNSURE,
+    ENCRYPTED,
+    EXCESS,
+    HALF,
+    HTTP1,
+    LATE_DATA,
+    NOT_SEEN,
+    NOT_TAKEN,
+    PAYLOAD_CUT,
+    REFUSED,
+    REQUEST_CLOSE,
+    RESPONSE_DONE,
+    RST,
+    SUBFLOW,
+    TUNNEL,
+    UNANSWERED,
+    UPGRADED,
+)
 
 if cython.compiled:
     from cython.cimports.verifier.wire.flows import mixed
+    from cython.cimports.verifier.wire.rows import connection_row, exchange_row
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
     from verifier.wire.flows import mixed
+    from verifier.wire.rows import connection_row, exchange_row
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
 FIRST_PAIRS = 8
@@ -28,30 +53,9 @@ LOOKED_AT = cython.declare(cython.Py_ssize_t, 32)
 """Places that are looked at for one that is over, before the heap is asked."""
 ALL_BITS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 HISTORY_RST = cython.declare(cython.ulonglong, LETTERS.index("r"))
-COMPLETE = cython.declare(cython.int, tables.COMPLETE)
-HALF = cython.declare(cython.int, tables.HALF)
-NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
-REFUSED = cython.declare(cython.int, tables.REFUSED)
-UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
-CLIENT_CLOSED = cython.declare(cython.int, tables.CLIENT)
-NOT_TAKEN = cython.declare(cython.uint, tables.NOT_TAKEN)
-RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
-REQUEST_CLOSE = cython.declare(cython.uint, tables.REQUEST_CLOSE)
-EXCESS = cython.declare(cython.uint, tables.EXCESS)
-SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
-ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
 LOST = cython.declare(cython.uint, tables.REQUESTS_MISSED | tables.RESPONSES_MISSED)
-LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
-PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
-DEPTH_UNSURE = cython.declare(cython.uint, tables.DEPTH_UNSURE)
-UPGRADED = cython.declare(cython.uint, tables.UPGRADED)
-CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
 UNUSUAL = cython.declare(cython.uint, tables.RESPONSE_DONE | tables.UPGRADED | tables.CONNECT_REQUEST)
 """Flags of which an exchange that ends with its response has the first alone."""
-TUNNEL = cython.declare(cython.uint, tables.TUNNEL)
-HTTP1 = cython.declare(cython.int, tables.HTTP1)
-WITH_RST = cython.declare(cython.int, tables.RST)
-CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
 
 # How an exchange used its connection.
 NEW = 0
@@ -93,6 +97,11 @@ def reuse(
     if exchange_flags & DEPTH_UNSURE or connection_flags & SUBFLOW:
         return _UNKNOWN
     return _NEW
+
+
+def ends_whole(exchange_flags: cython.uint, closer: cython.int) -> cython.bint:
+    """Whether an exchange was plainly busy until its response ended."""
+    return exchange_flags & UNUSUAL == RESPONSE_DONE and closer != CLIENT
 
 
 def gave_up(table: ConnectionTable, row: cython.Py_ssize_t) -> cython.bint:
@@ -286,64 +295,92 @@ class Tally:
 
     def is_handshake(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether the connection counts as a handshake."""
-        state: cython.int = self.table.state[row]
-        return not self.table.flags[row] & SUBFLOW and (state == COMPLETE or (state == HALF and self.halves_count))
+        this = connection_row(self.table, row)
+        return not this.flags & SUBFLOW and (this.state == COMPLETE or (this.state == HALF and self.halves_count))
 
     def add_exchanges(self, exchanges: ExchangeTable) -> None:
         """Counts the exchanges, and finds each pair's peak."""
+        # They nearly always are in the order of their requests: whether they are shows on the way.
+        if not self._walk(exchanges, None):
+            self._begin_anew()
+            self._walk(exchanges, Order(exchanges.request_ns, exchanges.rows))
+
+    def _begin_anew(self) -> cython.int:
+        """Forgets what a walk has counted that found the exchanges out of order."""
+        pair: cython.Py_ssize_t
+        row: cython.Py_ssize_t
+        for pair in range(self.pairs):
+            self.requests[pair] = 0
+            self.pre_existing[pair] = 0
+            self.unknown[pair] = 0
+            self.peak[pair] = 0
+        for row in range(self.table.rows):
+            self.marks[row] = 0
+        return 0
+
+    def _walk(self, exchanges: ExchangeTable, order: Order | None) -> cython.bint:
+        """Counts the exchanges in this order, or as they stand. Whether their times never fall."""
         table: ConnectionTable = self.table
         busy: Busy = Busy(self.peak, table.rows)
         row: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         connection: cython.Py_ssize_t
         flags: cython.uint
-        connection_flags: cython.uint
         kind: cython.int
         end_ns: cython.longlong
-        order: Order = Order(exchanges.request_ns, exchanges.rows)
+        latest: cython.longlong = -FOREVER
         upgraded: set[int] = set()
+        # By pair: the fewer, where what is counted is all the others.
+        unanswered = memoryview(zeros("i", self.pairs))
+        first = memoryview(zeros("i", self.pairs))
         place: cython.Py_ssize_t
         for place in range(exchanges.rows):
-            row = order.row(place)
-            connection = exchanges.connection[row]
+            row = place if order is None else order.row(place)
+            this = exchange_row(exchanges, row)
+            if this.request_ns < latest:
+                return False
+            latest = this.request_ns
+            connection = this.connection
             pair = self.pair_of[connection]
             if pair < 0:
                 continue
-            flags = exchanges.flags[row]
-            connection_flags = table.flags[connection]
+            carrier = connection_row(table, connection)
+            flags = this.flags
             self.requests[pair] += 1
-            if exchanges.status[row]:
-                self.responses[pair] += 1
-            if exchanges.depth[row] > 1:
-                self.reused[pair] += 1
-            else:
-                kind = reuse(table.state[connection], connection_flags, flags, exchanges.depth[row])
+            if not this.status:
+                unanswered[pair] += 1
+            if this.depth <= 1:
+                first[pair] += 1
+                kind = reuse(carrier.state, carrier.flags, flags, this.depth)
                 if kind == _PRE_EXISTING:
                     self.pre_existing[pair] += 1
                 elif kind == _UNKNOWN:
                     self.unknown[pair] += 1
-            if connection_flags & TUNNEL and not flags & CONNECT_REQUEST:
+            if carrier.flags & TUNNEL and not flags & CONNECT_REQUEST:
                 continue  # inside of a tunnel, which is busy itself
-            if flags & UNUSUAL == RESPONSE_DONE and table.closer[connection] != CLIENT_CLOSED:
-                end_ns = exchanges.end_ns[row]
-                self.ends_frame = exchanges.end_frame[row]
+            if ends_whole(flags, carrier.closer):
+                end_ns = this.end_ns
+                self.ends_frame = this.end_frame
             else:
                 end_ns = self.end(exchanges, row, connection)
                 if flags & UPGRADED:
                     upgraded.add(pair)
-            busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
+            busy.go_to(latest, this.request_frame)
             if busy.begin(pair, connection, end_ns, self.ends_frame):
                 self.marks[connection] |= NEEDED
             if flags & (REQUEST_CLOSE | EXCESS) or not flags & RESPONSE_DONE:
                 self.curious = True
         for pair in range(self.pairs):
+            self.responses[pair] = self.requests[pair] - unanswered[pair]
+            self.reused[pair] = self.requests[pair] - first[pair]
             self.least[pair] = self.peak[pair]
             if self.connections[pair] > 1 or self.peak[pair] > 1:
                 self.curious = True
         if upgraded:
-            self._use_up(exchanges, order, upgraded)
+            self._use_up(exchanges, upgraded)
+        return True
 
-    def _use_up(self, exchanges: ExchangeTable, order: Order, upgraded: Pairs) -> cython.int:
+    def _use_up(self, exchanges: ExchangeTable, upgraded: Pairs) -> cython.int:
         """Finds the lower bound of pairs with connections that were upgraded to another protocol: such a one can't
         carry a request ever again (RFC 9110, section 7.8), so it counts as in use to the end."""
         row: cython.Py_ssize_t
@@ -354,6 +391,7 @@ class Tally:
         table: ConnectionTable = self.table
         peaks = memoryview(zeros("i", self.pairs))
         busy: Busy = Busy(peaks, table.rows)
+        order: Order = Order(exchanges.request_ns, exchanges.rows)
         for place in range(exchanges.rows):
             row = order.row(place)
             connection = exchanges.connection[row]
@@ -379,7 +417,7 @@ class Tally:
         flags: cython.uint = exchanges.flags[row]
         self.ends_frame = exchanges.end_frame[row]
         closed: cython.longlong = table.closed[connection]
-        if closed < end and closed >= 0 and table.closer[connection] == CLIENT_CLOSED and gave_up(table, connection):
+        if closed < end and closed >= 0 and table.closer[connection] == CLIENT and gave_up(table, connection):
             # What was under way when the client closed is refused by an RST: nobody reads it.
             self.ends_frame = table.close_frame[connection]
             return closed
@@ -391,7 +429,7 @@ class Tally:
         # A response that never ends, and what is no HTTP any more: busy until the connection closes, unless the client
         # stopped reading.
         stopped: cython.bint = not flags & RESPONSE_DONE and end >= 0
-        if stopped and (table.closer[connection] == CLIENT_CLOSED or table.flags[connection] & CLIENT_STOPPED_READING):
+        if stopped and (table.closer[connection] == CLIENT or table.flags[connection] & CLIENT_STOPPED_READING):
             return end
         self.ends_frame = table.close_frame[connection]
         return closed if closed >= 0 else self.end_ns
@@ -469,7 +507,7 @@ class Tally:
                 if place == 0:
                     # A half one without bytes counts where the client went on, or may have: not where it took its SYN
                     # back.
-                    taken_back = table.closer[row] == CLIENT_CLOSED and table.closed_with[row] == WITH_RST
+                    taken_back = table.closer[row] == CLIENT and table.closed_with[row] == RST
                     if state in (COMPLETE, REFUSED, UNANSWERED) or not (carried or (state == HALF and not taken_back)):
                         continue
                     if state == HALF and self.halves_count:
@@ -555,17 +593,23 @@ class Busy:
     ) -> cython.bint:
         """An interval of a pair begins now. `owner` is its connection, -1 where nothing follows on the same. Whether
         there are more now than ever before."""
-        place: cython.Py_ssize_t
-        if owner >= 0 and self.place_of[owner]:
-            place = self.place_of[owner] - 1
-            if self._over(self.ends[place], self.frames[place]) and not sooner(
-                end, frame, self.ends[place], self.frames[place]
-            ):
+        place: cython.Py_ssize_t = self.place_of[owner] - 1 if owner >= 0 else -1
+        if place >= 0:
+            before: cython.longlong = self.ends[place]
+            before_frame: cython.uint = self.frames[place]
+            if self._over(before, before_frame) and not sooner(end, frame, before, before_frame):
                 self.ends[place] = end
                 self.frames[place] = frame
                 self.newest = place
                 return False
             self.owners[place] = -1
+        return self._begin_elsewhere(pair, owner, end, frame)
+
+    def _begin_elsewhere(
+        self, pair: cython.Py_ssize_t, owner: cython.Py_ssize_t, end: cython.longlong, frame: cython.uint
+    ) -> cython.bint:
+        """An interval begins that can't take the place of the last one on its connection."""
+        place: cython.Py_ssize_t
         if self.count[pair] and self.count[pair] >= self.peaks[pair]:
             place = self._left(pair, end, frame)
             if place >= 0:
@@ -604,18 +648,19 @@ class Busy:
         """The place of an interval of the pair that is over, among the next few places; -1 where none is there. It can
         be that of one that ends then."""
         steps: cython.Py_ssize_t = min(LOOKED_AT, self.places)
-        while steps:
+        hand: cython.Py_ssize_t = self.hand
+        found: cython.Py_ssize_t = -1
+        while steps and found < 0:
             steps -= 1
-            self.hand += 1
-            if self.hand >= self.places:
-                self.hand = 0
+            hand = hand + 1 if hand + 1 < self.places else 0
             if (
-                self.pairs[self.hand] == pair
-                and self._over(self.ends[self.hand], self.frames[self.hand])
-                and not sooner(end, frame, self.ends[self.hand], self.frames[self.hand])
+                self.pairs[hand] == pair
+                and self._over(self.ends[hand], self.frames[hand])
+                and not sooner(end, frame, self.ends[hand], self.frames[hand])
             ):
-                return self.hand
-        return -1
+                found = hand
+        self.hand = hand
+        return found
 
     def _over(self, end: cython.longlong, frame: cython.uint) -> cython.bint:
         if end != self.moment:
@@ -708,14 +753,18 @@ class Heap:
         """Takes the first value out, and adds one."""
         place: cython.Py_ssize_t = 0
         below: cython.Py_ssize_t = 1
+        least: cython.longlong
+        other: cython.longlong
         while below < self.size:
-            if below + 1 < self.size and sooner(
-                self.keys[below + 1], self.seconds[below + 1], self.keys[below], self.seconds[below]
-            ):
-                below += 1
-            if not sooner(self.keys[below], self.seconds[below], key, second):
+            least = self.keys[below]
+            if below + 1 < self.size:
+                other = self.keys[below + 1]
+                if other < least or (other == least and self.seconds[below + 1] < self.seconds[below]):
+                    below += 1
+                    least = other
+            if least > key or (least == key and self.seconds[below] >= second):
                 break
-            self._put(place, self.keys[below], self.seconds[below], self.values[below])
+            self._put(place, least, self.seconds[below], self.values[below])
             place = below
             below = place * 2 + 1
         return self._put(place, key, second, value)
@@ -764,9 +813,13 @@ class Order:
 def in_order(times: Times, rows: cython.Py_ssize_t) -> cython.bint:
     """Whether times never fall from one row to the next."""
     row: cython.Py_ssize_t
-    for row in range(1, rows):  # noqa: SIM110 - compiled, a loop is one, and `all` is a generator
-        if times[row] < times[row - 1]:
+    time: cython.longlong
+    latest: cython.longlong = times[0] if rows else 0
+    for row in range(rows):
+        time = times[row]
+        if time < latest:
             return False
+        latest = time
     return True
 
 
