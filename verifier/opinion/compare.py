@@ -313,6 +313,8 @@ def _responses_rule(unit: Unit, mine: Numbers, other: Numbers) -> Rule | None:
         return rules.CONNECT_TUNNEL
     if finals > mine.responses and finals > min(mine.requests, other.requests):
         return rules.NO_REQUEST
+    if finals > mine.responses and finals == sum(one.connection.responses for one in unit.ours):
+        return rules.NO_REQUEST
     return None
 
 
