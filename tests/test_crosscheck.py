@@ -124,6 +124,14 @@ def late_syn() -> list[Packet]:
     return [*every[3:], *every[:3]]
 
 
+def answer_alone() -> list[Packet]:
+    first = closed()
+    second = Conversation(isns=(50_000, 60_000), now=first.now + 10**9)
+    second.handshake()
+    second.request(get("/1"))
+    return packets(first.segments + second.segments[1:])
+
+
 def subflow() -> list[Packet]:
     joining = Conversation(client=("10.0.0.1", 41000))
     joining.syn(options=MPTCP_JOIN)
@@ -236,6 +244,7 @@ def carried() -> list[Packet]:
 RULES = {
     "same-isn": (same_isn, {"connections", "handshakes", "requests", "responses"}),
     "syn-after-data": (late_syn, {"connections"}),
+    "syn-not-captured": (answer_alone, {"connections"}),
     "quoted-headers": (icmp, {"connections"}),
     "mptcp-subflow": (subflow, {"handshakes"}),
     "interim-responses": (interim, {"responses"}),
