@@ -20,6 +20,7 @@ from craft import (
     Link,
     Packet,
     Pcapng,
+    chunked,
     cut,
     get,
     ok,
@@ -120,7 +121,15 @@ def same_isn() -> list[Packet]:
 
 def late_syn() -> list[Packet]:
     every = closed().packets()
-    return [every[3], *every[:3], *every[4:]]
+    return [*every[3:], *every[:3]]
+
+
+def answer_alone() -> list[Packet]:
+    first = closed()
+    second = Conversation(isns=(50_000, 60_000), now=first.now + 10**9)
+    second.handshake()
+    second.request(get("/1"))
+    return packets(first.segments + second.segments[1:])
 
 
 def subflow() -> list[Packet]:
@@ -234,7 +243,8 @@ def carried() -> list[Packet]:
 
 RULES = {
     "same-isn": (same_isn, {"connections", "handshakes", "requests", "responses"}),
-    "syn-after-data": (late_syn, {"connections", "responses"}),
+    "syn-after-data": (late_syn, {"connections"}),
+    "syn-not-captured": (answer_alone, {"connections"}),
     "quoted-headers": (icmp, {"connections"}),
     "mptcp-subflow": (subflow, {"handshakes"}),
     "interim-responses": (interim, {"responses"}),
@@ -257,6 +267,25 @@ def test_packets_that_a_connection_carries(tmp_path: Path, first: int) -> None:
     opinion = opinion_on(tmp_path, pcap(carried()[first:]))
     assert rules_of(opinion) == {("connections", "quoted-headers")}
     assert counts(opinion)["requests"] == (0, 0)
+
+
+def test_a_response_that_nobody_asked_for_and_a_request_that_nobody_answered(tmp_path: Path) -> None:
+    asked = talk()
+    asked.exchange(1)
+    asked.response(ok())
+    asked.request(get("/2"))
+    opinion = opinion_on(tmp_path, pcap(asked.packets()))
+    assert counts(opinion)["responses"] == (1, 2)
+    assert rules_of(opinion) == {("responses", "response-without-request")}
+
+
+def test_a_response_behind_one_that_ends_with_the_connection(tmp_path: Path) -> None:
+    asked = talk()
+    asked.request(get("/1"))
+    asked.response(response_head("200 OK", "Transfer-Encoding: chunked, gzip") + chunked(b"one"))
+    asked.exchange(2)
+    opinion = opinion_on(tmp_path, pcap(asked.packets()))
+    assert rules_of(opinion) == {("responses", "bad-framing")}
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -87,6 +87,37 @@ CASES: dict[str, Case] = {
         (*answered(get(), response_head("200 OK", "cOnTeNt-lEnGtH: \t 4 \t ") + b"body"), *NEXT),
         (("GET", 200), NEXT_EXCHANGE),
     ),
+    "zeros in front of lengths": Case(
+        (
+            *answered(request_head("POST", "/", f"Content-Length: {'0' * 40}4") + b"body", ok()),
+            *answered(
+                get(), response_head("200 OK", "Transfer-Encoding: chunked") + b"0" * 20 + b"4\r\nbody\r\n0\r\n\r\n"
+            ),
+            *NEXT,
+        ),
+        (("POST", 200), ("GET", 200), NEXT_EXCHANGE),
+    ),
+    "a list of codings with empty members": Case(
+        (
+            *answered(get(), response_head("200 OK", "Transfer-Encoding: , chunked , ,") + chunked(b"one")),
+            *NEXT,
+        ),
+        (("GET", 200), NEXT_EXCHANGE),
+    ),
+    "fields folded into several lines": Case(
+        (
+            *answered(
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\t 4 \r\n \r\nX: chunked\r\n more\r\n\r\nbody", ok()
+            ),
+            *answered(
+                get(),
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip,\r\n chunked\r\n\r\n" + chunked(b"HTTP/1.1 200 OK\r\n"),
+            ),
+            *NEXT,
+        ),
+        (("POST", 200), ("GET", 200), NEXT_EXCHANGE),
+        tshark_differs="tshark takes the response to end with its head",
+    ),
     "request with a body": Case(
         (*answered(request_head("POST", "/", "Content-Length: 9") + b"name=joe!", ok()), *NEXT),
         (("POST", 200), NEXT_EXCHANGE),
@@ -370,6 +401,21 @@ def test_exchanges_in_segments_of_odd_sizes(name: str) -> None:
             talk.send(side, b"".join(data for who, data in case.said if who == side), size)
         talk.close("server")
         assert seen(examine(talk.packets())) == case.exchanges
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_addresses_in_bytes_that_a_proxy_puts_in_front(apart: bool) -> None:
+    """Version 2 of the PROXY protocol, section 2.2."""
+    front = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes((10, 0, 0, 7, 10, 0, 0, 8, 0x9C, 0x40, 0, 80))
+    talk = Conversation()
+    talk.handshake()
+    for data in (front, get()) if apart else (front + get(),):
+        talk.request(data)
+    talk.response(ok())
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert seen(report) == (("GET", 200), ("GET", 200))
+    assert report.verdict == "proved"
 
 
 def test_fields_of_an_exchange() -> None:

@@ -1228,6 +1228,25 @@ def test_segments_out_of_order(before: int) -> None:
     assert totals(report) == THREE_REQUESTS == second_opinion(captured)
 
 
+@pytest.mark.parametrize("order", [(1, 0, 2, 3), (0, 2, 1, 3), (2, 0, 1, 3), (3, 0, 1, 2), (0, 2, 3, 4, 5, 1)], ids=str)
+def test_a_handshake_out_of_order(order: tuple[int, ...]) -> None:
+    segments = reused().segments
+    captured = packets(retimed([*(segments[place] for place in order), *segments[len(order) :]]))
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS
+    assert report.verdict == "proved"
+
+
+@pytest.mark.parametrize("order", [(2, 1, 3), (2, 3, 1), (3, 2, 1)], ids=str)
+def test_the_rest_of_a_handshake_out_of_order(order: tuple[int, ...]) -> None:
+    segments = reused().segments
+    captured = packets(retimed([*(segments[place] for place in order), *segments[4:]]))
+    report = examine(captured)
+    assert totals(report) == Totals(1, 0, 2, 2) == second_opinion(captured)
+    assert report.verdict == "inconclusive"
+
+
 def test_whole_messages_backwards() -> None:
     talk = Conversation()
     talk.handshake()

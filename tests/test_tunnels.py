@@ -106,6 +106,12 @@ TUNNELS: dict[str, Frame] = {
     "lwapp": in_udp(12222, bytes(6) + WIFI, snap),
     "tzsp": in_udp(37008, b"\x01\x00\x00\x01\x0a\x01\xd0\x00\x01", ethernet),
     "tzsp, 802.11": in_udp(37008, b"\x01\x00\x00\x12\x01" + WIFI, snap),
+    "ayiya": in_udp(
+        5072, b"\x42\x52\x11", lambda ip: (b"\x29" if ip[0] >> 4 == 6 else b"\x04") + bytes(4 + 16 + 20) + ip
+    ),
+    "ayiya, unsigned": in_udp(
+        5072, b"\x22\x00\x01", lambda ip: (b"\x29" if ip[0] >> 4 == 6 else b"\x04") + bytes(8) + ip
+    ),
     "lisp": in_udp(4341, b"\x80\x00\x00\x01" + bytes(4), either),
 }
 

@@ -269,7 +269,11 @@ def _connections_rule(unit: Unit) -> Rule | None:
             return rules.SAME_ISN
         late = sum(any(stream.first_frame < opening.frame in mine for opening in stream.syns) for stream in streams)
         unseen = sum(one.connection.handshake == "not-seen" for one in unit.ours)
-        return rules.LATE_SYN if min(late, unseen) >= more else None
+        if min(late, unseen) >= more:
+            return rules.LATE_SYN
+        answers = {opening.frame for stream in streams for opening in stream.syn_acks[1:]}
+        alone = sum(one.connection.frames.syn is None and one.connection.frames.synack in answers for one in unit.ours)
+        return rules.ANSWER_ALONE if alone >= more else None
     if any(stream.cut_frame == stream.first_frame for stream in streams):
         return rules.CUT_HEADERS
     return None
@@ -312,6 +316,8 @@ def _responses_rule(unit: Unit, mine: Numbers, other: Numbers) -> Rule | None:
     if any(one.exchanges and one.exchanges[0].method == "CONNECT" for one in unit.ours) and finals < mine.responses:
         return rules.CONNECT_TUNNEL
     if finals > mine.responses and finals > min(mine.requests, other.requests):
+        return rules.NO_REQUEST
+    if finals > mine.responses and finals == sum(one.connection.responses for one in unit.ours):
         return rules.NO_REQUEST
     return None
 

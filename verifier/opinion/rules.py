@@ -26,6 +26,12 @@ LATE_SYN = Rule(
     " that was there before ends where a SYN opens the next",
     "frame numbers of the SYN and of the stream's first packet",
 )
+ANSWER_ALONE = Rule(
+    "syn-not-captured",
+    "a SYN-ACK that answers none of the SYNs before it opens a connection here, whose SYN is not in the capture; tshark"
+    " opens streams at a SYN alone, and gives it to the one before",
+    "Wireshark, packet-tcp.c: a conversation is new where a SYN without ACK has another number; frame of the SYN-ACK",
+)
 QUOTED_HEADERS = Rule(
     "quoted-headers",
     "tshark makes a stream of TCP heads that another packet quotes (ICMP errors, samples in sFlow or NetFlow) or that a"

@@ -290,7 +290,7 @@ class Connection:
         self.client = side
         self.flags |= SYN_SEEN
         table.syn_frame[self.row] = packet.frame
-        if self.closer == NO_SIDE:  # else the capture has the SYN behind a close
+        if self.closer == NO_SIDE and half.bytes == 0:  # else the capture has the SYN behind a close, or behind bytes
             table.opened[self.row] = packet.ts
         self.syn_length = min(packet.length + (packet.flags & FIN), LONGEST_IP)
         if packet.joins():
@@ -325,6 +325,7 @@ class Connection:
             self.state = HALF_OPEN
         else:
             # The SYN is not in the capture; what it numbered is known from here.
+            self.client = 1 - side
             peer.start(plus(packet.ack, -1))
         half.start(packet.seq)
         half.acked = packet.ack

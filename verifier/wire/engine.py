@@ -60,6 +60,7 @@ DATA_SEEN = cython.declare(cython.uint, 1 << (DATA_LETTER * 2))
 RST = cython.declare(cython.uint, layers.RST)
 SYN = cython.declare(cython.uint, layers.SYN)
 ACK = cython.declare(cython.uint, layers.ACK)
+NOT_SEEN = cython.declare(cython.int, tables.NOT_SEEN)
 UNANSWERED = cython.declare(cython.int, tables.UNANSWERED)
 COMPLETE = cython.declare(cython.int, tables.COMPLETE)
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
@@ -408,7 +409,11 @@ class Engine:
             # Another number than before, and no answer to the SYN that is known: its own SYN is not in the capture.
             if connection.state == COMPLETE or connection.full_close:
                 return not peer.isn_known or diff(packet.ack, plus(peer.isn, 1)) != 0
-            return not peer.isn_known and peer.known
+            if peer.isn_known or not peer.known:
+                return False
+            # Neither is known: the two segments before it may have come first.
+            late: cython.bint = not half.known or half.begins_behind(packet.seq)
+            return not late or not peer.begins_behind(plus(packet.ack, -1))
         if connection is None or connection.full_close:
             same: cython.bint = False
             if connection is not None:
@@ -423,6 +428,8 @@ class Engine:
             return False
         if connection.state == UNANSWERED and side != connection.client:
             return False
+        if connection.state == NOT_SEEN and half.begins_behind(packet.seq):
+            return False  # the capture has it behind its own first bytes
         self.notes.add(note.PORT_REUSE, packet.frame)
         return True
 

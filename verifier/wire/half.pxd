@@ -19,6 +19,7 @@ cdef class Half:
     cdef unsigned long long bytes
     cdef int begin(self) except -1
     cdef int start(self, unsigned int seq) except -1
+    cdef bint begins_behind(self, unsigned int seq) except -1
     cdef int hold(self, Packet packet, unsigned int seq, bint fin, Notes notes) except -1
     cdef Piece first(self)
     cdef int drop_first(self) except -1

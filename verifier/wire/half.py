@@ -73,12 +73,17 @@ class Half:
         return 0
 
     def start(self, seq: cython.uint) -> cython.int:
-        """The SYN's number is `seq`: the first byte is the one behind it."""
+        """The SYN's number is `seq`: the first byte is the one behind it. What came before the SYN stands."""
+        if not self.begins_behind(seq):
+            self.next = plus(seq, 1)
         self.isn = seq
         self.isn_known = True
-        self.next = plus(seq, 1)
         self.known = True
         return 0
+
+    def begins_behind(self, seq: cython.uint) -> cython.bint:
+        """Whether bytes were taken, or only their number is known, whose SYN has not been seen, and has this number."""
+        return not self.isn_known and self.known and diff(self.next, plus(seq, 1)) == self.bytes + self.ended
 
     def hold(self, packet: Packet, seq: cython.uint, fin: cython.bint, notes: Notes) -> cython.int:
         """Keeps the segment for later, in order of sequence numbers, the first of equal ones in front."""

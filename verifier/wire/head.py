@@ -31,6 +31,8 @@ LONGEST_METHOD = 32
 
 LONGEST_PROXY_LINE = cython.declare(cython.Py_ssize_t, 107)
 """Bytes of the line that a proxy puts in front of a connection's first request (PROXY protocol, section 2.1)."""
+PROXY_HEAD = cython.declare(cython.Py_ssize_t, 12)
+"""Bytes of its second version, behind the empty lines with which that begins (section 2.2)."""
 
 # What `parse` returns instead of the place behind the head.
 INCOMPLETE = -1
@@ -123,6 +125,11 @@ class Head:
         if not self.start_line(at, line_end):
             if line_end - at <= LONGEST_PROXY_LINE and self._starts(at, line_end, b"proxy"):
                 self.proxy_line = line_end + 1
+            elif at + PROXY_HEAD <= end and text.matches(at, b"\0\r\nQUIT\n"):
+                # Version 2 of it, in bytes, behind empty lines: as many as its last two say.
+                size: cython.Py_ssize_t = (text.view[at + PROXY_HEAD - 2] << 8) | text.view[at + PROXY_HEAD - 1]
+                if at + PROXY_HEAD + size <= end:
+                    self.proxy_line = at + PROXY_HEAD + size
             return _INVALID
         first_end: cython.Py_ssize_t = line_end
         while True:
@@ -313,7 +320,7 @@ class Head:
         letter: cython.int = text.view[at] | 32
         # The first letters of those below: c f h k l p s t u v w x.
         if letter not in (99, 102, 104, 107, 108, 112, 115, 116, 117, 118, 119, 120):
-            return 0
+            return self._folded(at, stop) if text.view[at] == SP or text.view[at] == HTAB else 0
         colon: cython.Py_ssize_t = at
         while colon < stop and text.view[colon] != 58:
             colon += 1
@@ -367,6 +374,33 @@ class Head:
                 self.chunked = self._ends_chunked(value, stop)
         elif self._is_forwarding(at, colon):
             self.forwarded = True
+        return 0
+
+    def _folded(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
+        """A line that goes on with the value of the field before, as senders no longer may (RFC 9112, section 5.2):
+        read where it matters to framing and re-use."""
+        text: Text = self.text
+        begin: cython.Py_ssize_t = at - 1
+        while begin > self.start and text.view[begin - 1] != LF:
+            begin -= 1
+        while at < stop and (text.view[at] == SP or text.view[at] == HTAB):
+            at += 1
+        while stop > at and (text.view[stop - 1] == SP or text.view[stop - 1] == HTAB):
+            stop -= 1
+        colon: cython.Py_ssize_t = text.find(58, begin, at)
+        if colon < 0 or at == stop:
+            return 0
+        if text.is_word(begin, colon, b"transfer-encoding"):
+            self.coded = True
+            self.chunked = self._ends_chunked(at, stop)
+        elif text.is_word(begin, colon, b"content-length"):
+            empty: cython.bint = True
+            for begin in range(colon + 1, at):
+                empty = empty and text.view[begin] in (SP, HTAB, CR, LF)
+            self.length = NO_LENGTH if empty else BAD_LENGTH
+            self._length(at, stop)
+        elif text.is_word(begin, colon, b"connection"):
+            self._connection(at, stop)
         return 0
 
     def _is_forwarding(self, at: cython.Py_ssize_t, colon: cython.Py_ssize_t) -> cython.bint:
@@ -442,7 +476,7 @@ class Head:
             letter = text.view[i] if i < stop else 44
             if 48 <= letter <= 57 and digits < MOST_DIGITS:
                 number = number * 10 + (letter - 48)
-                digits += 1
+                digits = digits + 1 if number else 1  # zeros in front are many at times, and say nothing
             elif letter == 44 and digits and self.length in (NO_LENGTH, number):
                 self.length = number
                 number = 0
@@ -457,7 +491,9 @@ class Head:
         return stop - at >= len(word) and self.text.is_word(at, at + len(word), word)
 
     def _ends_chunked(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
-        """Whether `chunked` is the last member of the list."""
+        """Whether `chunked` is the last member of the list, empty ones aside (RFC 9110, section 5.6.1)."""
+        while stop > at and self.text.view[stop - 1] in (SP, HTAB, 44):
+            stop -= 1
         if stop - at < 7 or not self.text.is_word(stop - 7, stop, b"chunked"):
             return False
         return stop - at == 7 or self.text.view[stop - 8] in (SP, HTAB, 44)

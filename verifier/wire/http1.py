@@ -793,7 +793,9 @@ class Http1(Speech):
             self._message_end(lane, 1 - self.asker)
         else:
             lane.state = UNTIL_CLOSE
-            if head.length < -1 and not head.coded:
+            if head.coded:
+                self.ledger.notes.add(note.HTTP_FRAMING, lane.first_frame)
+            elif head.length < -1:
                 # Lengths that contradict each other: where the next response begins can't be known.
                 self.ledger.notes.add(note.HTTP_FRAMING, lane.first_frame)
                 self.flags |= RESPONSES_MISSED
@@ -863,6 +865,6 @@ def has_method(text: bytearray, end: cython.Py_ssize_t) -> cython.bint:
 def chunk_size(line: bytes) -> cython.longlong:
     """The size that a chunk's first line announces, extensions passed over, or -1 where it is none."""
     digits = line.partition(b";")[0].strip(b" \t")
-    if not digits or len(digits) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
+    if not digits or len(digits.lstrip(b"0")) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
         return -1
     return int(digits, 16)

@@ -490,12 +490,12 @@ def udp(packet: Packet) -> cython.int:
         return teredo(packet, body)
     if target == 4790 and not packet.view[body] & 4:  # VXLAN's generic extension, not used
         return OTHER
-    if target in (1701, 3386, 4341, 4754, 4790, 6635, 12222, 37008):
+    if target in (1701, 3386, 4341, 4754, 4790, 5072, 6635, 12222, 37008):
         from verifier.wire import tunnels
 
         packet.tunnelled(OVERLAY | (packet.u32(body + 4) >> 8) if target == 4790 else PORT | target)
         return tunnels.over_udp(packet, body, target)
-    if source in (1701, 3386, 12222):
+    if source in (1701, 3386, 5072, 12222):
         from verifier.wire import tunnels
 
         packet.tunnelled(PORT | source)

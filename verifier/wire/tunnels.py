@@ -3,8 +3,8 @@
 
 Provider backbone bridging: IEEE 802.1ah; R-TAG: IEEE 802.1CB; HSR: IEC 62439-3; MACsec: IEEE 802.1AE; TRILL: RFC 6325;
 NSH: RFC 8300; EtherIP: RFC 3378; PIM: RFC 7761; L2TP: RFC 2661; LISP: RFC 9300; MPLS and GRE over UDP: RFC 7510, 8086;
-LWAPP: RFC 5412; TZSP: Wireshark's packet-tzsp.c; WCCP: draft-mclaggan-wccp-v2rev1; batman-adv: Linux,
-uapi/linux/batadv_packet.h; Cisco's metadata, Arista's time stamps: tcpdump.
+LWAPP: RFC 5412; AYIYA: draft-massar-v6ops-ayiya; TZSP: Wireshark's packet-tzsp.c; WCCP: draft-mclaggan-wccp-v2rev1;
+batman-adv: Linux, uapi/linux/batadv_packet.h; Cisco's metadata, Arista's time stamps: tcpdump.
 """
 
 from __future__ import annotations
@@ -110,6 +110,11 @@ def over_udp(packet: Packet, body: cython.Py_ssize_t, port: cython.int) -> cytho
         return routing_encapsulation(packet)
     if port == 4790:
         return skip(packet, 8, following(packet.view[body + 3]))
+    if port == 5072:  # AYIYA: an identity and a signature, each of a length of its own; 1 is a packet to forward
+        if packet.view[body + 2] & 15 != 1:
+            return OTHER
+        size: cython.Py_ssize_t = 8 + (1 << (packet.view[body] >> 4)) + (packet.view[body + 1] >> 4) * 4
+        return skip(packet, size, PROTOCOL + packet.view[body + 3])
     if port == 6635:
         return MPLS
     if port == 12222:  # the fourth bit of the flags is that of control messages
