@@ -304,8 +304,8 @@ class Http1(Speech):
         return 0
 
     def _keep_last_byte(self, lane: Lane) -> cython.int:
-        """Writes down when the last byte of a response came that goes no further."""
-        if lane.row >= 0 and (self.lane0 if self.asker == 0 else self.lane1) is not lane:
+        """Writes down when the last byte of a response came that goes no further. Between two messages there is none."""
+        if lane.state != HEAD and lane.row >= 0 and (self.lane0 if self.asker == 0 else self.lane1) is not lane:
             if not self.ledger.exchanges.flags[lane.row] & RESPONSE_DONE:
                 self._ends(lane, 0)
                 self.body_left = lane.left if lane.state == LENGTH else -1
