@@ -20,7 +20,6 @@ cdef class Head:
     cdef unsigned int flags
     cdef unsigned char[::1] last
     cdef int _remember(self, Py_ssize_t line_end, Py_ssize_t end) except -1
-    cdef int _move(self, Py_ssize_t at) except -1
     cdef public int status, version
     cdef public long long length
     cdef public bint chunked, coded, close, keep_alive, upgrade, proxied, bound_auth, h2c, to_tls, forwarded
@@ -32,7 +31,6 @@ cdef class Head:
     cdef int version_at(self, Py_ssize_t at, Py_ssize_t end) except -2
     cdef Py_ssize_t target_again(self, const unsigned char* first, Py_ssize_t size) except -100
     cdef bint same(self, const unsigned char* first, Py_ssize_t size) except -1
-    cdef Py_ssize_t again(self, Packet packet, Py_ssize_t at, Py_ssize_t end) except -100
     cdef Py_ssize_t parse(self, const unsigned char[::1] view, Py_ssize_t at, Py_ssize_t end) except -100
     cdef bint start_line(self, Py_ssize_t at, Py_ssize_t line_end) except -1
     cdef bint _status_line(self, Py_ssize_t i, Py_ssize_t stop) except -1

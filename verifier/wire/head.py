@@ -12,12 +12,9 @@ from verifier.wire.octets import Octets, zeros
 
 if cython.compiled:
     from cython.cimports.libc.string import memchr, memcmp
-    from cython.cimports.verifier.wire.head import look_at
     from cython.cimports.verifier.wire.octets import Text, transfer
-    from cython.cimports.verifier.wire.packet import Packet
 else:
     from verifier.wire.octets import Text, transfer
-    from verifier.wire.packet import Packet
 
 CR = cython.declare(cython.int, 13)
 LF = cython.declare(cython.int, 10)
@@ -55,8 +52,8 @@ class Head:
     """`status` is 0 in a request. Places are (from, to) in `text`, `product` that of User-Agent or Server; an end of 0
     is that of a field that is not there. `keep_timeout` (seconds) and `keep_max` are those of Keep-Alive, plus one.
 
-    Heads repeat, byte for byte: a server's within the same second, a client's for the same target, or but for the
-    target. The last one is remembered, and what is the same is not read again.
+    Heads repeat, byte for byte: a server's within the same second, a client's but for the target. So the last one is
+    remembered with what it means, and one that is the same need not be read.
     """
 
     def __init__(self) -> None:
@@ -67,16 +64,14 @@ class Head:
         self.last_line = 0
         """Bytes of `last` before its fields."""
         self.last_target_end = 0
+        self.usual = False
+        """Whether the last one means nothing more than what it gives its exchange, as follows, and its lane."""
         self.method_word = UNKNOWN_WORD
         self.host_word = UNKNOWN_WORD
-        """Numbers of these words, where the head that was read last had them already."""
         self.product_word = UNKNOWN_WORD
-        self.usual = False
-        """Whether all that the last one means for its connection is what follows."""
         self.flags = 0
-        """Those that it gives its exchange."""
         self.next = 0
-        """The state of its lane behind it."""
+        """The state of the lane behind it."""
         self.proxy_line = 0
         """Where `parse` found no start line: the place behind the line of a proxy that it found instead, or 0."""
 
@@ -155,33 +150,6 @@ class Head:
             self.last_target_end = self.target_end - self.start
         return 0
 
-    def again(self, packet: Packet, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """The place behind the head that begins at `at` of the packet, where it is the one that was read last, or a
-        request that differs from that in its target alone; else INCOMPLETE, which says nothing."""
-        if cython.compiled and self.last_size:
-            packet.view[end - 1]  # the bounds check, with that of the next line, of all that is looked at
-            first: cython.p_const_uchar = cython.address(packet.view[at])
-            size: cython.Py_ssize_t = end - at
-            if self.status:
-                if not self.same(first, size):
-                    return _INCOMPLETE
-                size = self.last_size
-                self._move(at)
-            else:
-                target_end: cython.Py_ssize_t = self.target_again(first, size)
-                if target_end < 0:
-                    return _INCOMPLETE
-                size = target_end + self.last_size - self.last_target_end
-                target: cython.Py_ssize_t = self.target - self.start
-                self._move(self.start + at + target_end - self.target_end)
-                self.start = at
-                self.method_end = at + self.method_end - self.method
-                self.method = at
-                self.target = at + target
-            look_at(self.text, packet)
-            return at + size
-        return _INCOMPLETE
-
     def same(self, first: cython.p_const_uchar, size: cython.Py_ssize_t) -> cython.bint:
         """Whether the head that begins at `first` is the last one. `size` bytes are there."""
         if cython.compiled:
@@ -210,25 +178,6 @@ class Head:
                 return _INCOMPLETE
             return target_end
         return _INCOMPLETE
-
-    def _move(self, at: cython.Py_ssize_t) -> cython.int:
-        """The same head stands at `at`: so do its parts."""
-        step: cython.Py_ssize_t = at - self.start
-        self.start = at
-        self.method += step
-        self.method_end += step
-        self.target += step
-        self.target_end += step
-        if self.host_end:
-            self.host += step
-            self.host_end += step
-        if self.product_end:
-            self.product += step
-            self.product_end += step
-        if self.location_end:
-            self.location += step
-            self.location_end += step
-        return 0
 
     def start_line(self, at: cython.Py_ssize_t, line_end: cython.Py_ssize_t) -> cython.bint:
         """Reads the start line text.view[at:line_end]; whether it is one. Forgets the head before."""

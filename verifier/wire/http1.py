@@ -304,7 +304,7 @@ class Http1(Speech):
         return 0
 
     def _keep_last_byte(self, lane: Lane) -> cython.int:
-        """Writes down when the last byte of a response came that goes no further. Between two messages there is none."""
+        """Writes down when the last byte of a response came that goes no further. Between messages there is none."""
         if lane.state != HEAD and lane.row >= 0 and (self.lane0 if self.asker == 0 else self.lane1) is not lane:
             if not self.ledger.exchanges.flags[lane.row] & RESPONSE_DONE:
                 self._ends(lane, 0)
@@ -328,7 +328,7 @@ class Http1(Speech):
         if cython.compiled and lane.fresh and not lane.strayed and lane.held is None:
             head: Head = self.ledger.request_head
             answers: Lane = self.lane1 if lane is self.lane0 else self.lane0
-            if not head.usual or self.front >= 0 or answers.held is not None:
+            if not head.usual or head.status or self.front >= 0 or answers.held is not None:
                 return -1
             packet.view[end - 1]  # the bounds check, with that of the next line, of all that is looked at
             target_end: cython.Py_ssize_t = head.target_again(cython.address(packet.view[at]), end - at)
@@ -359,7 +359,9 @@ class Http1(Speech):
             lane.first_ns = packet.ts
             lane.first_frame = packet.frame
             lane.row = row
-            lane.whole = 0
+            lane.state = head.next
+            lane.left = head.length
+            lane.whole = head.length if head.next == LENGTH else 0
             self.front = row
             return at + target_end + head.last_size - head.last_target_end
         return -1
@@ -428,17 +430,11 @@ class Http1(Speech):
         if self.asker != 1 - side:
             if self.head is not self.ledger.request_head:
                 self.head = self.ledger.request_head
-        elif self.head is not self.ledger.response_head:
-            self.head = self.ledger.response_head
+        else:
+            self.head = self.ledger.response_heads_swapped()
         behind: cython.Py_ssize_t
         if lane.held is None:
-            behind = self.head.again(packet, at, end)
-            if behind < 0 and self.asker == 1 - side:
-                # Two kinds of responses take turns: a connection's last one says that it closes.
-                self.head = self.ledger.response_heads_swapped()
-                behind = self.head.again(packet, at, end)
-            if behind < 0:
-                behind = self.head.parse(packet.view, at, end)
+            behind = self.head.parse(packet.view, at, end)
             if behind >= 0:
                 self._message(lane, side, packet)
                 return behind
@@ -601,10 +597,11 @@ class Http1(Speech):
         flags: cython.uint = 0
         size: cython.Py_ssize_t = head.method_end - head.method
         self.protocol = HTTP1
+        if head.product_end:
+            head.product_word = self._word(head.product, head.product_end, packet)
         if self.requests == 0:
             self.request_frame = lane.first_frame
             if head.product_end:
-                head.product_word = self._word(head.product, head.product_end, packet)
                 self.ledger.connections.agent[self.row] = 1 + head.product_word
         self.requests += 1
         if head.close:
@@ -623,12 +620,10 @@ class Http1(Speech):
         exchange = exchange_row(exchanges, row)
         exchange.connection = self.row
         exchange.depth = self.requests
-        if head.method_word < 0:
-            head.method_word = self._word(head.method, head.method_end, packet)
+        head.method_word = self._word(head.method, head.method_end, packet)
         exchange.method = head.method_word
         exchange.target = self._word(head.target, head.target_end, packet)
-        if head.host_word < 0:
-            head.host_word = self._word(head.host, head.host_end, packet) if head.host_end else -1
+        head.host_word = self._word(head.host, head.host_end, packet) if head.host_end else -1
         exchange.host = head.host_word
         if self.flags & REQUESTS_MISSED:
             flags |= DEPTH_UNSURE
@@ -655,10 +650,9 @@ class Http1(Speech):
                 self.flags |= REQUESTS_MISSED
             self._message_end(lane, self.asker)
         head.flags = flags & ~DEPTH_UNSURE
+        head.next = lane.state
         head.usual = (
-            (head.length == 0 or head.length == -1)
-            and not head.chunked
-            and not head.coded
+            (head.chunked or (head.length >= -1 and not head.coded))
             and head.method_word >= 0
             and (head.host_word >= 0 or head.host_end == 0)
             and (head.product_word >= 0 or head.product_end == 0)
@@ -698,8 +692,9 @@ class Http1(Speech):
                 exchanges.flags[row] |= CONTINUED
             return 0
         self.responses += 1
-        if self.responses == 1 and head.product_end:
+        if head.product_end:
             head.product_word = self._word(head.product, head.product_end, packet)
+        if self.responses == 1 and head.product_end:
             self.ledger.connections.software[self.row] = 1 + head.product_word
         if head.keep_timeout:
             self.ledger.connections.keep_timeout[self.row] = head.keep_timeout
