@@ -257,10 +257,10 @@ class Feed:
         if isinstance(error, FileNotFoundError):
             return VerifierError(f"{shown}: no such file")
         if isinstance(error, PermissionError):
-            barred = _barred_folder(self.path)
-            if barred:
-                return VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+rx {shell_word(barred)}")
-            return VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+r {shell_word(self.path)}")
+            # Of a file that others are not to read nothing is changed.
+            path = shell_word(self.path)
+            mend = f"sudo chmod a+rx {path}" if os.path.isdir(self.path) else f"sudo cat {path} | verify analyze -"
+            return VerifierError(f"{shown}: not readable by this user", mend)
         return VerifierError(f"{shown}: cannot be read: {error.strerror or error}")
 
     def _reader(self) -> Reader:
@@ -398,19 +398,6 @@ class Feed:
             self.problem = f"the file ends inside a record at byte {reader.base + reader.at}"
         elif reader.owed > MOST_PADDING:
             self.problem = f"the file ends inside a block, {reader.owed} bytes before the block's end"
-
-
-def _barred_folder(path: str) -> str:
-    """The folder that keeps this user from what is at the path: itself, or the outermost above; empty for none."""
-    folders = [path]
-    while (above := os.path.dirname(folders[-1])) not in (folders[-1], ""):
-        folders.append(above)
-    own = os.access in os.supports_effective_ids
-    for folder in reversed(folders):
-        wanted = os.R_OK | os.X_OK if folder == path else os.X_OK
-        if os.path.isdir(folder) and not os.access(folder, wanted, effective_ids=own):
-            return folder
-    return ""
 
 
 def compression(head: bytes) -> str:
