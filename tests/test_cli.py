@@ -209,6 +209,14 @@ def test_an_odd_name_is_told_as_a_shell_reads_it(tmp_path: Path) -> None:
         assert PASTED.removesuffix("'") in said.replace("$'./", "$'"), said
 
 
+def test_a_name_like_an_option_is_none_in_a_command(tmp_path: Path) -> None:
+    (tmp_path / "-x.pcap").write_bytes(Path(REUSED).read_bytes())
+    for argv in (["--", "-x.pcap"], ["analyze", "./-x.pcap"]):
+        lines = run(*argv, cwd=tmp_path).stdout.splitlines()
+        assert "Wireshark    verify open ./-x.pcap" in lines
+        assert "As JSON      verify analyze ./-x.pcap --json --detail exchanges" in lines
+
+
 def test_a_command_that_mends_can_be_pasted(tmp_path: Path) -> None:
     (tmp_path / "two words.pcap").write_bytes(b"PK\x03\x04")
     done = run("two words.pcap", cwd=tmp_path)

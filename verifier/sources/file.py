@@ -10,7 +10,7 @@ import os
 import sys
 
 from verifier.errors import VerifierError
-from verifier.report.terminal import file_name, shell_word
+from verifier.report.terminal import file_name, file_word
 from verifier.sources.facts import Source
 from verifier.values import NamedTuple
 from verifier.wire import pcap
@@ -258,7 +258,7 @@ class Feed:
             return VerifierError(f"{shown}: no such file")
         if isinstance(error, PermissionError):
             # Of a file that others are not to read nothing is changed.
-            path = shell_word(self.path)
+            path = file_word(self.path)
             mend = f"sudo chmod a+rx {path}" if os.path.isdir(self.path) else f"sudo cat {path} | verify analyze -"
             return VerifierError(f"{shown}: not readable by this user", mend)
         return VerifierError(f"{shown}: cannot be read: {error.strerror or error}")
@@ -318,7 +318,7 @@ class Feed:
         """The first bytes of what comes out of a capture of another format."""
         for begin, what, program in ARCHIVES:
             if head.startswith(begin):
-                raise NoCapture(f"{self.shown}: {what}", f"unpack it first: {program.format(shell_word(self.path))}")
+                raise NoCapture(f"{self.shown}: {what}", f"unpack it first: {program.format(file_word(self.path))}")
         from verifier.sources import convert
 
         wanted = convert.Wanted(self.path, self.shown, head, self.manner.guess and not self.suffix)
