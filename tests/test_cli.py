@@ -131,6 +131,10 @@ def test_closed_standard_streams() -> None:
     shell = f"{sys.executable} -m verifier --each {REUSED} >&-"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (2, "verify: can't write to standard output: it is closed\n")
+    shell = f"{sys.executable} -m verifier - <&-"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    said = "verify: standard input is closed; pipe a capture into it: tcpdump -i lo -w - | verify analyze -\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
     shell = f"{sys.executable} -m verifier bogus 2>&-"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
@@ -148,6 +152,19 @@ def test_a_report_for_people() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "PROVED" in done.stdout.splitlines()[0]
     assert done.stdout.splitlines()[-1] == "Exit status  0, proved"
+
+
+def test_what_came_through_a_pipe_is_not_read_again() -> None:
+    with open(REUSED, "rb") as capture:
+        reading, writing = os.pipe()
+        os.write(writing, capture.read())
+        os.close(writing)
+    command = [*VERIFY, "analyze", f"/dev/fd/{reading}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, pass_fds=(reading,), check=False)
+    os.close(reading)
+    assert "PROVED" in done.stdout
+    assert "verify open" not in done.stdout
+    assert "--json" not in done.stdout
 
 
 def test_a_report_for_programs() -> None:

@@ -255,10 +255,10 @@ def _as_json(report: Report, style: Style) -> list[str]:
 
 
 def _files(report: Report) -> list[str]:
-    """Where the packets are; nowhere if one of them came from standard input."""
+    """Where the packets are; nowhere if one of them came from standard input, or a pipe that a shell made."""
     live = report.live
     names = [source.name for source in report.sources] if live is None else [live.saved_as] if live.saved_as else []
-    return [] if "-" in names else names
+    return [] if any(name == "-" or name.startswith("/dev/") for name in names) else names
 
 
 def _exit(report: Report, status: int, style: Style) -> str:

@@ -240,8 +240,9 @@ class Feed:
     def _opened(self) -> FileIO:
         if self.path == STANDARD_INPUT:
             if sys.stdin is None or sys.stdin.isatty():
+                what = "closed" if sys.stdin is None else "a terminal"
                 raise VerifierError(
-                    "standard input is a terminal", "pipe a capture into it: tcpdump -i lo -w - | verify analyze -"
+                    f"standard input is {what}", "pipe a capture into it: tcpdump -i lo -w - | verify analyze -"
                 )
             return os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
         try:
