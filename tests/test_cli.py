@@ -131,6 +131,10 @@ def test_closed_standard_streams() -> None:
     shell = f"{sys.executable} -m verifier --each {REUSED} >&-"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (2, "verify: can't write to standard output: it is closed\n")
+    shell = f"{sys.executable} -m verifier - <&-"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    said = "verify: standard input is closed; pipe a capture into it: tcpdump -i lo -w - | verify analyze -\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
     shell = f"{sys.executable} -m verifier bogus 2>&-"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
@@ -148,6 +152,19 @@ def test_a_report_for_people() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "PROVED" in done.stdout.splitlines()[0]
     assert done.stdout.splitlines()[-1] == "Exit status  0, proved"
+
+
+def test_what_came_through_a_pipe_is_not_read_again() -> None:
+    with open(REUSED, "rb") as capture:
+        reading, writing = os.pipe()
+        os.write(writing, capture.read())
+        os.close(writing)
+    command = [*VERIFY, "analyze", f"/dev/fd/{reading}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, pass_fds=(reading,), check=False)
+    os.close(reading)
+    assert "PROVED" in done.stdout
+    assert "verify open" not in done.stdout
+    assert "--json" not in done.stdout
 
 
 def test_a_report_for_programs() -> None:
@@ -207,6 +224,14 @@ def test_an_odd_name_is_told_as_a_shell_reads_it(tmp_path: Path) -> None:
         said = done.stdout + done.stderr
         assert "\x1b" not in said
         assert PASTED.removesuffix("'") in said.replace("$'./", "$'"), said
+
+
+def test_a_name_like_an_option_is_none_in_a_command(tmp_path: Path) -> None:
+    (tmp_path / "-x.pcap").write_bytes(Path(REUSED).read_bytes())
+    for argv in (["--", "-x.pcap"], ["analyze", "./-x.pcap"]):
+        lines = run(*argv, cwd=tmp_path).stdout.splitlines()
+        assert "Wireshark    verify open ./-x.pcap" in lines
+        assert "As JSON      verify analyze ./-x.pcap --json --detail exchanges" in lines
 
 
 def test_a_command_that_mends_can_be_pasted(tmp_path: Path) -> None:

@@ -188,6 +188,18 @@ def test_a_capture_in_it_that_is_not_for_this_user(folder: Path) -> None:
     assert totals(report) == (1, 1, 2, 2)
 
 
+def test_a_pattern_into_a_folder_that_is_not_for_this_user(folder: Path) -> None:
+    for path in (folder, *folder.parents):
+        if path.owner() == "root" and str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    (folder / "b").chmod(0)
+    with as_another_user():
+        for pattern in ("*.pcap", "deep/*", "**/c.gz"):
+            said = problem_of(folder / "b" / pattern)
+            assert said == f"{folder}/b/{pattern}: {folder}/b is not readable by this user"
+        assert problem_of(folder / "x*") == f"{folder}/x*: no file has such a name"
+
+
 def test_a_damaged_capture_in_it(folder: Path) -> None:
     (folder / "damaged.pcap").write_bytes(pcap(captured())[:23])
     report = read(folder)

@@ -80,6 +80,19 @@ def test_the_exit_status_is_that_of_the_command() -> None:
     assert python(RUN, "analyze", "nowhere.pcapng").returncode == 2
 
 
+def test_interrupted_before_it_begins() -> None:
+    done = python(
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'verifier.arguments': os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Interrupting())\n" + RUN,
+        "schema",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "verify: interrupted\n")
+
+
 def test_what_nothing_has_provided_for_is_no_verdict() -> None:
     """Python's own status after a traceback is 1, which would say "refuted"."""
     done = python(f"import verifier.arguments; verifier.arguments.read = lambda argv: 1 / 0; {RUN}", "schema")

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.report.terminal import Role, Style, columns, elide, file_name, hanging, paint, safe, shell_word, wrap
+from verifier.report.terminal import (
+    Role,
+    Style,
+    columns,
+    elide,
+    file_name,
+    file_word,
+    hanging,
+    paint,
+    safe,
+    shell_word,
+    wrap,
+)
 
 RICH = Style(80, color=True, unicode=True)
 PLAIN = Style(80, color=False, unicode=True)
@@ -112,6 +124,12 @@ def test_a_shell_reads_the_word_back(name: str, style: Style) -> None:
     assert safe(word, style) == word
     said = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout
     assert said == name.encode("utf-8", "surrogateescape")
+
+
+def test_a_file_is_no_option() -> None:
+    assert file_word("-n.pcap") == "./-n.pcap"
+    assert file_word("two words.pcap") == "'two words.pcap'"
+    assert shell_word("-n") == "-n"
 
 
 @pytest.mark.parametrize("name", NAMES)

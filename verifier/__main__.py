@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
-from verifier.cli import COULD_NOT_RUN, main
+_COULD_NOT_RUN = 2
+_INTERRUPTED = 130
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 def run() -> NoReturn:
     """Runs the command line, and ends the process with its exit status."""
     sys.excepthook = _unexpected
+    from verifier.cli import main  # takes milliseconds, in which somebody may press Ctrl-C
+
     status = main()
     if _watched():
         sys.exit(status)
@@ -28,9 +31,13 @@ def run() -> NoReturn:
 
 
 def _unexpected(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> NoReturn:
-    """What nothing has provided for is told as Python tells it; but Python's status, 1, would say "refuted"."""
+    """What nothing has provided for is told as Python tells it; but Python's status, 1, would say "refuted". Ctrl-C
+    before there is anything to interrupt is told as later."""
+    if kind is KeyboardInterrupt:
+        sys.stderr.write("verify: interrupted\n")
+        sys.exit(_INTERRUPTED)
     sys.__excepthook__(kind, error, traceback)
-    sys.exit(COULD_NOT_RUN)
+    sys.exit(_COULD_NOT_RUN)
 
 
 def _watched() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from verifier import app
 from verifier.errors import VerifierError
 from verifier.report import lines
-from verifier.report.terminal import Style, file_name, shell_word
+from verifier.report.terminal import Style, file_name, file_word
 from verifier.sources import operands
 from verifier.sources.facts import Skipped
 from verifier.sources.file import NoCapture
@@ -204,4 +204,4 @@ def _died(name: str, status: int) -> VerifierError:
         what = f"the process that read it was ended by signal {-status}"
     else:
         what = f"the process that read it failed, with status {status}"
-    return VerifierError(f"{file_name(name)}: {what}", f"read it alone: verify analyze {shell_word(name)}")
+    return VerifierError(f"{file_name(name)}: {what}", f"read it alone: verify analyze {file_word(name)}")

@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from verifier.errors import VerifierError
-from verifier.report.terminal import Style, file_name, safe, shell_word
+from verifier.report.terminal import Style, file_name, file_word, safe, shell_word
 from verifier.values import NamedTuple
 
 FILTER = (
@@ -108,7 +108,7 @@ def checked(path: str) -> str:
         return absolute  # not by us, but Wireshark may read it
     feed.close()
     if feed.suffix in _UNPACKERS:
-        mend = f"unpack it first: {_UNPACKERS[feed.suffix]} {shell_word(path)}"
+        mend = f"unpack it first: {_UNPACKERS[feed.suffix]} {file_word(path)}"
         raise VerifierError(f"{name}: Wireshark does not unpack {feed.suffix}", mend)
     return absolute
 

@@ -160,6 +160,11 @@ def file_name(name: str, style: Style = ANYWHERE) -> str:
     return name if name and name.isprintable() and (style.unicode or name.isascii()) else shell_word(name, style)
 
 
+def file_word(name: str, style: Style = ANYWHERE) -> str:
+    """A file as one word of a command line, which no program takes for an option."""
+    return shell_word(f"./{name}" if name.startswith("-") else name, style)
+
+
 def shell_word(text: str, style: Style = ANYWHERE) -> str:
     """`text` as one word of a POSIX shell; what `safe` would change in the `$'...'` form of bash and zsh."""
     if text.isprintable() and (style.unicode or text.isascii()):

@@ -17,11 +17,11 @@ from verifier.report.terminal import (
     Style,
     columns,
     file_name,
+    file_word,
     glyphs,
     hanging,
     paint,
     safe,
-    shell_word,
     wrap,
 )
 from verifier.report.wording import FEW, INTERRUPTED, TOP, by_cause, extra_of, file_of, has_several
@@ -225,7 +225,7 @@ def _saved(report: Report, style: Style) -> list[str]:
     if report.live is None:
         return []
     if report.live.save_problem:
-        return [paint(f"not saved: {safe(report.live.save_problem, style)}", Role.UNSURE, style)]
+        return _wrapped([paint(f"not saved: {safe(report.live.save_problem, style)}", Role.UNSURE, style)], style)
     return [] if report.live.saved_as is None else [file_name(report.live.saved_as, style)]
 
 
@@ -243,7 +243,7 @@ def _source(source: Source, report: Report, style: Style) -> str:
 def _command(report: Report, style: Style) -> list[str]:
     """How to look at the packets: for the one file that there is."""
     paths = _files(report)
-    return [f"verify open {shell_word(paths[0], style)}"] if len(paths) == 1 else []
+    return [f"verify open {file_word(paths[0], style)}"] if len(paths) == 1 else []
 
 
 def _as_json(report: Report, style: Style) -> list[str]:
@@ -251,14 +251,14 @@ def _as_json(report: Report, style: Style) -> list[str]:
     paths = _files(report)
     if not 0 < len(paths) <= _JOINED:
         return []
-    return [f"verify analyze {' '.join(shell_word(path, style) for path in paths)} --json --detail exchanges"]
+    return [f"verify analyze {' '.join(file_word(path, style) for path in paths)} --json --detail exchanges"]
 
 
 def _files(report: Report) -> list[str]:
-    """Where the packets are; nowhere if one of them came from standard input."""
+    """Where the packets are; nowhere if one of them came from standard input, or a pipe that a shell made."""
     live = report.live
     names = [source.name for source in report.sources] if live is None else [live.saved_as] if live.saved_as else []
-    return [] if "-" in names else names
+    return [] if any(name == "-" or name.startswith("/dev/") for name in names) else names
 
 
 def _exit(report: Report, status: int, style: Style) -> str:

@@ -10,7 +10,7 @@ import os
 import sys
 
 from verifier.errors import VerifierError
-from verifier.report.terminal import file_name, shell_word
+from verifier.report.terminal import file_name, file_word
 from verifier.sources.facts import Source
 from verifier.values import NamedTuple
 from verifier.wire import pcap
@@ -240,8 +240,9 @@ class Feed:
     def _opened(self) -> FileIO:
         if self.path == STANDARD_INPUT:
             if sys.stdin is None or sys.stdin.isatty():
+                what = "closed" if sys.stdin is None else "a terminal"
                 raise VerifierError(
-                    "standard input is a terminal", "pipe a capture into it: tcpdump -i lo -w - | verify analyze -"
+                    f"standard input is {what}", "pipe a capture into it: tcpdump -i lo -w - | verify analyze -"
                 )
             return os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
         try:
@@ -257,10 +258,10 @@ class Feed:
         if isinstance(error, FileNotFoundError):
             return VerifierError(f"{shown}: no such file")
         if isinstance(error, PermissionError):
-            barred = _barred_folder(self.path)
-            if barred:
-                return VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+rx {shell_word(barred)}")
-            return VerifierError(f"{shown}: not readable by this user", f"sudo chmod a+r {shell_word(self.path)}")
+            # Of a file that others are not to read nothing is changed.
+            path = file_word(self.path)
+            mend = f"sudo chmod a+rx {path}" if os.path.isdir(self.path) else f"sudo cat {path} | verify analyze -"
+            return VerifierError(f"{shown}: not readable by this user", mend)
         return VerifierError(f"{shown}: cannot be read: {error.strerror or error}")
 
     def _reader(self) -> Reader:
@@ -318,7 +319,7 @@ class Feed:
         """The first bytes of what comes out of a capture of another format."""
         for begin, what, program in ARCHIVES:
             if head.startswith(begin):
-                raise NoCapture(f"{self.shown}: {what}", f"unpack it first: {program.format(shell_word(self.path))}")
+                raise NoCapture(f"{self.shown}: {what}", f"unpack it first: {program.format(file_word(self.path))}")
         from verifier.sources import convert
 
         wanted = convert.Wanted(self.path, self.shown, head, self.manner.guess and not self.suffix)
@@ -398,19 +399,6 @@ class Feed:
             self.problem = f"the file ends inside a record at byte {reader.base + reader.at}"
         elif reader.owed > MOST_PADDING:
             self.problem = f"the file ends inside a block, {reader.owed} bytes before the block's end"
-
-
-def _barred_folder(path: str) -> str:
-    """The folder that keeps this user from what is at the path: itself, or the outermost above; empty for none."""
-    folders = [path]
-    while (above := os.path.dirname(folders[-1])) not in (folders[-1], ""):
-        folders.append(above)
-    own = os.access in os.supports_effective_ids
-    for folder in reversed(folders):
-        wanted = os.R_OK | os.X_OK if folder == path else os.X_OK
-        if os.path.isdir(folder) and not os.access(folder, wanted, effective_ids=own):
-            return folder
-    return ""
 
 
 def compression(head: bytes) -> str:

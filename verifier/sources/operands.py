@@ -86,7 +86,24 @@ def _nothing_in(operand: str, odd: Sequence[str]) -> str:
         return f"its only file, {file_name(os.path.basename(odd[0]))}, is no regular file"
     if odd:
         return f"none of its {len(odd)} files is a regular file"
-    return "the folder has no file" if os.path.isdir(operand) else "no file has such a name"
+    if os.path.isdir(operand):
+        return "the folder has no file"
+    plain = min(operand.partition(letter)[0] for letter in "*?[")
+    barred = _barred_folder(os.path.dirname(plain))
+    return f"{file_name(barred)} is not readable by this user" if barred else "no file has such a name"
+
+
+def _barred_folder(path: str) -> str:
+    """The folder that keeps this user from what is at the path: itself, or the outermost above; empty for none."""
+    folders = [path]
+    while (above := os.path.dirname(folders[-1])) not in (folders[-1], ""):
+        folders.append(above)
+    own = os.access in os.supports_effective_ids
+    for folder in reversed(folders):
+        wanted = os.R_OK | os.X_OK if folder == path else os.X_OK
+        if os.path.isdir(folder) and not os.access(folder, wanted, effective_ids=own):
+            return folder
+    return ""
 
 
 def _repeated(operands: Sequence[str]) -> Iterable[str]:
