@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, initializedcheck=False
+# `initializedcheck`, here and beside: a view that was never set has no items, so that its bounds are check enough.
 """Counting: connections and exchanges into pairs, and each pair's lower bound.
 
 The lower bound is the pair's peak concurrency: the most exchanges busy at once. Busy is a half-open interval, from a
