@@ -107,19 +107,24 @@ def link(packet: Packet, kind: cython.int) -> cython.int:
     at: cython.Py_ssize_t = packet.at
     if kind == 1:
         return ethernet(packet)
-    if kind in (12, 14, 101, 228):
+    if kind == 228:
         return raw(packet)
+    if kind in (12, 14, 101):
+        following: cython.int = raw(packet)
+        return following if following != OTHER else elsewhere(packet, kind)
     if kind == 229:
         return IPV6 if raw(packet) == IPV6 else OTHER
     if kind == 0 or kind == 108:
-        return family(packet, 4, packet.u32(at)) if has(packet, 4) else packet.bad()
+        if not has(packet, 4):
+            return packet.bad()
+        return PPP if packet.u16(at) == 0xFF03 else family(packet, 4, packet.u32(at))  # some PPP devices say so
     if kind == 109:  # OpenBSD's encapsulated IP: family, SPI, flags
         return family(packet, 12, packet.u32(at)) if has(packet, 12) else packet.bad()
     if kind == 113:
         return ether_type(packet, 14, 16)
     if kind == 276:
         return ether_type(packet, 0, 20)
-    if kind == 104:
+    if kind in (104, 112):
         return ether_type(packet, 2, 4)
     if kind == 51:
         return skip(packet, 6, PPP)
@@ -167,7 +172,7 @@ def wifi_capture(packet: Packet, kind: cython.int) -> cython.int:
         inner: cython.int = packet.view[at + 4] | (packet.view[at + 5] << 8)
         return skip(packet, packet.view[at + 2] | (packet.view[at + 3] << 8), LINK + inner)
     if kind == 119 and packet.u32(at) & 0xFFFFF000 != 0x80211000:
-        return skip(packet, 144, WIFI)  # Prism, of fixed length
+        return skip(packet, 144 if has(packet, 144) else 0, WIFI)  # Prism, of fixed length, or nothing
     return skip(packet, packet.u32(at + 4), WIFI)  # AVS: magic, length
 
 
@@ -313,9 +318,9 @@ def point_to_point(packet: Packet) -> cython.int:
     else:
         number = packet.u16(packet.at)
         packet.at += 2
-    if number == 0x21:
+    if number == 0x21 or number == 0x0800:  # some write an EtherType instead
         return IPV4
-    if number == 0x57:
+    if number == 0x57 or number == 0x86DD:
         return IPV6
     if number == 0x3D:
         return multilink(packet)
@@ -582,6 +587,8 @@ def wifi_data(packet: Packet, control: cython.int, flags: cython.int, padded: cy
             size += 4
     if padded:
         size = (size + 3) & ~3
+    elif has(packet, size + 5) and packet.u32(packet.at + size) == 0xAAAA and packet.view[packet.at + size + 4] == 3:
+        size += 2  # drivers that fill up, too, and do not say so
     if services & 0x8000:
         return skip(packet, size, AGGREGATE)
     if services & 1 and flags & 2 and has(packet, size + 1) and packet.view[packet.at + size] < 3:
