@@ -237,6 +237,8 @@ def inside_frame(packet: Packet, kind: cython.int) -> cython.int:
         return ether_type(packet, 2, 4)
     if kind in (MPLS, 0x8848):
         return label(packet)
+    if kind == 0x8870:  # a frame too long for a length
+        return LLC
     if kind == 0x8864:
         if has(packet, 4):
             packet.tagged(SESSION | packet.u16(at + 2))
@@ -346,6 +348,8 @@ def logical_link(packet: Packet) -> cython.int:
             return packet.bad()
         if packet.u32(at + 2) == 0x030080C2:  # a bridged frame (RFC 2684, section 5.2)
             return skip(packet, 10, ETHERNET) if packet.u16(at + 6) in (1, 7) else OTHER
+        if packet.u32(at + 2) == 0x030017F2 and packet.u16(at + 6) == 0x0800:  # Apple's direct links (AWDL)
+            return ether_type(packet, 14, 16)
         return ether_type(packet, 6, 8)
     if packet.view[at] == 0x06 and packet.view[at + 1] == 0x06:
         return skip(packet, 3, IPV4)
@@ -463,7 +467,9 @@ def routing_encapsulation(packet: Packet) -> cython.int:
         return skip(packet, size, WIFI)
     if kind == ETHERTYPE_ERSPAN_2 and not flags & 0x1000:
         return skip(packet, size, ETHERNET)  # type I has no header of its own
-    return skip(packet, size, kind)
+    if kind == 0x6400:  # MikroTik's Ethernet over IP
+        return skip(packet, size, ETHERNET)
+    return skip(packet, size, LINK + 107 if kind == 0x6559 else kind)  # frame relay (RFC 1701)
 
 
 def udp(packet: Packet) -> cython.int:
@@ -480,7 +486,7 @@ def udp(packet: Packet) -> cython.int:
         packet.end = min(packet.end, packet.wire_end)
         if not has(packet, 16):
             return OTHER
-    if (target in (4789, 8472) or source == 4789) and packet.view[body] & 8:
+    if target == 4789 or source == 4789 or (target == 8472 and packet.view[body] & 8):
         packet.tunnelled(OVERLAY | (packet.u32(body + 4) >> 8))
         return skip(packet, 16, ETHERNET)
     if (target == 6081 or source == 6081) and packet.view[body] >> 6 == 0:
@@ -493,19 +499,16 @@ def udp(packet: Packet) -> cython.int:
         return access_point(packet, body)
     if target == 3544 or source == 3544:
         return teredo(packet, body)
+    if target not in (1701, 3386, 4341, 4754, 4790, 5072, 6635, 12220, 12222, 37008):
+        if source not in (1701, 3386, 4341, 4754, 4790, 5072, 6635, 12220, 12222):
+            return OTHER
+        target = source
     if target == 4790 and not packet.view[body] & 4:  # VXLAN's generic extension, not used
         return OTHER
-    if target in (1701, 3386, 4341, 4754, 4790, 5072, 6635, 12222, 37008):
-        from verifier.wire import tunnels
+    from verifier.wire import tunnels
 
-        packet.tunnelled(OVERLAY | (packet.u32(body + 4) >> 8) if target == 4790 else PORT | target)
-        return tunnels.over_udp(packet, body, target)
-    if source in (1701, 3386, 5072, 12222):
-        from verifier.wire import tunnels
-
-        packet.tunnelled(PORT | source)
-        return tunnels.over_udp(packet, body, source)
-    return OTHER
+    packet.tunnelled(OVERLAY | (packet.u32(body + 4) >> 8) if target == 4790 else PORT | target)
+    return tunnels.over_udp(packet, body, target)
 
 
 def tunnelled_user_data(packet: Packet, body: cython.Py_ssize_t) -> cython.int:

@@ -117,6 +117,8 @@ def over_udp(packet: Packet, body: cython.Py_ssize_t, port: cython.int) -> cytho
         return skip(packet, size, PROTOCOL + packet.view[body + 3])
     if port == 6635:
         return MPLS
+    if port == 12220:
+        return ETHERNET
     if port == 12222:  # the fourth bit of the flags is that of control messages
         return OTHER if packet.view[body] & 4 else skip(packet, 6, WIFI)
     return sniffed(packet) if port == 37008 else OTHER
