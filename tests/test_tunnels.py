@@ -100,6 +100,8 @@ TUNNELS: dict[str, Frame] = {
         + ether_type(ip)
     ),
     "vxlan without a flag": in_udp(4789, b"\0\0\0\0\0\0\x07\0", ethernet),
+    "mobile ip": in_udp(434, b"\x04\x04\0\0", either),
+    "juniper's mirror": in_udp(30030, b"\0\0\0\x07\0\0\0\x08", either),
     "lwapp at layer 3": in_udp(12220, b"", ethernet),
     "etherip": in_ip(97, behind(b"\x30\x00", ethernet)),
     "authentication": in_ip(51, authentication),

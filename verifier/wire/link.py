@@ -421,6 +421,8 @@ def inside_ip(packet: Packet, protocol: cython.int) -> cython.int:
         return udp(packet)
     if protocol == 47:
         return routing_encapsulation(packet)
+    if protocol in (43, 60, 135, 140) and packet.version == 6 and has(packet, 8):  # behind fragments put together
+        return packet.extensions(protocol)
     if protocol not in (4, 41, 51, 97, 103, 137, 143):
         return OTHER
     if protocol != 51:  # an authentication header is no tunnel
@@ -499,8 +501,8 @@ def udp(packet: Packet) -> cython.int:
         return access_point(packet, body)
     if target == 3544 or source == 3544:
         return teredo(packet, body)
-    if target not in (1701, 3386, 4341, 4754, 4790, 5072, 6635, 12220, 12222, 37008):
-        if source not in (1701, 3386, 4341, 4754, 4790, 5072, 6635, 12220, 12222):
+    if target not in (434, 1701, 3386, 4341, 4754, 4790, 5072, 6635, 12220, 12222, 30030, 37008):
+        if source not in (434, 1701, 3386, 4341, 4754, 4790, 5072, 6635, 12220, 12222):
             return OTHER
         target = source
     if target == 4790 and not packet.view[body] & 4:  # VXLAN's generic extension, not used
