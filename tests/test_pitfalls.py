@@ -6,6 +6,7 @@ capture. tshark's count stands beside ours; where it is known to count otherwise
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -37,6 +38,7 @@ from craft import (
     doubled,
     fragmented,
     get,
+    ipv6,
     merged,
     noise,
     ok,
@@ -46,6 +48,7 @@ from craft import (
     retimed,
     sealed,
     server_hello,
+    tcp,
     tls13_opening,
     vlan,
     whole,
@@ -748,6 +751,29 @@ def test_fragments_are_put_together(version: int, order: FragmentOrder) -> None:
     assert totals(report) == TWO_REQUESTS
     assert report.totals.tcp_packets >= len(talk.segments)
     assert second_opinion(captured) == TWO_REQUESTS
+
+
+def test_options_that_were_fragmented_with_the_segment() -> None:
+    """RFC 8200, section 4.5: what is for the destination alone comes behind the fragment header."""
+
+    def network(segment: Segment) -> list[bytes]:
+        body = b"\x06\0\x01\x04\0\0\0\0" + tcp(segment)
+        pieces = []
+        for at in range(0, len(body), 16):
+            field = struct.pack(">BHI", 0, at | (at + 16 < len(body)), segment.ip_id)
+            piece = bytearray(ipv6(segment, body[at : at + 16], IPv6(((44, field),))))
+            piece[40] = 60
+            pieces.append(bytes(piece))
+        return pieces
+
+    talk = Conversation(V6_CLIENT, V6_SERVER)
+    talk.handshake()
+    talk.exchange(1)
+    talk.exchange(2)
+    captured = talk.packets(network=network)
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(captured)
 
 
 def test_a_lost_fragment_is_missing_bytes() -> None:

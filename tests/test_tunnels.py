@@ -90,6 +90,19 @@ TUNNELS: dict[str, Frame] = {
     "gre from an access point": in_ip(47, behind(b"\x00\x00\x82\x00" + WIFI, snap)),
     "gre, service header": in_ip(47, behind(b"\x00\x00\x89\x4f" + SERVICE, ethernet)),
     "gre, wccp 2": in_ip(47, behind(b"\x00\x00\x88\x3e" + bytes(4), either)),
+    "gre, mikrotik": in_ip(47, lambda ip: struct.pack(">HHHH", 0x2001, 0x6400, 14 + len(ip), 0x0700) + ethernet(ip)),
+    "gre, frame relay": in_ip(47, behind(b"\x00\x00\x65\x59\x18\x41", ether_type)),
+    "a long frame": lambda ip: MACS + b"\x88\x70" + snap(ip),
+    "apple's direct link": lambda ip: (
+        MACS
+        + struct.pack(">H", 16 + len(ip))
+        + b"\xaa\xaa\x03\x00\x17\xf2\x08\x00\x03\x04\x01\x00\0\0"
+        + ether_type(ip)
+    ),
+    "vxlan without a flag": in_udp(4789, b"\0\0\0\0\0\0\x07\0", ethernet),
+    "mobile ip": in_udp(434, b"\x04\x04\0\0", either),
+    "juniper's mirror": in_udp(30030, b"\0\0\0\x07\0\0\0\x08", either),
+    "lwapp at layer 3": in_udp(12220, b"", ethernet),
     "etherip": in_ip(97, behind(b"\x30\x00", ethernet)),
     "authentication": in_ip(51, authentication),
     "pim register": in_ip(103, behind(b"\x21\x00\xde\xff" + bytes(4), either)),

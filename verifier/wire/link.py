@@ -107,19 +107,24 @@ def link(packet: Packet, kind: cython.int) -> cython.int:
     at: cython.Py_ssize_t = packet.at
     if kind == 1:
         return ethernet(packet)
-    if kind in (12, 14, 101, 228):
+    if kind == 228:
         return raw(packet)
+    if kind in (12, 14, 101):
+        following: cython.int = raw(packet)
+        return following if following != OTHER else elsewhere(packet, kind)
     if kind == 229:
         return IPV6 if raw(packet) == IPV6 else OTHER
     if kind == 0 or kind == 108:
-        return family(packet, 4, packet.u32(at)) if has(packet, 4) else packet.bad()
+        if not has(packet, 4):
+            return packet.bad()
+        return PPP if packet.u16(at) == 0xFF03 else family(packet, 4, packet.u32(at))  # some PPP devices say so
     if kind == 109:  # OpenBSD's encapsulated IP: family, SPI, flags
         return family(packet, 12, packet.u32(at)) if has(packet, 12) else packet.bad()
     if kind == 113:
         return ether_type(packet, 14, 16)
     if kind == 276:
         return ether_type(packet, 0, 20)
-    if kind == 104:
+    if kind in (104, 112):
         return ether_type(packet, 2, 4)
     if kind == 51:
         return skip(packet, 6, PPP)
@@ -167,7 +172,7 @@ def wifi_capture(packet: Packet, kind: cython.int) -> cython.int:
         inner: cython.int = packet.view[at + 4] | (packet.view[at + 5] << 8)
         return skip(packet, packet.view[at + 2] | (packet.view[at + 3] << 8), LINK + inner)
     if kind == 119 and packet.u32(at) & 0xFFFFF000 != 0x80211000:
-        return skip(packet, 144, WIFI)  # Prism, of fixed length
+        return skip(packet, 144 if has(packet, 144) else 0, WIFI)  # Prism, of fixed length, or nothing
     return skip(packet, packet.u32(at + 4), WIFI)  # AVS: magic, length
 
 
@@ -232,6 +237,8 @@ def inside_frame(packet: Packet, kind: cython.int) -> cython.int:
         return ether_type(packet, 2, 4)
     if kind in (MPLS, 0x8848):
         return label(packet)
+    if kind == 0x8870:  # a frame too long for a length
+        return LLC
     if kind == 0x8864:
         if has(packet, 4):
             packet.tagged(SESSION | packet.u16(at + 2))
@@ -313,9 +320,9 @@ def point_to_point(packet: Packet) -> cython.int:
     else:
         number = packet.u16(packet.at)
         packet.at += 2
-    if number == 0x21:
+    if number == 0x21 or number == 0x0800:  # some write an EtherType instead
         return IPV4
-    if number == 0x57:
+    if number == 0x57 or number == 0x86DD:
         return IPV6
     if number == 0x3D:
         return multilink(packet)
@@ -341,6 +348,8 @@ def logical_link(packet: Packet) -> cython.int:
             return packet.bad()
         if packet.u32(at + 2) == 0x030080C2:  # a bridged frame (RFC 2684, section 5.2)
             return skip(packet, 10, ETHERNET) if packet.u16(at + 6) in (1, 7) else OTHER
+        if packet.u32(at + 2) == 0x030017F2 and packet.u16(at + 6) == 0x0800:  # Apple's direct links (AWDL)
+            return ether_type(packet, 14, 16)
         return ether_type(packet, 6, 8)
     if packet.view[at] == 0x06 and packet.view[at + 1] == 0x06:
         return skip(packet, 3, IPV4)
@@ -412,6 +421,8 @@ def inside_ip(packet: Packet, protocol: cython.int) -> cython.int:
         return udp(packet)
     if protocol == 47:
         return routing_encapsulation(packet)
+    if protocol in (43, 60, 135, 140) and packet.version == 6 and has(packet, 8):  # behind fragments put together
+        return packet.extensions(protocol)
     if protocol not in (4, 41, 51, 97, 103, 137, 143):
         return OTHER
     if protocol != 51:  # an authentication header is no tunnel
@@ -458,7 +469,9 @@ def routing_encapsulation(packet: Packet) -> cython.int:
         return skip(packet, size, WIFI)
     if kind == ETHERTYPE_ERSPAN_2 and not flags & 0x1000:
         return skip(packet, size, ETHERNET)  # type I has no header of its own
-    return skip(packet, size, kind)
+    if kind == 0x6400:  # MikroTik's Ethernet over IP
+        return skip(packet, size, ETHERNET)
+    return skip(packet, size, LINK + 107 if kind == 0x6559 else kind)  # frame relay (RFC 1701)
 
 
 def udp(packet: Packet) -> cython.int:
@@ -475,7 +488,7 @@ def udp(packet: Packet) -> cython.int:
         packet.end = min(packet.end, packet.wire_end)
         if not has(packet, 16):
             return OTHER
-    if (target in (4789, 8472) or source == 4789) and packet.view[body] & 8:
+    if target == 4789 or source == 4789 or (target == 8472 and packet.view[body] & 8):
         packet.tunnelled(OVERLAY | (packet.u32(body + 4) >> 8))
         return skip(packet, 16, ETHERNET)
     if (target == 6081 or source == 6081) and packet.view[body] >> 6 == 0:
@@ -488,19 +501,16 @@ def udp(packet: Packet) -> cython.int:
         return access_point(packet, body)
     if target == 3544 or source == 3544:
         return teredo(packet, body)
+    if target not in (434, 1701, 3386, 4341, 4754, 4790, 5072, 6635, 12220, 12222, 30030, 37008):
+        if source not in (434, 1701, 3386, 4341, 4754, 4790, 5072, 6635, 12220, 12222):
+            return OTHER
+        target = source
     if target == 4790 and not packet.view[body] & 4:  # VXLAN's generic extension, not used
         return OTHER
-    if target in (1701, 3386, 4341, 4754, 4790, 5072, 6635, 12222, 37008):
-        from verifier.wire import tunnels
+    from verifier.wire import tunnels
 
-        packet.tunnelled(OVERLAY | (packet.u32(body + 4) >> 8) if target == 4790 else PORT | target)
-        return tunnels.over_udp(packet, body, target)
-    if source in (1701, 3386, 5072, 12222):
-        from verifier.wire import tunnels
-
-        packet.tunnelled(PORT | source)
-        return tunnels.over_udp(packet, body, source)
-    return OTHER
+    packet.tunnelled(OVERLAY | (packet.u32(body + 4) >> 8) if target == 4790 else PORT | target)
+    return tunnels.over_udp(packet, body, target)
 
 
 def tunnelled_user_data(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
@@ -582,6 +592,8 @@ def wifi_data(packet: Packet, control: cython.int, flags: cython.int, padded: cy
             size += 4
     if padded:
         size = (size + 3) & ~3
+    elif has(packet, size + 5) and packet.u32(packet.at + size) == 0xAAAA and packet.view[packet.at + size + 4] == 3:
+        size += 2  # drivers that fill up, too, and do not say so
     if services & 0x8000:
         return skip(packet, size, AGGREGATE)
     if services & 1 and flags & 2 and has(packet, size + 1) and packet.view[packet.at + size] < 3:

@@ -42,6 +42,9 @@ AF_INET6_OF_SOLARIS = 26
 
 SKIPPED = {
     8: (16, RAW),  # SLIP: direction, and what was compressed
+    16: (0, RAW),  # classical IP over ATM, by several systems' numbers
+    18: (0, RAW),
+    19: (0, RAW),
     106: (0, RAW),
     122: (16, LLC),  # IP over Fibre Channel
     240: (4, ETHERNET),  # netANALYZER, without and with the preamble
@@ -101,6 +104,8 @@ def first_header(packet: Packet, kind: cython.int) -> cython.int:
         return ether_type(packet, place, size)
     if kind in JUNIPER:
         return juniper(packet, kind)
+    if kind in (12, 14, 101):
+        return behind_remains(packet)
     if kind == 3:
         return amateur_radio(packet)
     if kind == 202:  # AX.25 behind a command of the modem's
@@ -138,6 +143,20 @@ def first_header(packet: Packet, kind: cython.int) -> cython.int:
     if kind == 274:
         return merging_frames(packet)
     packet.notes.add(note.LINK_TYPE_UNKNOWN, packet.frame)
+    return OTHER
+
+
+def behind_remains(packet: Packet) -> cython.int:
+    """Linux's PPP and ISDN devices leave headers in front of what should be IP alone: all of PPP's, behind addresses or
+    a byte that mean nothing, or zeros (Wireshark, packet-raw.c)."""
+    at: cython.Py_ssize_t = packet.at
+    size: cython.Py_ssize_t
+    for size in (0, 6, 1):
+        if has(packet, size + 2) and packet.u16(at + size) == 0xFF03:
+            return skip(packet, size, PPP)
+    if has(packet, 11) and packet.u64(at) == 0 and packet.u16(at + 8) == 0:
+        packet.at += 10
+        return raw(packet)
     return OTHER
 
 
@@ -246,12 +265,13 @@ def bounded(packet: Packet, size: cython.Py_ssize_t, length: cython.Py_ssize_t, 
 
 
 def juniper(packet: Packet, kind: cython.int) -> cython.int:
-    """Magic, flags, extensions; then the frame, or, where its link header is left out, the protocol's number."""
+    """Magic, flags, extensions, which old systems leave out; then the frame, or, where its link header is left out, the
+    protocol's number."""
     at: cython.Py_ssize_t = packet.at
-    if not has(packet, 4) or packet.u32(at) >> 8 != JUNIPER_MAGIC:
-        return packet.bad()
-    flags: cython.int = packet.view[at + 3]
-    packet.at += 4
+    flags: cython.int = 0
+    if has(packet, 4) and packet.u32(at) >> 8 == JUNIPER_MAGIC:
+        flags = packet.view[at + 3]
+        packet.at += 4
     if flags & JUNIPER_EXTENSIONS:
         if not has(packet, 2):
             return packet.bad()

@@ -32,6 +32,7 @@ cdef class Packet:
     cdef int swap(self, bytes data) except -1
     cdef int ipv4(self) except -100
     cdef int ipv6(self) except -100
+    cdef int extensions(self, int following) except -100
     cdef int _route(self, Py_ssize_t at) except -100
     cdef int _at_home(self, Py_ssize_t at) except -100
     cdef int fragment(self, int protocol, unsigned int number, unsigned int offset, bint more) except -100

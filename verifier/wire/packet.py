@@ -211,7 +211,12 @@ class Packet:
         following: cython.int = self.view[at + 6]
         if total == 0 and following != HOP_BY_HOP:  # where a jumbogram says its length (RFC 2675)
             self.notes.add(note.IP_LENGTH_ZERO, self.frame)
-        at += 40
+        self.at = at + 40
+        return self.extensions(following)
+
+    def extensions(self, following: cython.int) -> cython.int:
+        """Reads the extension headers at `at`, of which the first one is of this kind; returns what comes next."""
+        at: cython.Py_ssize_t = self.at
         while at + 8 <= self.end:
             if following in (HOP_BY_HOP, ROUTING, DESTINATION, MOBILITY, SHIM):
                 if following == ROUTING:
@@ -263,7 +268,7 @@ class Packet:
 
     def fragment(self, protocol: cython.int, number: cython.uint, offset: cython.uint, more: cython.bint) -> cython.int:
         """Keeps the fragment; goes on in the whole datagram where this one completes it."""
-        if protocol in (4, 6, 17, 41, 47, 51, 97, 137, 143):
+        if protocol in (4, 6, 17, 41, 43, 47, 51, 60, 97, 135, 137, 140, 143):
             whole = self.fragments.add(self, protocol, number, offset, more)
             if whole is None:
                 return HELD

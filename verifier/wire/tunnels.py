@@ -3,8 +3,9 @@
 
 Provider backbone bridging: IEEE 802.1ah; R-TAG: IEEE 802.1CB; HSR: IEC 62439-3; MACsec: IEEE 802.1AE; TRILL: RFC 6325;
 NSH: RFC 8300; EtherIP: RFC 3378; PIM: RFC 7761; L2TP: RFC 2661; LISP: RFC 9300; MPLS and GRE over UDP: RFC 7510, 8086;
-LWAPP: RFC 5412; AYIYA: draft-massar-v6ops-ayiya; TZSP: Wireshark's packet-tzsp.c; WCCP: draft-mclaggan-wccp-v2rev1;
-batman-adv: Linux, uapi/linux/batadv_packet.h; Cisco's metadata, Arista's time stamps: tcpdump.
+LWAPP: RFC 5412; Mobile IP: RFC 3519; AYIYA: draft-massar-v6ops-ayiya; TZSP: Wireshark's packet-tzsp.c; WCCP:
+draft-mclaggan-wccp-v2rev1; batman-adv: Linux, uapi/linux/batadv_packet.h; Cisco's metadata, Arista's time stamps:
+tcpdump.
 """
 
 from __future__ import annotations
@@ -102,9 +103,11 @@ def over_udp(packet: Packet, body: cython.Py_ssize_t, port: cython.int) -> cytho
     packet.at = body
     if port == 1701:
         return layer_2(packet)
+    if port == 434:  # Mobile IP: of its messages, 4 is a packet
+        return raw_behind(packet, 4) if packet.view[body] == 4 else OTHER
     if port == 3386:  # GTP, version 0
         return raw_behind(packet, 20) if packet.view[body] >> 5 == 0 and packet.view[body + 1] == 255 else OTHER
-    if port == 4341:
+    if port == 4341 or port == 30030:  # the latter are Juniper's mirrors
         return raw_behind(packet, 8)
     if port == 4754:
         return routing_encapsulation(packet)
@@ -117,6 +120,8 @@ def over_udp(packet: Packet, body: cython.Py_ssize_t, port: cython.int) -> cytho
         return skip(packet, size, PROTOCOL + packet.view[body + 3])
     if port == 6635:
         return MPLS
+    if port == 12220:
+        return ETHERNET
     if port == 12222:  # the fourth bit of the flags is that of control messages
         return OTHER if packet.view[body] & 4 else skip(packet, 6, WIFI)
     return sniffed(packet) if port == 37008 else OTHER
