@@ -259,6 +259,21 @@ def test_heads_in_one_segment_and_in_two(
     assert [whole[0][name] for name in connections] == [in_two[0][name] for name in connections]
 
 
+def test_a_response_that_came_first_is_no_request_to_compare_with() -> None:
+    """Before anybody has asked, either side may be the one that does. Found by fuzzing."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    captured: list[Packet] = []
+    for number, message in enumerate((answer, b"x" + answer)):
+        talk = Conversation(("10.0.0.1", 40000 + number), now=START_NS + number * 60_000_000)
+        talk.handshake()
+        talk.response(message)
+        captured += talk.packets()
+    connections, exchanges, _notes, _counts = by_file(captured)
+    assert connections["requests"] == [0, 0]
+    assert connections["responses"] == [1, 0]
+    assert exchanges["connection"] == []
+
+
 def test_what_is_handed_on_is_not_cut() -> None:
     """HTTP/2 with its preface and its first frame in one segment: all of it is there, whichever way it is taken."""
     talk = Conversation()
