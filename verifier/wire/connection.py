@@ -312,6 +312,8 @@ class Connection:
             # The SYN is not in the capture; what it numbered is known from here.
             self.client = 1 - side
             peer.start(plus(packet.ack, -1))
+        if half.isn_known:
+            self.ledger.answered_before[self.row] = half.isn
         half.start(packet.seq)
         half.acked = packet.ack
         half.acks = True
@@ -326,6 +328,10 @@ class Connection:
         """The client acknowledges: the SYN-ACK's number, or more."""
         if not peer.isn_known:
             return 0
+        if self.ledger.answered_before:
+            before: cython.longlong = self.ledger.answered_before.pop(self.row, -1)
+            if before >= 0 and packet.ack == plus(cython.cast(cython.uint, before), 1):
+                peer.start(cython.cast(cython.uint, before))
         ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
         if 0 <= ahead < FARTHEST:
             self.state = COMPLETE
@@ -681,6 +687,8 @@ class Connection:
             table.tls_ns[row] = 1 + max(0, speech.ready_ns - self.established)
         table.synack_frame[row] = self.synack_frame
         table.flags[row] = self.flags
+        if self.ledger.answered_before:
+            self.ledger.answered_before.pop(row, None)
         table.packets0[row] = self.half0.packets
         table.packets1[row] = self.half1.packets
         table.largest0[row] = self.half0.largest
