@@ -288,6 +288,19 @@ def test_a_response_behind_one_that_ends_with_the_connection(tmp_path: Path) -> 
     assert rules_of(opinion) == {("responses", "bad-framing")}
 
 
+def test_a_syn_behind_acknowledgements(tmp_path: Path) -> None:
+    every = closed().packets()
+    opinion = opinion_on(tmp_path, pcap([every[4], every[2], every[0], every[1], every[3], *every[5:]]))
+    assert counts(opinion)["connections"] == (1, 2)
+    assert {rule for _, rule in rules_of(opinion)} == {"syn-after-data"}
+
+
+def test_a_syn_behind_its_answer(tmp_path: Path) -> None:
+    every = closed().packets()
+    opinion = opinion_on(tmp_path, pcap([every[4], every[2], every[1], every[0], *every[3:4], *every[5:]]))
+    assert opinion.agrees or {rule for _, rule in rules_of(opinion)} == {"syn-after-data"}
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_each_rule(name: str, tmp_path: Path) -> None:
     make, what = RULES[name]

@@ -117,6 +117,35 @@ def test_synack_retransmission_is_the_same_handshake() -> None:
     assert totals(report) == Totals(1, 1, 1, 1) == second_opinion(talk.packets())
 
 
+@pytest.mark.parametrize("number", [1_000, 700_000, 900_000_000])
+@pytest.mark.parametrize("taken", ["first", "second"])
+def test_synacks_with_two_numbers(taken: str, number: int) -> None:
+    """The client says by its acknowledgement which of them it took."""
+    talk = Conversation(isns=(1_000, 5_000_000))
+    talk.syn()
+    first = talk.synack()
+    talk.segments.append(first._replace(seq=number))
+    if taken == "second":
+        talk.ends["server"].next = number + 1
+    talk.ack("client")
+    talk.exchange(1)
+    talk.exchange(2)
+    captured = packets(retimed(talk.segments))
+    report = examine(captured)
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS
+    assert second_opinion(captured).handshakes == 1
+    assert report.verdict == "proved"
+
+
+def test_a_reset_with_syn_opens_nothing() -> None:
+    talk = reused()
+    talk.close("client")
+    talk.say("server", "SRA")
+    report = examine(talk.packets())
+    assert totals(report) == TWO_REQUESTS
+
+
 def test_refused_attempt_is_not_a_handshake() -> None:
     talk = Conversation()
     talk.syn()

@@ -180,7 +180,7 @@ def _in_unit(unit: Unit, damaged: bool) -> Iterator[Open]:
     joins = min(mine.handshakes, sum(stream.complete > 0 and stream.join for stream in streams))
     mine = mine._replace(handshakes=mine.handshakes - joins)  # the report's connections do not tell
     if mine.handshakes != other.handshakes:
-        subflow = rules.SUBFLOW if mine.handshakes + joins == other.handshakes else None
+        subflow = rules.SUBFLOW if mine.handshakes + joins == other.handshakes else _answered_first(unit)
         yield _open(unit, What.HANDSHAKES, (mine.handshakes, other.handshakes), sure or subflow or rule)
     if mine.requests != other.requests:
         sign = sure or rule or _requests_rule(unit, mine.requests)
@@ -215,7 +215,7 @@ def frames_of(unit: Unit, what: What) -> tuple[int, ...]:
     if what is What.CONNECTIONS or what is What.HANDSHAKES:
         frames = {opening.frame for stream in streams for opening in stream.syns}
         frames |= {stream.first_frame for stream in streams}
-        frames |= {one.connection.frames.syn or one.connection.frames.first_request or 0 for one in unit.ours}
+        frames |= {next((frame for frame in one.connection.frames[:5] if frame), 0) for one in unit.ours}
     else:
         mine, others = _message_frames(unit, what)
         frames = set(_unmatched(mine, others)) or set(mine) or set(others)
@@ -271,12 +271,24 @@ def _connections_rule(unit: Unit) -> Rule | None:
         unseen = sum(one.connection.handshake == "not-seen" for one in unit.ours)
         if min(late, unseen) >= more:
             return rules.LATE_SYN
-        answers = {opening.frame for stream in streams for opening in stream.syn_acks[1:]}
+        answers = {
+            opening.frame for stream in streams for opening in stream.syn_acks if opening.frame != stream.first_frame
+        }
         alone = sum(one.connection.frames.syn is None and one.connection.frames.synack in answers for one in unit.ours)
         return rules.ANSWER_ALONE if alone >= more else None
+    opened = [one.connection.frames.syn or 0 for one in unit.ours]
+    before = sum(not stream.syns and stream.first_frame < max(opened, default=0) for stream in streams)
+    if before and before == len(streams) - sum(opened_at > 0 for opened_at in opened):
+        return rules.LATE_SYN
     if any(stream.cut_frame == stream.first_frame for stream in streams):
         return rules.CUT_HEADERS
     return None
+
+
+def _answered_first(unit: Unit) -> Rule | None:
+    """The rule where the capture has the SYN-ACK before its SYN."""
+    frames = [one.connection.frames for one in unit.ours]
+    return rules.LATE_SYN if any(each.synack and each.syn and each.synack < each.syn for each in frames) else None
 
 
 def _requests_rule(unit: Unit, mine: int) -> Rule | None:
@@ -426,6 +438,8 @@ def last_resort(open_: Open, notes: Collection[str]) -> Open:
     rule = None
     if any(stream.cut_frame for stream in streams):
         rule = rules.CUT_PACKETS
+    elif difference.ours < difference.theirs and "http-head-unfinished" in notes:
+        rule = rules.UNFINISHED_HEAD
     elif difference.what is What.RESPONSES and "http-framing" in notes:
         rule = rules.BAD_FRAMING
     elif any(stream.lost_frame for stream in streams):

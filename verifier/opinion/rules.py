@@ -22,9 +22,9 @@ SAME_ISN = Rule(
 )
 LATE_SYN = Rule(
     "syn-after-data",
-    "the SYN of a connection comes behind packets of it in the file: tshark keeps them in one stream, here a connection"
-    " that was there before ends where a SYN opens the next",
-    "frame numbers of the SYN and of the stream's first packet",
+    "the SYN of a connection comes behind packets of it in the file: tshark tells by the first packet's numbers whether"
+    " they are one, here it is told by those of the bytes that came before, and nothing goes on behind a close",
+    "Wireshark, packet-tcp.c: base_seq; frame numbers of the SYN and of the packets before it",
 )
 ANSWER_ALONE = Rule(
     "syn-not-captured",
@@ -116,6 +116,11 @@ OTHER_ROLE = Rule(
     "other-role",
     "tshark counts requests of either side of a connection; here one side asks, and the other one answers",
     "RFC 9110, 3.3; tcp.srcport of the requests in tshark",
+)
+UNFINISHED_HEAD = Rule(
+    "unfinished-head",
+    "tshark shows what there is of a message whose head has no end; here one counts when its head is whole",
+    "RFC 9112, 2.1; note http-head-unfinished in this report",
 )
 BAD_FRAMING = Rule(
     "bad-framing",

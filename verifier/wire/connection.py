@@ -327,6 +327,8 @@ class Connection:
             # The SYN is not in the capture; what it numbered is known from here.
             self.client = 1 - side
             peer.start(plus(packet.ack, -1))
+        if half.isn_known:
+            self.ledger.answered_before[self.row] = half.isn
         half.start(packet.seq)
         half.acked = packet.ack
         half.acks = True
@@ -341,6 +343,10 @@ class Connection:
         """The client acknowledges: the SYN-ACK's number, or more."""
         if not peer.isn_known:
             return 0
+        if self.ledger.answered_before:
+            before: cython.longlong = self.ledger.answered_before.pop(self.row, -1)
+            if before >= 0 and packet.ack == plus(cython.cast(cython.uint, before), 1):
+                peer.start(cython.cast(cython.uint, before))
         ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
         if 0 <= ahead < FARTHEST:
             self.state = COMPLETE
@@ -697,6 +703,8 @@ class Connection:
             table.tls_ns[number] = 1 + max(0, speech.ready_ns - self.established)
         row.synack_frame = self.synack_frame
         row.flags = self.flags
+        if self.ledger.answered_before:
+            self.ledger.answered_before.pop(number, None)
         row.packets0 = self.half0.packets
         row.packets1 = self.half1.packets
         row.largest0 = self.half0.largest

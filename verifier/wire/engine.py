@@ -399,6 +399,8 @@ class Engine:
         side: cython.int = self.flows.side
         half: Half
         peer: Half
+        if packet.flags & RST:
+            return False
         if packet.flags & ACK:
             if connection is None:
                 return True

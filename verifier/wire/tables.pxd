@@ -63,6 +63,7 @@ cdef class ExchangeTable(Table):
 cdef class Ledger:
     cdef bint control_only
     cdef Py_ssize_t held, unread
+    cdef dict answered_before
     cdef public Notes notes
     cdef public ConnectionTable connections
     cdef public ExchangeTable exchanges, turns

@@ -436,6 +436,8 @@ class Ledger:
         """Bytes that connections hold out of order, with what it costs to hold them."""
         self.unread = 0
         """Bytes of heads and lines that are kept until their end comes."""
+        self.answered_before: dict[int, int] = {}
+        """By row of a connection whose SYN-ACK came with another number before, which nobody acknowledged yet: that."""
         self.connections = ConnectionTable()
         self.exchanges = ExchangeTable()
         self.turns = ExchangeTable()
