@@ -1283,6 +1283,24 @@ def test_segments_out_of_order(before: int) -> None:
     assert totals(report) == THREE_REQUESTS == second_opinion(captured)
 
 
+@pytest.mark.parametrize("held", [20, 140, 300])
+def test_what_does_not_come_is_given_up_however_long_it_was_waited_for(held: int) -> None:
+    """Bytes of a response are missing, what follows them is acknowledged late, and the connection is reset meanwhile.
+    Found by fuzzing."""
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    talk.request(get("/2"))
+    talk.say("server", "PA", b"x" * 10)
+    talk.segments.pop()
+    for _ in range(held):
+        talk.say("server", "A", b"y")
+    talk.reset("server", "R")
+    talk.request(get("/3"))
+    talk.request(get("/4"))
+    assert totals(examine(talk.packets())).requests == 4
+
+
 @pytest.mark.parametrize("order", [(1, 0, 2, 3), (0, 2, 1, 3), (2, 0, 1, 3), (3, 0, 1, 2), (0, 2, 3, 4, 5, 1)], ids=str)
 def test_a_handshake_out_of_order(order: tuple[int, ...]) -> None:
     segments = reused().segments

@@ -530,7 +530,8 @@ class Connection:
             self.patience = 0
         if self.half0.pieces is None and self.half1.pieces is None:
             return 0
-        self.patience += 1
+        if self.patience <= PATIENCE:
+            self.patience += 1
         if self.patience > PATIENCE or self._too_much(self.half0) or self._too_much(self.half1):
             if self._give_up(packet, False):
                 self.patience = 0
