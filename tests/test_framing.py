@@ -87,6 +87,10 @@ CASES: dict[str, Case] = {
         (*answered(get(), response_head("200 OK", "cOnTeNt-lEnGtH: \t 4 \t ") + b"body"), *NEXT),
         (("GET", 200), NEXT_EXCHANGE),
     ),
+    "an upgrade to nothing": Case(
+        (*answered(get(), response_head("101 Switching Protocols", "Content-Length: 4")), *NEXT),
+        (("GET", 101), NEXT_EXCHANGE),
+    ),
     "zeros in front of lengths": Case(
         (
             *answered(request_head("POST", "/", f"Content-Length: {'0' * 40}4") + b"body", ok()),

@@ -295,6 +295,7 @@ class Head:
                 self.location_end = stop
         elif size == 7:
             if text.is_word(at, colon, b"upgrade"):
+                self.upgrade = True
                 self.h2c = self._starts(value, stop, b"h2c")
                 self.to_tls = self._starts(value, stop, b"tls/")
         elif size == 10:

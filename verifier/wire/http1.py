@@ -761,7 +761,10 @@ class Http1(Speech):
     def _response_body(self, lane: Lane, asked: cython.uint) -> cython.int:
         """Frames the body of a response by RFC 9112, section 6.3."""
         head: Head = self.head
-        if head.status == 101:
+        if head.status == 101 and not head.upgrade:
+            # It says of nothing that it would follow (RFC 9110, section 15.2.2): HTTP goes on.
+            self._message_end(lane, 1 - self.asker)
+        elif head.status == 101:
             self._message_end(lane, 1 - self.asker)
             if lane.row >= 0:
                 self.ledger.exchanges.flags[lane.row] |= UPGRADED
