@@ -652,7 +652,8 @@ class Http1(Speech):
         head.flags = flags & ~DEPTH_UNSURE
         head.next = lane.state
         head.usual = (
-            (head.chunked or (head.length >= -1 and not head.coded))
+            head.last_size > 0
+            and (head.chunked or (head.length >= -1 and not head.coded))
             and head.method_word >= 0
             and (head.host_word >= 0 or head.host_end == 0)
             and (head.product_word >= 0 or head.product_end == 0)
@@ -727,7 +728,8 @@ class Http1(Speech):
         head.flags = self._response_flags(row) & ~EARLY_RESPONSE
         head.next = lane.state
         head.usual = (
-            not asked & (HEAD_REQUEST | CONNECT_REQUEST)
+            head.last_size > 0
+            and not asked & (HEAD_REQUEST | CONNECT_REQUEST)
             and (lane.state == LENGTH or lane.state == CHUNK_SIZE or lane.state == HEAD)
             and head.status >= 200
             and not (300 <= head.status < 400 and head.location_end)
