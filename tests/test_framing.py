@@ -54,9 +54,29 @@ CASES: dict[str, Case] = {
         in_turn=True,
         tshark_differs="tshark takes what follows for the body",
     ),
+    "answered before its body, which looks like a head": Case(
+        (
+            ("client", request_head("POST", "/", "Content-Length: 27")),
+            ("server", response_head("404 No", "Content-Length: 0")),
+            ("client", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[:27]),
+            *NEXT,
+        ),
+        (("POST", 404), NEXT_EXCHANGE),
+        in_turn=True,
+    ),
+    "answered before its body, a letter": Case(
+        (
+            ("client", request_head("POST", "/", "Content-Length: 1")),
+            ("server", response_head("404 No", "Content-Length: 0")),
+            ("client", b"x"),
+            *NEXT,
+        ),
+        (("POST", 404), NEXT_EXCHANGE),
+        in_turn=True,
+    ),
     "refused before its body, which comes": Case(
         (
-            ("client", request_head("POST", "/", "Content-Length: 12")),
+            ("client", request_head("POST", "/", "Content-Length: 12", "Expect: 100-continue")),
             ("server", response_head("401 No", "Content-Length: 0")),
             ("client", b"GETs no hea\n"),
             *NEXT,

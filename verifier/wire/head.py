@@ -196,6 +196,7 @@ class Head:
         self.h2c = False
         self.to_tls = False
         self.forwarded = False
+        self.expects = False
         self.keep_timeout = 0
         self.keep_max = 0
         self.host = 0
@@ -267,8 +268,8 @@ class Head:
         """Reads one field line, where it is one that matters."""
         text: Text = self.text
         letter: cython.int = text.view[at] | 32
-        # The first letters of those below: c f h k l p s t u v w x.
-        if letter not in (99, 102, 104, 107, 108, 112, 115, 116, 117, 118, 119, 120):
+        # The first letters of those below: c e f h k l p s t u v w x.
+        if letter not in (99, 101, 102, 104, 107, 108, 112, 115, 116, 117, 118, 119, 120):
             return self._folded(at, stop) if text.view[at] == SP or text.view[at] == HTAB else 0
         colon: cython.Py_ssize_t = at
         while colon < stop and text.view[colon] != 58:
@@ -289,6 +290,8 @@ class Head:
             if text.is_word(at, colon, b"server"):
                 self.product = value
                 self.product_end = stop
+            elif text.is_word(at, colon, b"expect"):
+                self.expects = self._starts(value, stop, b"100-continue")
         elif size == 8:
             if text.is_word(at, colon, b"location"):
                 self.location = value

@@ -62,8 +62,8 @@ LOST = cython.declare(cython.int, 7)
 RAW = cython.declare(cython.int, 8)
 """No HTTP any more: behind a 101."""
 BODY_OR_HEAD = cython.declare(cython.int, 9)
-"""The request has its response, and none of its body was sent: that comes, or is left out and the next request comes
-(RFC 9110, section 10.1.1)."""
+"""The request has its response, and none of its body was sent, of which it had asked whether to: that comes, or is left
+out and the next request comes (RFC 9110, section 10.1.1)."""
 
 HTTP1 = cython.declare(cython.int, tables.HTTP1)
 HTTP2 = cython.declare(cython.int, tables.H2)
@@ -112,7 +112,8 @@ class Lane:
         self.state = HEAD
         self.left = 0
         self.whole = 0
-        """What `left` was before the body of a request began; 0 where that is over, or was none."""
+        """What `left` was before the body of a request that expects to be told whether to send it; 0 where it began, or
+        there is none such."""
         self.held: bytearray | None = None
         """The beginning of a head or of a line that is not complete yet."""
         self.fresh = True
@@ -361,7 +362,7 @@ class Http1(Speech):
             lane.row = row
             lane.state = head.next
             lane.left = head.length
-            lane.whole = head.length if head.next == LENGTH else 0
+            lane.whole = head.length if head.expects and head.next == LENGTH else 0
             self.front = row
             return at + target_end + head.last_size - head.last_target_end
         return -1
@@ -641,7 +642,8 @@ class Http1(Speech):
         elif head.length > 0:
             lane.state = LENGTH
             lane.left = head.length
-            lane.whole = head.length
+            if head.expects:
+                lane.whole = head.length
         else:
             if head.length < -1 or head.coded:
                 # No length that a server must accept: it answers 400 and closes (RFC 9112, section 6.3). What follows
