@@ -171,6 +171,16 @@ def test_damaged_at_once(tmp_path: Path, packed: bool) -> None:
 
 
 @needs_editcap
+@pytest.mark.parametrize(
+    "content", [b"\xd4", b'{"a": 1}', b"\x00\x00\x00\x18ftypmp42", b"-----BEGIN CERTIFICATE-----\n"]
+)
+def test_what_captype_knows_beside_captures(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "capture.pcap"
+    path.write_bytes(content)
+    assert problem_of(path).startswith(f"{path}: not a capture (it begins with {content[:8].hex(' ')})")
+
+
+@needs_editcap
 def test_a_name_that_looks_like_an_option(tmp_path: Path) -> None:
     written(tmp_path, "snoop", captured()).rename(tmp_path / "-v")
     done = subprocess.run(

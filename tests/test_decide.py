@@ -383,6 +383,21 @@ def test_no_request_at_all_proves_nothing() -> None:
         assert report.verdict == "inconclusive", expectations
 
 
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "the one packet does not belong to a TCP connection"),
+        (1200, "none of the 1,200 packets belongs to a TCP connection"),
+    ],
+)
+def test_without_tcp_nothing_was_asked_for_in_vain(number: int, said: str) -> None:
+    """ARP alone: no option left anything out."""
+    arp = b"\xff" * 6 + bytes(6) + b"\x08\x06" + bytes(28)
+    captured = [Packet(arp, START_NS + each, len(arp), 1) for each in range(number)]
+    (missing,) = examine(captured).inconclusive_because
+    assert missing.text == said
+
+
 def test_one_unreadable_pair_does_not_excuse_another() -> None:
     clear = [talk(10 + number, "b.example", server=("10.0.0.3", 80), after_s=number) for number in range(2)]
     captured = packets(merged(tls_talk(0, "a.example"), *clear))

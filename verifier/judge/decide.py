@@ -335,13 +335,13 @@ class _Bench:
         for source in self.case.sources:
             if source.dropped:
                 where = "interface" if source.live else "capture"
-                text = f"the kernel dropped {source.dropped} packets before the {where} {source.name} could have them"
+                text = f"the kernel dropped {source.dropped:,} packets before the {where} {source.name} could have them"
                 missing.append(Missing(Reason.DROPPED_PACKETS, text))
             if source.truncated:
                 missing.append(Missing(Reason.CAPTURE_TRUNCATED, f"{source.name}: {source.problem}"))
         unread = [(code, count, frame) for code, count, frame in self.case.ledger.notes.seen() if code in UNREAD]
         for code, count, frame in unread:
-            packets = "1 packet" if count == 1 else f"{count} packets"
+            packets = "1 packet" if count == 1 else f"{count:,} packets"
             text = f"{packets} could not be read: {code}, first in {self.frames.named(frame)}"
             missing.append(Missing(Reason.PACKETS_UNREADABLE, text))
         for code, count, frame in self.case.ledger.notes.seen():
@@ -411,7 +411,11 @@ class _Bench:
         if not totals.packets:
             return "the capture has no packet"
         if not totals.connections:
-            return f"none of the {totals.packets} packets belongs to a TCP connection that was asked for"
+            packets = "the one packet does not belong"
+            if totals.packets > 1:
+                packets = f"none of the {totals.packets:,} packets belongs"
+            chosen_from = len(self.columns["first_frame"])
+            return f"{packets} to a TCP connection{' that was asked for' if chosen_from else ''}"
         return "no HTTP request is in the packets"
 
     def _unsure(self) -> str:

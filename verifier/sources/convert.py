@@ -22,8 +22,9 @@ AMOUNT = 1 << 18
 """Bytes handed to editcap at once."""
 _ENGLISH = {**os.environ, "LC_ALL": "C"}
 INSTALL = "install Wireshark's command-line tools (Debian: apt-get install wireshark-common)"
-NO_KIND = ("unknown", "mime", "pcap", "nsecpcap", "pcapng")
-"""What captype calls files that are of no use here: `mime` are pictures, programs and the like."""
+NO_KIND = ("unknown", "mime", "json", "mp4", "rfc7468", "pcap", "nsecpcap", "pcapng")
+"""What captype calls files that are of no use here: `mime` are pictures, programs and the like, `rfc7468` certificates.
+A file of one byte is `mp4` to it."""
 
 
 class Kind(NamedTuple):
