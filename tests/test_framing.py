@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import pytest
-from craft import Conversation, Side, chunked, get, noise, ok, packets, request_head, response_head
+from craft import Conversation, Side, chunked, get, noise, ok, packets, request_head, response_head, retimed
 from examine import examine, second_opinion, totals
 
 from verifier.judge.model import Report
@@ -469,6 +469,25 @@ def test_framing_that_cannot_be_known_proves_nothing() -> None:
     talk.response(response_head("200 OK", "Content-Length: 4", "Content-Length: 40") + b"body" * 10)
     report = examine(packets(talk.segments))
     assert report.totals.requests == 1
+    assert "http-framing" in {note.code for note in report.notes}
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("length", [4, 40, 400])
+def test_a_body_after_all_that_ends_inside_of_what_began_like_a_head(length: int, swapped: bool) -> None:
+    """It was put aside as a head, beyond where the body ends: what stands behind that is not known, and not read."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(request_head("POST", "/1", f"Content-Length: {length}"))
+    talk.response(ok())
+    talk.send("client", b"GET /" + b"x" * 500 + b" that is none\n", 500)
+    if swapped:
+        talk.segments[-2:] = reversed(talk.segments[-2:])
+    talk.request(get("/2"))
+    talk.response(ok())
+    report = examine(packets(retimed(talk.segments)))
+    assert report.totals.requests == 2
+    assert report.verdict == "inconclusive"
     assert "http-framing" in {note.code for note in report.notes}
 
 

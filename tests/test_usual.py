@@ -6,10 +6,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import pytest
 from craft import START_NS, Conversation, Packet, PcapStyle, Segment, Side, cut, get, noise, ok, packets, pcap, retimed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from verifier.wire import tables
 from verifier.wire.engine import Engine
 from verifier.wire.pcap import HEADER, PcapReader
 from verifier.wire.tables import Ledger
@@ -276,6 +278,30 @@ def test_a_response_that_came_first_is_no_request_to_compare_with() -> None:
     assert connections["requests"] == [0, 0]
     assert connections["responses"] == [1, 0]
     assert exchanges["connection"] == []
+
+
+@pytest.mark.parametrize("bodies", [(b"", b"ok", b"hello"), (b"ok", b"ok", b"hello"), (b"ok", b"", b"")])
+@pytest.mark.parametrize("long", ["of the client", "of the server", "of both"])
+def test_a_head_too_long_to_be_remembered_is_none_to_compare_with(bodies: tuple[bytes, ...], long: str) -> None:
+    """What comes behind it is read for what it is."""
+    field = "X-Long: " + "y" * 1100
+    of_client = [field] if long != "of the server" else []
+    of_server = [field] if long != "of the client" else []
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/first"))
+    talk.response(ok(bodies[0]))
+    talk.request(get("/long", *of_client))
+    talk.response(ok(bodies[0], *of_server))
+    for number, body in enumerate(bodies[1:]):
+        talk.request(get(f"/{number}"))
+        talk.response(ok(body, "Connection: close"))
+    connections, exchanges, notes, _counts = by_file(talk.packets())
+    assert (connections["requests"], connections["responses"], connections["flags"]) == ([4], [4], [tables.SYN_SEEN])
+    assert exchanges["target"] == ["/first", "/long", "/0", "/1"]
+    closing = tables.RESPONSE_DONE | tables.RESPONSE_CLOSE
+    assert exchanges["flags"] == [tables.RESPONSE_DONE] * 2 + [closing] * 2
+    assert notes == []
 
 
 def test_what_is_handed_on_is_not_cut() -> None:

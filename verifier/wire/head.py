@@ -61,6 +61,7 @@ class Head:
         self.start = 0
         self.last = memoryview(zeros("B", LONGEST_REMEMBERED))
         self.last_size = 0
+        """0 where the last one was not remembered: it was longer, or none."""
         self.last_line = 0
         """Bytes of `last` before its fields."""
         self.last_target_end = 0

@@ -543,6 +543,12 @@ class Http1(Speech):
         before: cython.longlong = len(lane.held) - (end - at) if lane.held is not None else 0
         step: cython.longlong = min(end - at, lane.whole - before)
         self._let_go(lane)
+        if step < 0:  # and more than the body was put aside: what stands behind it is not looked at again
+            self.ledger.notes.add(note.HTTP_FRAMING, lane.first_frame)
+            self.flags |= REQUESTS_MISSED
+            lane.whole = 0
+            lane.lose()
+            return end
         lane.left = lane.whole - before - step
         lane.state = LENGTH
         if lane.left == 0:
