@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 import tshark
-from craft import ETHERNET, MACS, START_NS, WRAP, Conversation, Packet, Segment, Side, ok, whole
+from craft import ETHERNET, MACS, START_NS, WRAP, Conversation, Packet, Segment, Side, get, noise, ok, whole
 from examine import examine, note_codes, reasons, saved, story, totals, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -447,6 +447,21 @@ def test_after_a_close_it_is_just_the_next_connection() -> None:
     assert totals(report) == (2, 2, 4, 4)
     assert report.verdict == "refuted"
     assert note_codes(report) == set()
+
+
+def test_one_begins_while_another_waits_for_bytes() -> None:
+    """Segments that are held out of order say, too, how far a connection had come."""
+    first, second = tenant(1), tenant(2, 1)
+    first.request(get("/late"))
+    body = first.send("server", ok(noise(3_000)), 1_000)
+    first.ack("client")
+    rest = [segment for segment in first.segments if segment is not body[0]]
+    rest.append(body[0]._replace(ts_ns=first.now + 20 * MS))
+    begins = first.now + MS - second.segments[0].ts_ns
+    heard = [Heard(segment, vlan(10)) for segment in rest]
+    heard += [Heard(segment._replace(ts_ns=segment.ts_ns + begins), vlan(20)) for segment in second.segments]
+    report = examine(captured(heard))
+    assert targets(report) == [["/10", "/11", "/late"], ["/20"]]
 
 
 def test_more_than_can_be_told_apart() -> None:

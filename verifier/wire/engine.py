@@ -21,7 +21,7 @@ from verifier.wire.networks import Tunnels
 if cython.compiled:
     from cython.cimports.verifier.wire.connection import Connection
     from cython.cimports.verifier.wire.flows import Flows, lately
-    from cython.cimports.verifier.wire.half import Half
+    from cython.cimports.verifier.wire.half import Half, Piece
     from cython.cimports.verifier.wire.link import decode
     from cython.cimports.verifier.wire.notes import Notes
     from cython.cimports.verifier.wire.packet import Packet
@@ -31,7 +31,7 @@ if cython.compiled:
 else:
     from verifier.wire.connection import Connection
     from verifier.wire.flows import Flows
-    from verifier.wire.half import Half
+    from verifier.wire.half import Half, Piece
     from verifier.wire.link import decode
     from verifier.wire.notes import Notes
     from verifier.wire.packet import Packet
@@ -334,6 +334,7 @@ class Engine:
         end: cython.uint = half.next
         if peer.acks and diff(peer.acked, end) > 0:
             end = peer.acked
+        piece: Piece
         if half.pieces is not None:
             for piece in half.pieces:
                 behind: cython.uint = plus(piece.seq, piece.length)
