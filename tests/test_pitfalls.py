@@ -516,6 +516,20 @@ def test_missing_request_bytes(first: bool) -> None:
     assert report.verdict == "inconclusive"
 
 
+@pytest.mark.parametrize("held", [20, 130, 300])
+def test_bytes_are_given_up_when_they_are_acknowledged(held: int) -> None:
+    """However many segments wait for them by then."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    pieces = talk.send("server", ok(noise(100 * (held + 1))), 100)
+    talk.ack("client")
+    acknowledged = len(talk.segments) - 1
+    talk.exchange(2)
+    report = examine(packets([segment for segment in talk.segments if segment is not pieces[2]]))
+    assert [note.first_frame for note in report.notes if note.code == "bytes-missing"] == [acknowledged]
+
+
 def test_missing_response_bytes_do_not_lose_requests() -> None:
     """A gap inside a body whose length is known hides no request; what follows is read as before."""
     talk = Conversation()
