@@ -304,6 +304,18 @@ def test_a_head_too_long_to_be_remembered_is_none_to_compare_with(bodies: tuple[
     assert notes == []
 
 
+@pytest.mark.parametrize("heads", [(b"PRI /x HTTP/2.0", b"PRI * HTTP/2.0"), (b"ICY /x HTTP/1.1", b"ICY 200 HTTP/1.1")])
+def test_a_target_that_makes_it_no_request(heads: tuple[bytes, bytes]) -> None:
+    """HTTP/2's preface, and the response of a radio station, whatever was read before them."""
+    captured: list[Packet] = []
+    for number, head in enumerate(heads):
+        talk = Conversation(("10.0.0.1", 40000 + number), now=START_NS + number * 60_000_000)
+        talk.handshake()
+        talk.request(head + b"\r\nHost: a\r\n\r\n")
+        captured += talk.packets()
+    assert by_file(captured)[0]["requests"] == [1, 0]
+
+
 def test_what_is_handed_on_is_not_cut() -> None:
     """HTTP/2 with its preface and its first frame in one segment: all of it is there, whichever way it is taken."""
     talk = Conversation()

@@ -265,6 +265,10 @@ class Head:
         """Whether this request of version 2.0 is that with which HTTP/2's preface begins (RFC 9113, section 3.4)."""
         return self.target_end - self.target == 1 and self.text.is_word(self.method, self.method_end, b"pri")
 
+    def hinges_on_target(self) -> cython.bint:
+        """Whether this request with another target could be something else: HTTP/2's preface, or a radio's response."""
+        return self.version == 20 or self.text.is_word(self.method, self.method_end, b"icy")
+
     def field(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
         """Reads one field line, where it is one that matters."""
         text: Text = self.text

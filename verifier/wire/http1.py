@@ -661,6 +661,7 @@ class Http1(Speech):
         head.next = lane.state
         head.usual = (
             head.last_size > 0
+            and not head.hinges_on_target()
             and (head.chunked or (head.length >= -1 and not head.coded))
             and head.method_word >= 0
             and (head.host_word >= 0 or head.host_end == 0)
