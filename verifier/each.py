@@ -44,7 +44,6 @@ PROVED, REFUTED, NOT_READ, INCONCLUSIVE, SKIPPED = range(5)
 """What a process returns: the exit status of its file alone, or that it is no capture."""
 _RETURNED = {Verdict.PROVED: PROVED, Verdict.REFUTED: REFUTED, Verdict.INCONCLUSIVE: INCONCLUSIVE}
 WORST_FIRST = (NOT_READ, REFUTED, INCONCLUSIVE, PROVED)
-_FORGIVEN = (REFUTED, INCONCLUSIVE)
 _KILLED = 9
 """SIGKILL (signal(7))."""
 
