@@ -136,6 +136,7 @@ def test_synacks_with_two_numbers(taken: str, number: int) -> None:
     assert totals(report) == TWO_REQUESTS
     assert second_opinion(captured).handshakes == 1
     assert report.verdict == "proved"
+    assert next(iter(report.details.connections())).frames.synack == (2 if taken == "first" else 3)
 
 
 def test_a_reset_with_syn_opens_nothing() -> None:

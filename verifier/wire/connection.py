@@ -328,7 +328,7 @@ class Connection:
             self.client = 1 - side
             peer.start(plus(packet.ack, -1))
         if half.isn_known:
-            self.ledger.answered_before[self.row] = half.isn
+            self.ledger.answered_before[self.row] = (half.isn, self.synack_frame, self.hops)
         half.start(packet.seq)
         half.acked = packet.ack
         half.acks = True
@@ -344,9 +344,11 @@ class Connection:
         if not peer.isn_known:
             return 0
         if self.ledger.answered_before:
-            before: cython.longlong = self.ledger.answered_before.pop(self.row, -1)
-            if before >= 0 and packet.ack == plus(cython.cast(cython.uint, before), 1):
-                peer.start(cython.cast(cython.uint, before))
+            before = self.ledger.answered_before.pop(self.row, None)
+            if before is not None and packet.ack == plus(before[0], 1):
+                peer.start(before[0])
+                self.synack_frame = before[1]
+                self.hops = before[2]
         ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
         if 0 <= ahead < FARTHEST:
             self.state = COMPLETE

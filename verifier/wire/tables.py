@@ -436,8 +436,9 @@ class Ledger:
         """Bytes that connections hold out of order, with what it costs to hold them."""
         self.unread = 0
         """Bytes of heads and lines that are kept until their end comes."""
-        self.answered_before: dict[int, int] = {}
-        """By row of a connection whose SYN-ACK came with another number before, which nobody acknowledged yet: that."""
+        self.answered_before: dict[int, tuple[int, int, int]] = {}
+        """By row of a connection whose SYN-ACK came with another number before, which nobody acknowledged yet: that,
+        its frame and its hop limit."""
         self.connections = ConnectionTable()
         self.exchanges = ExchangeTable()
         self.turns = ExchangeTable()
