@@ -478,7 +478,7 @@ def test_a_body_after_all_that_ends_inside_of_what_began_like_a_head(length: int
     """It was put aside as a head, beyond where the body ends: what stands behind that is not known, and not read."""
     talk = Conversation()
     talk.handshake()
-    talk.request(request_head("POST", "/1", f"Content-Length: {length}"))
+    talk.request(request_head("POST", "/1", f"Content-Length: {length}", "Expect: 100-continue"))
     talk.response(ok())
     talk.send("client", b"GET /" + b"x" * 500 + b" that is none\n", 500)
     if swapped:

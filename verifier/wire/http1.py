@@ -640,6 +640,7 @@ class Http1(Speech):
         exchange.response_ns = -1
         exchange.end_ns = -1
         lane.row = row
+        lane.whole = 0  # of a request before, whose body was left out
         if self.front < 0:
             self._drop_excess(self.lane1 if self.asker == 0 else self.lane0)
         self._wait(row, packet)
