@@ -316,6 +316,17 @@ def test_a_target_that_makes_it_no_request(heads: tuple[bytes, bytes]) -> None:
     assert by_file(captured)[0]["requests"] == [1, 0]
 
 
+def test_a_handshake_behind_its_own_bytes_has_no_time() -> None:
+    """The file has the SYN and what follows it behind the request, with their own times: the engine's clock is later."""
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    captured = talk.packets()
+    connections = by_file([*captured[3:5], *captured[:3], *captured[5:]])[0]
+    assert connections["requests"] == [1]
+    assert connections["handshake_ns"] == [-1]
+
+
 def test_what_is_handed_on_is_not_cut() -> None:
     """HTTP/2 with its preface and its first frame in one segment: all of it is there, whichever way it is taken."""
     talk = Conversation()

@@ -140,6 +140,7 @@ class Connection:
         self.full_close = False
         self.steady = False
         """Whether the handshake is complete, all bytes were taken, and nobody has closed: what `Engine._usual` asks."""
+        self.untimed = False
         self.syn_length = 0
         self.patience = 0
         self.seen = 0
@@ -290,8 +291,10 @@ class Connection:
         self.client = side
         self.flags |= SYN_SEEN
         table.syn_frame[self.row] = packet.frame
-        if self.closer == NO_SIDE and half.bytes == 0:  # else the capture has the SYN behind a close, or behind bytes
+        if self.closer == NO_SIDE and half.bytes == 0:
             table.opened[self.row] = packet.ts
+        else:  # the capture has the SYN behind a close, or behind bytes: when it was sent is not known
+            self.untimed = True
         self.syn_length = min(packet.length + (packet.flags & FIN), LONGEST_IP)
         if packet.joins():
             self.flags |= SUBFLOW
@@ -355,7 +358,8 @@ class Connection:
             self.setup_packets = self.half0.packets + self.half1.packets
             if not self.ledger.control_only:  # else this is its FIN
                 self.ledger.connections.ack_frame[self.row] = packet.frame
-                self.established = packet.ts
+                if not self.untimed:
+                    self.established = packet.ts
         return 0
 
     def _reset(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
