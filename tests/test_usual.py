@@ -317,7 +317,7 @@ def test_a_target_that_makes_it_no_request(heads: tuple[bytes, bytes]) -> None:
 
 
 def test_a_handshake_behind_its_own_bytes_has_no_time() -> None:
-    """The file has the SYN and what follows it behind the request, with their own times: the engine's clock is later."""
+    """The file has the SYN and its answers behind the request, with their own times: the clock is later by then."""
     talk = Conversation()
     talk.handshake()
     talk.exchange(1)
