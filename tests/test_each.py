@@ -225,8 +225,33 @@ def test_what_a_folder_has_beside_captures_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").unlink()
     done = run(str(tmp_path), REUSED)
     assert done.returncode == 2
-    assert rows(done.stdout)[0][1].startswith(f"{tmp_path}: its only file, notes.txt, is no capture; ")
+    assert rows(done.stdout)[0][1].startswith(f"{tmp_path}: its only file, notes.txt, can't be read: not a capture (")
     assert rows(done.stdout)[1][0] == "✓ PROVED"
+
+
+def test_a_capture_by_its_name_only_is_not_read(tmp_path: Path) -> None:
+    """Empty, or overwritten: it is a line as any that can't be read; a link that leads nowhere is none."""
+    (tmp_path / "1.pcap").write_bytes(Path(REUSED).read_bytes())
+    (tmp_path / "2.pcap").write_bytes(b"")
+    (tmp_path / "3.pcap.gz").write_bytes(gzip.compress(b"overwritten with text\n"))
+    (tmp_path / "4.pcap").symlink_to("absent")
+    (tmp_path / "notes.conf").symlink_to("absent")
+    unread = [f"{tmp_path}/2.pcap: the file is empty", f"{tmp_path}/3.pcap.gz: not a capture (", f"{tmp_path}/4.pcap: "]
+    for operand in (str(tmp_path), str(tmp_path / "*")):
+        done = run(operand)
+        assert (done.returncode, done.stderr) == (2, "")
+        proved, *others = rows(done.stdout)
+        assert proved[0] == "✓ PROVED"
+        assert [row[0] for row in others] == ["! NOT READ"] * 3
+        assert all(row[1].startswith(said) for row, said in zip(others, unread, strict=True))
+        assert summary(done.stdout) == "4 files: 1 proved, 0 refuted, 0 inconclusive, 3 not read"
+        assert f"Skipped      {tmp_path}/notes.conf: no such file\n" in done.stdout
+        done = run("--json", operand)
+        reports = objects(done.stdout)
+        assert (done.returncode, done.stderr) == (2, "")
+        assert [report["verdict"] for report in reports] == ["proved", *["inconclusive"] * 3]
+        problems = [report["error"]["problem"] for report in reports[1:]]
+        assert all(problem.startswith(said) for problem, said in zip(problems, unread, strict=True))
 
 
 def test_what_leads_to_no_regular_file_is_not_read(tmp_path: Path) -> None:

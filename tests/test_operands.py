@@ -6,7 +6,7 @@ import gzip
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / ".hidden" / "d.pcap").write_bytes(pcap(captured(40003)))
     (tmp_path / ".e.pcap").write_bytes(pcap(captured(40004)))
     (tmp_path / "notes.txt").write_text("nothing of note, in some length\n")
-    (tmp_path / "b" / "empty.pcap").write_bytes(b"")
+    (tmp_path / "b" / "empty.log").write_bytes(b"")
     return tmp_path
 
 
@@ -77,7 +77,7 @@ def test_a_folder_is_looked_into(folder: Path) -> None:
     assert totals(report) == (3, 3, 6, 6)
     assert skipped(report) == {
         "notes.txt": "not a capture (it begins with 6e 6f 74 68 69 6e 67 20)",
-        "empty.pcap": "the file is empty",
+        "empty.log": "the file is empty",
     }
 
 
@@ -151,9 +151,10 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_capture(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("text")
-    assert problem_of(tmp_path).startswith(f"{tmp_path}: its only file, x.txt, is no capture; ")
+    only = f"{tmp_path}: its only file, x.txt, can't be read: not a capture (it begins with 74 65 78 74); "
+    assert problem_of(tmp_path).startswith(only)
     (tmp_path / "y.txt").write_text("text")
-    assert problem_of(tmp_path).startswith(f"{tmp_path}: none of its 2 files is a capture; ")
+    assert problem_of(tmp_path).startswith(f"{tmp_path}: none of its 2 files is a capture that can be read; ")
 
 
 def test_a_folder_without_a_capture_beside_a_capture(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -177,15 +178,39 @@ def test_a_capture_in_it_that_is_not_for_this_user(folder: Path) -> None:
     for path in (folder, *folder.parents):
         if path.owner() == "root" and str(path).startswith("/tmp/"):
             path.chmod(0o755)
-    (folder / "b" / "holiday.jpeg").chmod(0)
+    (folder / "b" / "holiday.jpeg").rename(folder / "b" / "holiday.pcap")
+    (folder / "b" / "holiday.pcap").chmod(0)
     (folder / "b" / "deep").chmod(0)
     with as_another_user():
         report = read(folder)
-    assert names(report) == ["a.pcap", "deep", "holiday.jpeg"]
+    assert names(report) == ["a.pcap", "deep", "holiday.pcap"]
     assert [source.problem for source in report.sources[1:]] == ["not readable by this user"] * 2
     assert report.verdict == "inconclusive"
     assert reasons(report) == {"capture-truncated"}
     assert totals(report) == (1, 1, 2, 2)
+
+
+def test_what_is_not_for_this_user_and_is_not_called_a_capture(folder: Path) -> None:
+    """It is passed over, but for what is in a folder that bars even a look at its files."""
+    for path in (folder, *folder.parents):
+        if path.owner() == "root" and str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    (folder / "notes.txt").chmod(0)
+    with as_another_user():
+        report = read(folder)
+        assert problem_of(folder / "n*") == (
+            f"{folder}/n*: its only file, notes.txt, can't be read: not readable by this user; "
+            "pcap and pcapng are read, compressed or not"
+        )
+    assert names(report) == ["a.pcap", "holiday.jpeg", "c.gz"]
+    assert skipped(report)["notes.txt"] == "not readable by this user"
+    assert reasons(report) == set()
+    (folder / "b" / "deep").chmod(0o444)
+    with as_another_user():
+        report = read(folder)
+    assert names(report) == ["a.pcap", "holiday.jpeg", "c.gz"]
+    assert [source.problem for source in report.sources] == ["", "", "not readable by this user"]
+    assert reasons(report) == {"capture-truncated"}
 
 
 def test_a_pattern_into_a_folder_that_is_not_for_this_user(folder: Path) -> None:
@@ -207,6 +232,93 @@ def test_a_damaged_capture_in_it(folder: Path) -> None:
     assert source.truncated
     assert source.problem.startswith("damaged capture")
     assert report.verdict == "inconclusive"
+
+
+# -- captures by name only
+
+
+TEXT = b"nothing of note, in some length\n"
+BY_NAME = (
+    *("x.pcap", "x.PCAP", "x.pcapng", "x.cap", "x.dmp", "x.ntar", "x.snoop", "x.erf"),
+    *("x.pcap0", "x.pcap12", "x.pcapng007", "x_00001_20261122131713.pcap", "x.pcap.1", "x.pcap-2026-11-22"),
+    *("x.pcap.gz", "x.pcap1.zst", "x.cap.lz4", "x.pcapng.xz", "x.pcap.2.bz2", "x.pcap.gz.3", "x.pcap.zip", "x.pcap.Z"),
+)
+BY_NO_NAME = (
+    *("notes.conf", "notes", "pcap", "pcap.txt", "x.pcap.txt", "x.pcap.sha256", "x.pcapx", "xpcap", "x.capture"),
+    *("x.gz", "x.1", "x.pcap1a", "x.recap", "x.pcap.", "x.pcap" + "1" * 200 + "x"),
+)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def overwritten(path: Path) -> None:
+    path.write_bytes(TEXT)
+
+
+def packed(path: Path) -> None:
+    path.write_bytes(gzip.compress(TEXT))
+
+
+def dangling(path: Path) -> None:
+    path.symlink_to("absent")
+
+
+WAYS = pytest.mark.parametrize("make", [empty, overwritten, packed, dangling])
+
+
+@WAYS
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_capture_by_its_name_only_is_one_that_cannot_be_read(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    """The packets that it should have may be those that refute."""
+    (tmp_path / "a.pcap").write_bytes(pcap(captured()))
+    make(tmp_path / name)
+    for operand in (tmp_path, tmp_path / "*"):
+        report = read(operand)
+        assert (names(report), report.skipped) == (["a.pcap", name], ())
+        assert report.sources[1].truncated
+        assert (report.verdict, reasons(report)) == ("inconclusive", {"capture-truncated"})
+        (why,) = report.inconclusive_because
+        assert why.text == f"{tmp_path / name}: {report.sources[1].problem}"
+        assert report.sources[1].problem
+
+
+@WAYS
+@pytest.mark.parametrize("name", BY_NO_NAME)
+def test_what_is_not_called_a_capture_is_skipped(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap(captured()))
+    make(tmp_path / name)
+    for operand in (tmp_path, tmp_path / "*"):
+        report = read(operand)
+        assert (names(report), list(skipped(report))) == (["a.pcap"], [name])
+        assert report.verdict == "proved"
+
+
+@pytest.mark.parametrize("name", ["notes.conf", "x.pcap"])
+@WAYS
+def test_what_was_named_itself_has_to_be_a_capture(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap(captured()))
+    make(tmp_path / name)
+    assert problem_of(tmp_path / "a.pcap", tmp_path / name).startswith(f"{tmp_path / name}: ")
+
+
+def test_a_capture_of_no_network_says_all_that_is_to_be_known(tmp_path: Path) -> None:
+    """It is a capture as its name says, and has no packets that could refute."""
+    (tmp_path / "a.pcap").write_bytes(pcap(captured()))
+    (tmp_path / "usb.pcap").write_bytes(pcap([packet._replace(link_type=220) for packet in captured()]))
+    report = read(tmp_path)
+    assert (names(report), list(skipped(report)), report.verdict) == (["a.pcap"], ["usb.pcap"], "proved")
+
+
+def test_captures_by_name_only(tmp_path: Path) -> None:
+    """Nothing at all is known."""
+    (tmp_path / "x.pcap").write_bytes(TEXT)
+    report = read(tmp_path)
+    assert (names(report), report.verdict) == (["x.pcap"], "inconclusive")
+    assert "capture-truncated" in reasons(report)
 
 
 # -- patterns
@@ -298,9 +410,14 @@ def test_names_in_their_natural_order() -> None:
 
 def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     """One that leads to itself, beside a capture: that is read, and the report says what was not."""
-    (tmp_path / "itself").symlink_to("itself")
+    (tmp_path / "itself.pcap").symlink_to("itself.pcap")
     (tmp_path / "x.pcap").write_bytes(pcap(captured()))
-    report = analyze([str(tmp_path)], Selection(), Expectations())
+    report = read(tmp_path)
     assert reasons(report) == {"capture-truncated"}
-    assert "itself: cannot be read: Too many levels" in report.inconclusive_because[0].text
+    assert "itself.pcap: cannot be read: Too many levels" in report.inconclusive_because[0].text
     assert report.totals.connections == 1
+    (tmp_path / "itself.pcap").unlink()
+    (tmp_path / "itself").symlink_to("itself")
+    report = read(tmp_path)
+    assert skipped(report)["itself"].startswith("cannot be read: Too many levels")
+    assert report.verdict == "proved"

@@ -227,6 +227,23 @@ def test_a_cut_file_amid_a_set(tmp_path: Path) -> None:
     assert report.totals.requests == 3
 
 
+def test_overwritten_files_amid_a_set_prove_nothing(tmp_path: Path) -> None:
+    """Each with a connection that need not have been: what is left of them looks like one that was re-used."""
+    for number in range(4):
+        talk = captured(number, 40000 + number, 1 if number else 2)
+        saved(tmp_path, f"set_{number:05}_2026112213171{number}.pcap", pcap(talk))
+    assert read(tmp_path).verdict == "refuted"
+    for number, content in ((1, b""), (2, b"overwritten with text\n"), (3, b"\0" * 4096)):
+        saved(tmp_path, f"set_{number:05}_2026112213171{number}.pcap", content)
+    report = read(tmp_path)
+    assert (report.verdict, reasons(report), report.skipped) == ("inconclusive", {"capture-truncated"}, ())
+    assert len(report.inconclusive_because) == 3
+    shown = " ".join(render(report, Style(120, color=False, unicode=True), 3).split())
+    for number, why in ((1, "the file is empty"), (2, "not a capture"), (3, "not a capture")):
+        assert f"set_{number:05}_2026112213171{number}.pcap: {why}" in shown
+    assert "not read: the file is empty" in shown
+
+
 # -- files that overlap
 
 

@@ -1,7 +1,8 @@
 """Independent captures: every file one of its own, analysed in a process of its own, told in the order of the operands.
 
-What a folder or a pattern leads to and is no capture is skipped, as where files are one capture. A file that can't be
-read, named or found, and a process that dies over one, are results like others: the rest is read all the same.
+What a folder or a pattern leads to beside captures is skipped, as where files are one capture. A file that can't be
+read, named or found, what is a capture by its name alone, and a process that dies over one, are results like others:
+the rest is read all the same.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from verifier.errors import VerifierError
 from verifier.report import lines
 from verifier.report.terminal import Style, file_name, file_word
 from verifier.sources import operands
+from verifier.sources.beside import is_beside
 from verifier.sources.facts import Skipped
-from verifier.sources.file import NoCapture
 from verifier.sources.operands import Found, Fruitless
 from verifier.vocabulary import Verdict
 from verifier.workers import OUT_OF_MEMORY, Workers, processors
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 
 PROVED, REFUTED, NOT_READ, INCONCLUSIVE, SKIPPED = range(5)
-"""What a process returns: the exit status of its file alone, or that it is no capture."""
+"""What a process returns: the exit status of its file alone, or that it is something beside captures."""
 _RETURNED = {Verdict.PROVED: PROVED, Verdict.REFUTED: REFUTED, Verdict.INCONCLUSIVE: INCONCLUSIVE}
 WORST_FIRST = (NOT_READ, REFUTED, INCONCLUSIVE, PROVED)
 _KILLED = 9
@@ -101,6 +102,8 @@ class Each:
         self._form = form
         self._files: list[Found | Fruitless] = []
         self._skipped: list[Skipped] = []
+        self._beside: dict[str, list[Skipped]] = {}
+        """Those of them that are beside captures, by the folder or the pattern that led to them."""
         self._counts = dict.fromkeys(WORST_FIRST, 0)
         self._fruitful: set[str] = set()
         """Operands that led to a capture, or to what should be one."""
@@ -141,7 +144,7 @@ class Each:
         try:
             report = app.analyze_alone(file, self._selection, self._expectations)
         except VerifierError as error:
-            if isinstance(error, NoCapture) and not file.named:
+            if not file.named and is_beside(file, error):
                 write(error.problem.removeprefix(f"{file_name(file.path)}: "))
                 return SKIPPED
             self._form.unread(file.path, error, write)
@@ -153,7 +156,9 @@ class Each:
         """The text to print of what a process has told."""
         status, file = result.status, self._files[result.number]
         if status == SKIPPED:
-            self._skipped.append(Skipped(_name(file), result.text))
+            skipped = Skipped(_name(file), result.text)
+            self._skipped.append(skipped)
+            self._beside.setdefault(file.operand, []).append(skipped)
         elif status is None or status in self._counts:
             yield result.text
         else:
@@ -176,8 +181,7 @@ class Each:
         operand = self._files[number].operand
         if operand in self._fruitful or any(file.operand == operand for file in self._files[number + 1 : number + 2]):
             return
-        found = [_name(file) for file in self._files[: number + 1] if file.operand == operand]
-        yield self._unread(operand, operands.no_capture_in(operand, len(found), found[0]))
+        yield self._unread(operand, operands.no_capture_in(operand, self._beside[operand]))
         self._counts[NOT_READ] += 1
 
 

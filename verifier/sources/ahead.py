@@ -206,7 +206,7 @@ class Ahead:
             os._exit(0)
 
     def _fill(self, feed: Feed, full: int, free: int) -> Last:
-        from verifier.sources.file import NoCapture
+        from verifier.sources.file import NoNetwork
 
         feed.stream = Whole(feed.stream)
         places = bytes(range(CHUNKS))
@@ -220,7 +220,7 @@ class Ahead:
                 if count:
                     os.write(full, READY.pack(place, feed.begin, len(feed.view), count))
                     places = places[1:]
-        except NoCapture as refused:
+        except NoNetwork as refused:
             return Last("", -1, (refused.problem, refused.mend))
         return Last(feed.problem, feed.reader.dropped, None)
 

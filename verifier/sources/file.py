@@ -87,6 +87,14 @@ class NoCapture(VerifierError):
     """What was named is no capture of network packets at all, where a damaged one still is."""
 
 
+class NoNetwork(NoCapture):
+    """It is a capture, and known to have no packets of a network."""
+
+
+class Unopened(VerifierError):
+    """The system does not let it be opened, or its first bytes be read: nothing is known of its content."""
+
+
 class ReaderMissing(VerifierError):
     """What would read this kind of file is not installed here."""
 
@@ -252,17 +260,17 @@ class Feed:
         except ValueError as error:  # a NUL in the name
             raise VerifierError(f"{self.shown}: no such file") from error
 
-    def _refused(self, error: OSError) -> VerifierError:
+    def _refused(self, error: OSError) -> Unopened:
         """What the system says against it, in one line."""
         shown = self.shown
         if isinstance(error, FileNotFoundError):
-            return VerifierError(f"{shown}: no such file")
+            return Unopened(f"{shown}: no such file")
         if isinstance(error, PermissionError):
             # Of a file that others are not to read nothing is changed.
             path = file_word(self.path)
             mend = f"sudo chmod a+rx {path}" if os.path.isdir(self.path) else f"sudo cat {path} | verify analyze -"
-            return VerifierError(f"{shown}: not readable by this user", mend)
-        return VerifierError(f"{shown}: cannot be read: {error.strerror or error}")
+            return Unopened(f"{shown}: not readable by this user", mend)
+        return Unopened(f"{shown}: cannot be read: {error.strerror or error}")
 
     def _reader(self) -> Reader:
         """The reader for the format that the first bytes show."""
@@ -332,10 +340,10 @@ class Feed:
         return head
 
     def _refuse_beside_networks(self, link_types: Sequence[int]) -> None:
-        """NoCapture where all packets are of links that are no networks."""
+        """NoNetwork where all packets are of links that are no networks."""
         if NO_NETWORK.keys() >= set(link_types):
             link_type = link_types[0]
-            raise NoCapture(
+            raise NoNetwork(
                 f"{self.shown}: captured on {NO_NETWORK[link_type]}, link type {link_type}, which carries no TCP",
                 "capture on a network: tcpdump -i any -w capture.pcap",
             )
@@ -369,7 +377,7 @@ class Feed:
         if chunk is None:
             last = ahead.last
             if last.refused is not None:
-                raise NoCapture(*last.refused)
+                raise NoNetwork(*last.refused)
             self.problem = last.problem
             self.reader.dropped = last.dropped
             return False

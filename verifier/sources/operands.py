@@ -117,10 +117,13 @@ def _repeated(operands: Sequence[str]) -> Iterable[str]:
     return repeated
 
 
-def no_capture_in(operand: str, count: int, first: str) -> VerifierError:
-    """What is wrong with a folder or a pattern that led to `count` files, none of them a capture."""
-    name = file_name(os.path.basename(first))
-    what = f"its only file, {name}, is no capture" if count == 1 else f"none of its {count} files is a capture"
+def no_capture_in(operand: str, skipped: Sequence[Skipped]) -> VerifierError:
+    """What is wrong with a folder or a pattern that led to these files only."""
+    if len(skipped) == 1:
+        ((path, why),) = skipped
+        what = f"its only file, {file_name(os.path.basename(path))}, can't be read: {why}"
+    else:
+        what = f"none of its {len(skipped)} files is a capture that can be read"
     return VerifierError(f"{file_name(operand)}: {what}", "pcap and pcapng are read, compressed or not")
 
 

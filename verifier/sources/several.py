@@ -6,8 +6,8 @@ packet by packet, by `verifier.wire.merge`. Files without times come first. Wher
 decide, with numbers in them taken as numbers.
 
 What is named on the command line must be a capture. What was found in a folder, or by a pattern, may be something else:
-it is skipped, and the report says so. A capture found there that can't be read is in the report as a source that is
-not whole, so that nothing is proved without it.
+it is skipped, and the report says so (see `beside`). A capture found there that can't be read, or what is one by its
+name alone, is in the report as a source that is not whole, so that nothing is proved without it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import os
 from verifier.errors import VerifierError
 from verifier.report.terminal import file_name
 from verifier.sources import operands
+from verifier.sources.beside import is_beside
 from verifier.sources.facts import Reading, Skipped, Source
-from verifier.sources.file import CHUNK, STANDARD_INPUT, Feed, Manner, NoCapture
+from verifier.sources.file import CHUNK, STANDARD_INPUT, Feed, Manner
 from verifier.wire.merge import NEVER, Lane, Merged
 
 TYPE_CHECKING = False
@@ -146,10 +147,12 @@ def read(paths: Sequence[str], engine: Engine) -> Reading:
 
 
 def _looked_at(entries: list[_Entry]) -> tuple[list[_Entry], list[Skipped]]:
-    """The captures among them, in the order of their beginnings; those that can't be read stand last."""
+    """The captures among them, in the order of their beginnings; those that can't be read stand last. VerifierError
+    where a folder or a pattern led to neither."""
     captures: list[_Entry] = []
     failed: list[_Entry] = []
-    skipped: list[Skipped] = []
+    beside: dict[str, list[Skipped]] = {}
+    """By the folder or the pattern that led to them."""
     for entry in entries:
         name = entry.found.path
         try:
@@ -157,26 +160,19 @@ def _looked_at(entries: list[_Entry]) -> tuple[list[_Entry], list[Skipped]]:
         except VerifierError as error:
             if entry.found.named:
                 raise
-            if isinstance(error, NoCapture):
-                skipped.append(Skipped(name, _without_name(error, name)))
+            if is_beside(entry.found, error):
+                beside.setdefault(entry.found.operand, []).append(Skipped(name, _without_name(error, name)))
             else:
                 entry.fail(error)
                 failed.append(entry)
         else:
             captures.append(entry)
-    _require_captures(entries, [*captures, *failed])
-    captures.sort(key=lambda entry: (entry.begin_ns, operands.natural(entry.found.path)))
-    return captures + failed, skipped
-
-
-def _require_captures(entries: list[_Entry], captures: list[_Entry]) -> None:
-    """VerifierError where a folder or a pattern led to files, and none of them is a capture."""
-    fruitful = {entry.found.operand for entry in captures}
-    for entry in entries:
-        operand = entry.found.operand
+    fruitful = {entry.found.operand for entry in (*captures, *failed)}
+    for operand, files in beside.items():
         if operand not in fruitful:
-            count = sum(other.found.operand == operand for other in entries)
-            raise operands.no_capture_in(operand, count, entry.found.path)
+            raise operands.no_capture_in(operand, files)
+    captures.sort(key=lambda entry: (entry.begin_ns, operands.natural(entry.found.path)))
+    return captures + failed, [each for files in beside.values() for each in files]
 
 
 def _read(entries: list[_Entry], engine: Engine, merged: Merged) -> None:
