@@ -110,9 +110,6 @@ class Head:
         self.start = at
         self.last_size = 0
         self.proxy_line = 0
-        self.method_word = UNKNOWN_WORD
-        self.host_word = UNKNOWN_WORD
-        self.product_word = UNKNOWN_WORD
         self.usual = False
         stop: cython.Py_ssize_t
         line_end: cython.Py_ssize_t = text.find(LF, at, end)

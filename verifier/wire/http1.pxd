@@ -50,6 +50,8 @@ cdef class Http1(Speech):
     cdef int _drop_excess(self, Lane lane) except -1
     cdef int _out_of_role(self, Lane lane, Packet packet) except -1
     cdef int _request(self, Lane lane, Packet packet) except -1
+    cdef int _open_exchange(self, Lane lane, int target) except -1
+    cdef int _count_response(self) except -1
     cdef int _word(self, Py_ssize_t at, Py_ssize_t end, Packet packet) except -2
     cdef int _wait(self, Py_ssize_t row, Packet packet) except -1
     cdef int _response(self, Lane lane, Packet packet) except -1

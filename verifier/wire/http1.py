@@ -337,33 +337,14 @@ class Http1(Speech):
                 return -1
             look_at(head.text, packet)
             self.head = head
-            if self.requests == 0:
-                self.asker = 0 if lane is self.lane0 else 1
-                self.protocol = HTTP1
-                self.request_frame = packet.frame
-                if head.product_end:
-                    self.ledger.connections.agent[self.row] = 1 + head.product_word
-            self.requests += 1
-            table: ExchangeTable = self.ledger.exchanges
-            row: cython.Py_ssize_t = table.add()
-            exchange = exchange_row(table, row)
-            exchange.connection = self.row
-            exchange.depth = self.requests
-            exchange.method = head.method_word
-            exchange.target = self._word(at + head.target - head.start, at + target_end, packet)
-            exchange.host = head.host_word
-            exchange.flags = head.flags | (DEPTH_UNSURE if self.flags & REQUESTS_MISSED else 0)
-            exchange.request_ns = packet.ts
-            exchange.request_frame = packet.frame
-            exchange.response_ns = -1
-            exchange.end_ns = -1
+            self.asker = 0 if lane is self.lane0 else 1
             lane.first_ns = packet.ts
             lane.first_frame = packet.frame
-            lane.row = row
+            self._open_exchange(lane, self._word(at + head.target - head.start, at + target_end, packet))
             lane.state = head.next
             lane.left = head.length
             lane.whole = head.length if head.expects and head.next == LENGTH else 0
-            self.front = row
+            self.front = lane.row
             return at + target_end + head.last_size - head.last_target_end
         return -1
 
@@ -389,13 +370,7 @@ class Http1(Speech):
                     return -1
                 self.ledger.response_heads_swapped()
             self.head = head
-            self.responses += 1
-            if self.responses == 1 and head.product_end:
-                self.ledger.connections.software[self.row] = 1 + head.product_word
-            if head.keep_timeout:
-                self.ledger.connections.keep_timeout[self.row] = head.keep_timeout
-            if head.keep_max:
-                self.ledger.connections.keep_max[self.row] = head.keep_max
+            self._count_response()
             answered.status = cython.cast(cython.ushort, head.status)
             answered.response_ns = packet.ts
             answered.response_frame = packet.frame
@@ -600,17 +575,10 @@ class Http1(Speech):
 
     def _request(self, lane: Lane, packet: Packet) -> cython.int:
         head: Head = self.head
-        exchanges: ExchangeTable = self.ledger.exchanges
         flags: cython.uint = 0
         size: cython.Py_ssize_t = head.method_end - head.method
-        self.protocol = HTTP1
         if head.product_end:
             head.product_word = self._word(head.product, head.product_end, packet)
-        if self.requests == 0:
-            self.request_frame = lane.first_frame
-            if head.product_end:
-                self.ledger.connections.agent[self.row] = 1 + head.product_word
-        self.requests += 1
         if head.close:
             flags |= REQUEST_CLOSE
         if head.version == 10:
@@ -623,27 +591,15 @@ class Http1(Speech):
             flags |= HEAD_REQUEST
         elif size == 7 and head.text.is_word(head.method, head.method_end, b"connect"):
             flags |= CONNECT_REQUEST
-        row: cython.Py_ssize_t = exchanges.add()
-        exchange = exchange_row(exchanges, row)
-        exchange.connection = self.row
-        exchange.depth = self.requests
+        head.flags = flags
         head.method_word = self._word(head.method, head.method_end, packet)
-        exchange.method = head.method_word
-        exchange.target = self._word(head.target, head.target_end, packet)
+        target: cython.int = self._word(head.target, head.target_end, packet)
         head.host_word = self._word(head.host, head.host_end, packet) if head.host_end else -1
-        exchange.host = head.host_word
-        if self.flags & REQUESTS_MISSED:
-            flags |= DEPTH_UNSURE
-        exchange.flags = flags
-        exchange.request_ns = lane.first_ns
-        exchange.request_frame = lane.first_frame
-        exchange.response_ns = -1
-        exchange.end_ns = -1
-        lane.row = row
+        self._open_exchange(lane, target)
         lane.whole = 0  # of a request before, whose body was left out
         if self.front < 0:
             self._drop_excess(self.lane1 if self.asker == 0 else self.lane0)
-        self._wait(row, packet)
+        self._wait(lane.row, packet)
         if head.chunked:
             lane.state = CHUNK_SIZE
         elif head.length > 0:
@@ -658,7 +614,6 @@ class Http1(Speech):
                 self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
                 self.flags |= REQUESTS_MISSED
             self._message_end(lane, self.asker)
-        head.flags = flags & ~DEPTH_UNSURE
         head.next = lane.state
         head.usual = (
             head.last_size > 0
@@ -668,6 +623,30 @@ class Http1(Speech):
             and (head.host_word >= 0 or head.host_end == 0)
             and (head.product_word >= 0 or head.product_end == 0)
         )
+        return 0
+
+    def _open_exchange(self, lane: Lane, target: cython.int) -> cython.int:
+        """One request more, whose head is read, with this word for its target."""
+        head: Head = self.head
+        table: ExchangeTable = self.ledger.exchanges
+        self.protocol = HTTP1
+        if self.requests == 0:
+            self.request_frame = lane.first_frame
+            if head.product_end:
+                self.ledger.connections.agent[self.row] = 1 + head.product_word
+        self.requests += 1
+        lane.row = table.add()
+        exchange = exchange_row(table, lane.row)
+        exchange.connection = self.row
+        exchange.depth = self.requests
+        exchange.method = head.method_word
+        exchange.target = target
+        exchange.host = head.host_word
+        exchange.flags = head.flags | (DEPTH_UNSURE if self.flags & REQUESTS_MISSED else 0)
+        exchange.request_ns = lane.first_ns
+        exchange.request_frame = lane.first_frame
+        exchange.response_ns = -1
+        exchange.end_ns = -1
         return 0
 
     def _word(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t, packet: Packet) -> cython.int:
@@ -702,15 +681,9 @@ class Http1(Speech):
             if row >= 0:
                 exchanges.flags[row] |= CONTINUED
             return 0
-        self.responses += 1
         if head.product_end:
             head.product_word = self._word(head.product, head.product_end, packet)
-        if self.responses == 1 and head.product_end:
-            self.ledger.connections.software[self.row] = 1 + head.product_word
-        if head.keep_timeout:
-            self.ledger.connections.keep_timeout[self.row] = head.keep_timeout
-        if head.keep_max:
-            self.ledger.connections.keep_max[self.row] = head.keep_max
+        self._count_response()
         asked: cython.uint = 0
         if row < 0:
             self.ledger.notes.add(note.RESPONSE_WITHOUT_REQUEST, packet.frame)
@@ -745,6 +718,18 @@ class Http1(Speech):
             and not (300 <= head.status < 400 and head.location_end)
             and (head.product_word >= 0 or head.product_end == 0)
         )
+        return 0
+
+    def _count_response(self) -> cython.int:
+        """One response more, and what its head says of the server."""
+        head: Head = self.head
+        self.responses += 1
+        if self.responses == 1 and head.product_end:
+            self.ledger.connections.software[self.row] = 1 + head.product_word
+        if head.keep_timeout:
+            self.ledger.connections.keep_timeout[self.row] = head.keep_timeout
+        if head.keep_max:
+            self.ledger.connections.keep_max[self.row] = head.keep_max
         return 0
 
     def _last_waiting(self) -> cython.Py_ssize_t:
