@@ -94,7 +94,9 @@ def without_frames(value: Any) -> Any:
             "response_frame",
             "source",
             "sources",
+            "frame_sources",
             "close_source",
+            "response_source",
         }
         return {name: without_frames(inner) for name, inner in value.items() if name not in places}
     return [without_frames(inner) for inner in value] if isinstance(value, list) else value
@@ -105,14 +107,23 @@ def global_frames(report: Report) -> list[tuple[int | None, ...]]:
     before = [0]
     for source in report.sources:
         before.append(before[-1] + source.packets)
+
+    def overall(frame: int | None, source: int) -> int | None:
+        assert frame is None or 1 <= frame <= report.sources[source].packets
+        return None if frame is None else before[source] + frame
+
     found: list[tuple[int | None, ...]] = []
     for exchange in report.details.exchanges():
-        assert exchange.request_frame is not None
-        assert 1 <= exchange.request_frame <= report.sources[exchange.source].packets
-        found.append((exchange.connection, before[exchange.source] + exchange.request_frame))
+        answered_in = exchange.source if exchange.response_source is None else exchange.response_source
+        frames = overall(exchange.request_frame, exchange.source), overall(exchange.response_frame, answered_in)
+        found.append((exchange.connection, *frames))
     for connection in report.details.connections():
-        frame = connection.frames.syn
-        found.append((connection.id, None if frame is None else before[connection.source] + frame))
+        seen = connection.frames
+        named = {name: getattr(seen, name) for name in ("syn", "synack", "ack", "first_request", "first_close")}
+        sources = connection.elsewhere or {}
+        assert connection.source not in sources.values()
+        places = (overall(frame, sources.get(name, connection.source)) for name, frame in named.items())
+        found.append((connection.id, *places))
     return found
 
 
@@ -123,10 +134,32 @@ def test_a_close_in_another_file_than_the_handshake(tmp_path: Path) -> None:
     second = saved(tmp_path, "b.pcap", pcap(whole[-4:]))
     report = read(first, second)
     (connection,) = report.details.connections()
-    assert (connection.source, connection.frames.close_source, connection.frames.first_close) == (0, 1, 1)
+    assert (connection.source, connection.elsewhere, connection.frames.first_close) == (0, {"first_close": 1}, 1)
     (described,) = contract(report)["connections"]
-    assert described["close_source"] == 1
+    assert (described["frame_sources"], described["close_source"]) == ({"first_close": 1}, 1)
     assert "1  FIN (file 2): the client closed first" in render(report, Style(120, color=False, unicode=True), 0)
+
+
+def test_each_frame_in_a_file_of_its_own(tmp_path: Path) -> None:
+    """Of the handshake, and of the exchange, each is named with its file."""
+    whole = captured()
+    files = [saved(tmp_path, f"{place}.pcap", pcap([each])) for place, each in enumerate(whole)]
+    report = read(*files)
+    (connection,) = report.details.connections()
+    assert connection.frames[:3] == (1, 1, 1)
+    assert dict(connection.elsewhere or {}) == {
+        "synack": 1,
+        "ack": 2,
+        "first_request": 3,
+        "first_close": len(whole) - 4,
+    }
+    (described,) = contract(report)["connections"]
+    first, *_ = contract(report)["exchanges"]
+    assert described["frame_sources"] == connection.elsewhere
+    assert (first["source"], first["response_source"]) == (3, 5)
+    text = render(report, Style(120, color=False, unicode=True), 0)
+    assert "1, 1, 1  SYN, SYN-ACK (file 2), ACK (file 3): handshake" in text
+    assert "(file 4, response in file 6), 200: " in text
 
 
 def test_a_note_names_the_file_of_its_frame(tmp_path: Path) -> None:

@@ -68,6 +68,16 @@ class Numbering:
         return max(bisect_right(runs.first, frame) - 1, 0)
 
 
+_FRAMES = (
+    ("syn", "syn_frame"),
+    ("synack", "synack_frame"),
+    ("ack", "ack_frame"),
+    ("first_request", "request_frame"),
+    ("first_close", "close_frame"),
+)
+"""The names of a connection's frames, with those of the columns that have them."""
+
+
 class Details:
     """Only the connections that count, and their exchanges."""
 
@@ -105,7 +115,6 @@ class Details:
         local = self.frames.local
         tls = self.ledger.connections.tls.get(row)
         begun_in = self.frames.source(column["first_frame"])
-        closed_in = self.frames.source(column["close_frame"]) if column["close_frame"] else begun_in
         return model.Connection(
             id=row,
             pair=self.tally.pair(row),
@@ -130,16 +139,23 @@ class Details:
                 ack=local(column["ack_frame"]),
                 first_request=local(column["request_frame"]),
                 first_close=local(column["close_frame"]),
-                close_source=None if closed_in == begun_in else closed_in,
             ),
             source=begun_in,
             extra=bool(self.tally.is_extra(row)),
+            elsewhere=self._elsewhere(column, begun_in),
         )
+
+    def _elsewhere(self, column: dict[str, int], begun_in: int) -> dict[str, int] | None:
+        """The sources of a connection's frames that are not in the one that it began in."""
+        found = {name: self.frames.source(column[frame]) for name, frame in _FRAMES if column[frame]}
+        return {name: source for name, source in found.items() if source != begun_in} or None
 
     def _exchange(self, row: int) -> model.Exchange:
         column = {name: values[row] for name, values in self.rows.items()}
         text = self.ledger.words.text
         connection = column["connection"]
+        asked_in = self.frames.source(column["request_frame"])
+        answered_in = self.frames.source(column["response_frame"]) if column["response_frame"] else asked_in
         state, flags = self.columns["state"][connection], self.columns["flags"][connection]
         return model.Exchange(
             connection=connection,
@@ -153,7 +169,8 @@ class Details:
             response_end_ns=column["end_ns"] if column["flags"] & RESPONSE_DONE else None,
             request_frame=self.frames.local(column["request_frame"]),
             response_frame=self.frames.local(column["response_frame"]),
-            source=self.frames.source(column["request_frame"]),
+            source=asked_in,
+            response_source=None if answered_in == asked_in else answered_in,
         )
 
 

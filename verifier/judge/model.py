@@ -21,7 +21,7 @@ from verifier.vocabulary import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Protocol as Interface
 
     from verifier.opinion.model import Opinion
@@ -153,8 +153,6 @@ class Frames(NamedTuple):
     ack: int | None
     first_request: int | None
     first_close: int | None
-    close_source: int | None = None
-    """Index of the source that has the first close, where that is another one than the first packet's."""
 
 
 class Tls(NamedTuple):
@@ -189,6 +187,8 @@ class Connection(NamedTuple):
     """Index into `Report.sources` of the one that has its first packet."""
     extra: bool = False
     """Whether it is one of its pair's extra handshakes."""
+    elsewhere: Mapping[str, int] | None = None
+    """Of its frames that another source has: the index of that source, by name."""
 
 
 class Exchange(NamedTuple):
@@ -205,6 +205,8 @@ class Exchange(NamedTuple):
     response_frame: int | None
     source: int = 0
     """Index into `Report.sources` of the one that has the request."""
+    response_source: int | None = None
+    """That of the response, where it is another one."""
 
 
 class RunRequest(NamedTuple):

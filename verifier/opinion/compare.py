@@ -215,7 +215,7 @@ def frames_of(unit: Unit, what: What) -> tuple[int, ...]:
     if what is What.CONNECTIONS or what is What.HANDSHAKES:
         frames = {opening.frame for stream in streams for opening in stream.syns}
         frames |= {stream.first_frame for stream in streams}
-        frames |= {next((frame for frame in one.connection.frames[:5] if frame), 0) for one in unit.ours}
+        frames |= {next((frame for frame in one.connection.frames if frame), 0) for one in unit.ours}
     else:
         mine, others = _message_frames(unit, what)
         frames = set(_unmatched(mine, others)) or set(mine) or set(others)

@@ -10,6 +10,7 @@ from verifier.report.terminal import Role, Style, columns, elide, glyphs, hangin
 from verifier.report.wording import (
     FEW,
     TOP,
+    elsewhere,
     endpoint,
     file_of,
     handshake_frames,
@@ -116,16 +117,25 @@ def _timeline(connection: Connection, exchanges: list[Exchange], style: Style) -
         frames = ", ".join(f"{frame}" for frame in seen if frame is not None)
         status = "no response" if exchange.status is None else f"{exchange.status}"
         request = safe(f"{exchange.method} {exchange.target or ''}".rstrip(), style)
-        elsewhere = "" if exchange.source == connection.source else f" ({file_of(exchange.source)})"
-        tail = f"{elsewhere}, {status}: "
+        tail = f"{_files(connection, exchange)}, {status}: "
         room = style.width - _TEXT_AT - len(tail) - len(word)
         lines += _frame_lines(frames, elide(request, room, style) + tail + paint(word, role, style), style)
     if not exchanges and connection.frames.first_request is not None:
         why = "encrypted" if connection.protocol is Protocol.TLS else "unreadable"
-        lines += _frame_lines(f"{connection.frames.first_request}", f"first request: {why}", style)
+        where = elsewhere(connection, "first_request")
+        lines += _frame_lines(f"{connection.frames.first_request}", f"first request{where}: {why}", style)
     if connection.handshake not in _FAILED:
         lines += _closing(connection, style)
     return lines
+
+
+def _files(connection: Connection, exchange: Exchange) -> str:
+    """Where an exchange's frames are, if not in the connection's file."""
+    asked, answered = exchange.source, exchange.response_source
+    if answered is None:
+        return "" if asked == connection.source else f" ({file_of(asked)})"
+    request = "" if asked == connection.source else f"{file_of(asked)}, "
+    return f" ({request}response in {file_of(answered)})"
 
 
 def _reason(connection: Connection, style: Style) -> tuple[str, Role | None]:
@@ -138,8 +148,13 @@ def _reason(connection: Connection, style: Style) -> tuple[str, Role | None]:
 def _opening(connection: Connection, style: Style) -> list[str]:
     frames = connection.frames
     refusal = frames.first_close if connection.handshake is Handshake.REFUSED else None
-    named = (("SYN", frames.syn), ("SYN-ACK", frames.synack), ("ACK", frames.ack), ("RST", refusal))
-    seen = [(name, frame) for name, frame in named if frame is not None]
+    named = (
+        ("SYN", "syn", frames.syn),
+        ("SYN-ACK", "synack", frames.synack),
+        ("ACK", "ack", frames.ack),
+        ("RST", "first_close", refusal),
+    )
+    seen = [(word + elsewhere(connection, name), frame) for word, name, frame in named if frame is not None]
     text = _OPENING[connection.handshake]
     if seen:
         text = f"{', '.join(name for name, _ in seen)}: {text}"
@@ -155,9 +170,7 @@ def _closing(connection: Connection, style: Style) -> list[str]:
         return _frame_lines("", "still open where the capture ends", style)
     frame = connection.frames.first_close
     segment = "FIN" if connection.closed_with is ClosedWith.FIN else "RST"
-    source = connection.frames.close_source
-    elsewhere = "" if source is None else f" ({file_of(source)})"
-    text = f"{segment}{elsewhere}: {_CLOSER[connection.first_closer]}"
+    text = f"{segment}{elsewhere(connection, 'first_close')}: {_CLOSER[connection.first_closer]}"
     return _frame_lines("" if frame is None else f"{frame}", text, style)
 
 

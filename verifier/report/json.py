@@ -14,7 +14,7 @@ from verifier.report.schema import CONTRACT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Literal, TypeAlias
 
     from verifier.judge.model import (
@@ -257,8 +257,13 @@ def _connection(connection: Connection) -> Record:
             "first_close": frames.first_close,
         },
         "source": connection.source,
-        **({} if frames.close_source is None else {"close_source": frames.close_source}),
+        **({} if connection.elsewhere is None else _elsewhere(connection.elsewhere)),
     }
+
+
+def _elsewhere(sources: Mapping[str, int]) -> Record:
+    close = {"close_source": sources["first_close"]} if "first_close" in sources else {}
+    return {"frame_sources": dict(sources), **close}
 
 
 def _tls(tls: Tls) -> Record:
@@ -279,6 +284,7 @@ def _exchange(exchange: Exchange) -> Record:
         "request_frame": exchange.request_frame,
         "response_frame": exchange.response_frame,
         "source": exchange.source,
+        **({} if exchange.response_source is None else {"response_source": exchange.response_source}),
     }
 
 

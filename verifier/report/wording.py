@@ -59,10 +59,17 @@ def file_of(source: int) -> str:
     return f"file {source + 1}"
 
 
+def elsewhere(connection: Connection, name: str) -> str:
+    """` (file 2)`, where this frame is in another file than the connection's first packet."""
+    source = (connection.elsewhere or {}).get(name)
+    return "" if source is None else f" ({file_of(source)})"
+
+
 def handshake_frames(connection: Connection) -> str:
     """`3, 4, 5 in 0.21 ms`, `3, 4 half`, `3 refused`."""
     frames = connection.frames
-    seen = ", ".join(f"{frame}" for frame in (frames.syn, frames.synack, frames.ack) if frame is not None)
+    named = (("syn", frames.syn), ("synack", frames.synack), ("ack", frames.ack))
+    seen = ", ".join(f"{frame}{elsewhere(connection, name)}" for name, frame in named if frame is not None)
     if connection.handshake is Handshake.NOT_SEEN:
         return "not seen"
     if connection.handshake is not Handshake.COMPLETE:
