@@ -162,6 +162,19 @@ def test_each_frame_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert "(file 4, response in file 6), 200: " in text
 
 
+def test_files_that_are_named_are_listed(tmp_path: Path) -> None:
+    """Of many files the report lists the first, and those of whose frames it speaks. They are in the order of time: one
+    with packets behind those without."""
+    quiet = [saved(tmp_path, f"{place:02}.pcap", pcap([])) for place in range(14)]
+    report = read(*quiet[:12], saved(tmp_path, "12.pcap", pcap(captured())), *quiet[13:])
+    text = render(report, Style(120, color=False, unicode=True), 0)
+    assert "10.0.0.2:80  file 14" in text
+    assert f"file 14, {tmp_path / '12.pcap'}: " in text
+    assert "file 10, " in text
+    assert "file 11, " not in text
+    assert "and 3 more captures" in text
+
+
 def test_a_note_names_the_file_of_its_frame(tmp_path: Path) -> None:
     """So do the words for what is missing: the frame is one of the second file's."""
     whole = captured(second=10, port=40001)

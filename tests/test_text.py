@@ -487,7 +487,7 @@ def test_every_list_is_bounded() -> None:
     assert "and 994 more" in drawn
     assert "the same at 14 more pairs for 58 extra handshakes" in " ".join(drawn.split())
     assert "and 20 more notes" in drawn
-    assert "and 20 more captures" in drawn
+    assert "and 20 more captures: --json has them all" in drawn
     assert "and 490 more failed requests" in drawn
 
 

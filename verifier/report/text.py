@@ -29,6 +29,8 @@ from verifier.vocabulary import ClosedWith, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from verifier.judge.model import Expectation, Report
     from verifier.sources.facts import Source
 
@@ -50,9 +52,9 @@ def render(report: Report, style: Style, status: int) -> str:
         evidence.connections(report, style),
         _also_missing(report, style),
         _second_opinion(report, style),
-        _foot(report, style, status),
     )
-    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+    foot = _foot(report, style, status, _files_named(sections))
+    return "\n\n".join("\n".join(lines) for lines in (*sections, foot) if lines) + "\n"
 
 
 def _why(report: Report, style: Style) -> list[list[str]]:
@@ -148,11 +150,11 @@ def _second_opinion(report: Report, style: Style) -> list[str]:
 # -- foot
 
 
-def _foot(report: Report, style: Style, status: int) -> list[str]:
+def _foot(report: Report, style: Style, status: int, named: set[str]) -> list[str]:
     return [
         *_labelled("Expected", _wrapped([_expectation(each, style) for each in report.expectations], style), style),
         *_labelled("Notes", _wrapped(_notes(report, style), style), style),
-        *_labelled("Capture", _wrapped(_captures(report, style), style), style),
+        *_labelled("Capture", _wrapped(_captures(report, style, named), style), style),
         *_labelled("Skipped", _wrapped(_skipped(report, style), style), style),
         *_labelled("Saved as", _saved(report, style), style),
         *_labelled("Wireshark", _command(report, style), style),
@@ -198,17 +200,31 @@ def _expectation(expectation: Expectation, style: Style) -> str:
     return f"{wanted}: {found} seen, {outcome}"
 
 
-def _captures(report: Report, style: Style) -> list[str]:
+def _files_named(sections: Iterable[list[str]]) -> set[str]:
+    """The numbers of the files that these lines name, as `file_of` does; perhaps others, where a name looks like it."""
+    text = " ".join(word for lines in sections for line in lines for word in line.split())
+    return {after.split(maxsplit=1)[0].strip("(),;:.") for after in text.split("file ")[1:] if after.strip()}
+
+
+def _captures(report: Report, style: Style, named: set[str]) -> list[str]:
+    """The first files, and of the others those that the lines above or the notes name."""
     lines = []
-    for place, source in enumerate(report.sources[:TOP]):
+    noted = {note.source for note in report.notes[:TOP]}
+    listed = [
+        (place, source)
+        for place, source in enumerate(report.sources)
+        if place < TOP or place in noted or f"{place + 1}" in named
+    ]
+    for place, source in listed[: TOP * 2]:
         name = f"{file_of(place)}, " if has_several(report) else ""
         lines.append(name + _source(source, report, style))
         cut = "" if not source.truncated else "not read" if source.format == "unknown" else "cut short"
         wrong = [text for text in (cut, safe(source.problem, style)) if text]
         if wrong:
             lines.append(paint(": ".join(wrong), Role.UNSURE, style))
-    if len(report.sources) > TOP:
-        lines.append(f"and {count(len(report.sources) - TOP, 'more capture')}")
+    rest = len(report.sources) - len(listed[: TOP * 2])
+    if rest:
+        lines.append(f"and {count(rest, 'more capture')}: --json has them all")
     return lines
 
 
