@@ -86,10 +86,8 @@ FITS = cython.declare(cython.int, NUMBERS_FIT)
 SYN_SEEN = cython.declare(cython.uint, tables.SYN_SEEN)
 SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
 CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
-FULL_CLOSE = cython.declare(cython.uint, tables.FULL_CLOSE)
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
 PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
-SERVER_ASKS = cython.declare(cython.uint, tables.SERVER_ASKS)
 PROBES = cython.declare(cython.uint, 2)
 """Keep-alive probes without an answer, before the other end is taken for gone: one may have been lost."""
 NOT_TAKEN = cython.declare(cython.uint, tables.NOT_TAKEN)
@@ -679,8 +677,6 @@ class Connection:
             if speech.asker >= 0:
                 if self.flags & SYN_SEEN == 0 and self.synack_frame == 0:
                     self.client = speech.asker
-                elif speech.asker != self.client:
-                    self.flags |= SERVER_ASKS
             self.flags |= speech.flags
             row.requests = speech.requests
             row.responses = speech.responses
@@ -703,8 +699,6 @@ class Connection:
             self.flags |= UNACKNOWLEDGED
         if client.closed_window:
             self.flags |= CLIENT_STOPPED_READING
-        if self.full_close:
-            self.flags |= FULL_CLOSE
         row.handshake_ns = self.established - row.opened if self.established >= 0 else -1
         if speech is not None and speech.ready_ns >= 0 and self.established >= 0:
             table.tls_ns[number] = 1 + max(0, speech.ready_ns - self.established)

@@ -74,13 +74,10 @@ REQUEST_HTTP10 = 8
 RESPONSE_HTTP10 = 16
 RESPONSE_KEEP_ALIVE = 32
 CLOSE_DELIMITED = 64
-BODY_MISSING = 128
 EARLY_RESPONSE = 256
-CONTINUED = 512
 HEAD_REQUEST = 2048
 CONNECT_REQUEST = 4096
 UPGRADED = 8192
-PROXY_CONNECTION = 16384
 CONNECTION_AUTH = 32768
 DEPTH_UNSURE = 65536
 """Bytes are missing before it, where another request could have been."""
@@ -97,20 +94,15 @@ RESPONSES_MISSED = 4
 ENCRYPTED = 8
 SUBFLOW = 16
 CLIENT_STOPPED_READING = 32
-UPGRADE = 128
 TUNNEL = 256
-FULL_CLOSE = 512
 LATE_DATA = 1024
 UNASKED_RESPONSE = 2048
-SERVER_ASKS = 4096
-"""The requests came from the side that accepted the connection."""
 PAYLOAD_CUT = 8192
 """Packets of it were kept only in part (snaplen)."""
 UNACKNOWLEDGED = 16384
 """The client's last bytes were never acknowledged."""
 SERVER_ALERT = 32768
 """TLS: the server sent an alert behind its handshake: close_notify, as far as can be told."""
-CLIENT_ALERT = 65536
 GOAWAY = 131072
 """HTTP/2: the server announced that it takes no more streams."""
 NOT_TAKEN = 4194304
