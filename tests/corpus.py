@@ -30,7 +30,7 @@ from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
 from verifier.opinion import check, tshark
 from verifier.opinion.model import Difference
-from verifier.report.terminal import ANYWHERE, file_name, safe
+from verifier.spelling import ANYWHERE, file_name, safe
 from verifier.workers import processors
 
 LIMIT_S = 5.0

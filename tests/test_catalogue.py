@@ -25,7 +25,7 @@ from verifier.catalogue import (
 from verifier.cli import main
 from verifier.report import schema
 from verifier.report.catalogue import explain, overview
-from verifier.report.terminal import Style
+from verifier.spelling import Style
 
 EVERY = [*CAUSES.values(), UNKNOWN]
 NARROW = Style(80, color=False, unicode=True)
@@ -270,7 +270,7 @@ def test_it_is_not_loaded_where_there_is_nothing_to_explain() -> None:
         "import sys; sys.path.insert(0, 'tests')\n"
         "from reports import proved, with_findings\n"
         "from verifier.report.text import render\n"
-        "from verifier.report.terminal import Style\n"
+        "from verifier.spelling import Style\n"
         "import verifier.cli\n"
         "for make in proved, with_findings:\n"
         "    render(make(), Style(80, color=False, unicode=True), 0)\n"

@@ -4,7 +4,7 @@ from textwrap import dedent
 
 from verifier.doctor import Row
 from verifier.report.checkup import render
-from verifier.report.terminal import Style
+from verifier.spelling import Style
 
 ROWS = (
     Row("system", True, "Linux 6.1", "", True),

@@ -38,8 +38,8 @@ from verifier.opinion import check
 from verifier.opinion.model import Opinion, What
 from verifier.report import schema
 from verifier.report.json import dump
-from verifier.report.terminal import Style
 from verifier.report.text import render
+from verifier.spelling import Style
 
 pytestmark = pytest.mark.skipif(not judge.installed(), reason=judge.ABSENT)
 

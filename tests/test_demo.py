@@ -18,7 +18,7 @@ from reports import with_findings
 from verifier.lab import playbill
 from verifier.lab.perform import Performance
 from verifier.lab.scenes import SCENES
-from verifier.report.terminal import Style
+from verifier.spelling import Style
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}

@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 
 from verifier.report import schema
 from verifier.report.lines import layout, titles
-from verifier.report.terminal import Style
+from verifier.spelling import Style
 
 ROOT = Path(__file__).parent.parent
 CAPTURES = ROOT / "captures"

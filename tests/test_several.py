@@ -22,8 +22,8 @@ from verifier.errors import VerifierError
 from verifier.judge.model import Report
 from verifier.judge.options import Expectations, Selection
 from verifier.report.json import dump
-from verifier.report.terminal import Style
 from verifier.report.text import render
+from verifier.spelling import Style
 
 pytestmark = pytest.mark.core
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from verifier.report.table import Cell, Column, fits, lay_out
-from verifier.report.terminal import Role, Style
+from verifier.report.terminal import Role
+from verifier.spelling import Style
 
 HEADS = (Column("#", "right"), Column("REQUEST", "left", least=12), Column("TIME", "right", spare=1))
 ROWS = [

@@ -6,19 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.report.terminal import (
-    Role,
-    Style,
-    columns,
-    elide,
-    file_name,
-    file_word,
-    hanging,
-    paint,
-    safe,
-    shell_word,
-    wrap,
-)
+from verifier.report.terminal import Role, columns, elide, hanging, paint, wrap
+from verifier.spelling import Style, file_name, file_word, safe, shell_word
 
 RICH = Style(80, color=True, unicode=True)
 PLAIN = Style(80, color=False, unicode=True)

@@ -33,8 +33,8 @@ from reports import (
 from verifier.app import analyze
 from verifier.judge.model import Exchange, Expectation, Note, Report, Tls
 from verifier.judge.options import Expectations, Selection
-from verifier.report.terminal import Style
 from verifier.report.text import render
+from verifier.spelling import Style
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Reuse, Verdict
 
 NARROW = Style(80, color=False, unicode=True)

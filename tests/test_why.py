@@ -5,8 +5,8 @@ from textwrap import dedent
 from reports import discarded, idle_timeout, many_causes, proved, saved_file, separate_pools, two_pairs, with_findings
 
 from verifier.judge.model import Evidence, Finding, Report
-from verifier.report.terminal import Style
 from verifier.report.why import also_seen, reasons
+from verifier.spelling import Style
 
 NARROW = Style(80, color=False, unicode=True)
 WIDE = Style(200, color=False, unicode=True)

@@ -13,7 +13,7 @@ import pytest
 
 from verifier import wireshark
 from verifier.errors import VerifierError
-from verifier.report.terminal import Style
+from verifier.spelling import Style
 from verifier.wireshark import FILTER, Opening, Surroundings, opening, outcome
 
 REUSED = Path(__file__).parent.parent / "captures" / "reused.pcap"

@@ -9,9 +9,9 @@ import time
 
 from verifier.errors import VerifierError
 from verifier.judge.decide import Case, Counts, of_files
-from verifier.report.terminal import file_name
 from verifier.sources import file
 from verifier.sources.facts import Reading
+from verifier.spelling import file_name
 from verifier.wire.engine import Engine
 
 TYPE_CHECKING = False

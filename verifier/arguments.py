@@ -16,7 +16,7 @@ import os
 from verifier.commands import COMMANDS, Command, Option, manual, overview
 from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
-from verifier.report.terminal import shell_word
+from verifier.spelling import shell_word
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False

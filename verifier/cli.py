@@ -13,9 +13,8 @@ import sys
 from time import monotonic
 
 from verifier import arguments
-from verifier.errors import VerifierError
-from verifier.report.terminal import Style
-from verifier.report.wording import INTERRUPTED
+from verifier.errors import INTERRUPTED, VerifierError
+from verifier.spelling import Style
 from verifier.vocabulary import Reason, Verdict
 
 TYPE_CHECKING = False
@@ -314,7 +313,7 @@ class _Out:
 def _complain(problem: str) -> None:
     if sys.stderr is None:
         return
-    from verifier.report.terminal import safe
+    from verifier.spelling import safe
 
     try:
         sys.stderr.write(f"verify: {safe(problem, _plain(sys.stderr))}\n")

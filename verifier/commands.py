@@ -6,7 +6,6 @@ it.
 
 from __future__ import annotations
 
-from verifier.report.terminal import wrap
 from verifier.values import NamedTuple
 
 
@@ -254,6 +253,8 @@ def _help(option: Option) -> str:
 
 def _pairs(pairs: list[tuple[str, str]]) -> list[str]:
     """Two columns, the right one wrapped."""
+    from verifier.report.terminal import wrap
+
     width = max(len(left) for left, _ in pairs)
     lines = []
     for left, right in pairs:

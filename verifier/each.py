@@ -10,11 +10,11 @@ from __future__ import annotations
 from verifier import app
 from verifier.errors import VerifierError
 from verifier.report import lines
-from verifier.report.terminal import Style, file_name, file_word
 from verifier.sources import operands
 from verifier.sources.beside import is_beside
 from verifier.sources.facts import Skipped
 from verifier.sources.operands import Found, Fruitless
+from verifier.spelling import Style, file_name, file_word
 from verifier.vocabulary import Verdict
 from verifier.workers import OUT_OF_MEMORY, Workers, processors
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C: what a shell reports of a program that SIGINT ended, 128 + 2."""
+
 
 class VerifierError(Exception):
     """One line that says what is wrong and where, and, where there is one, what mends it: exit status 2."""

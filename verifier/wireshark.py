@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from verifier.errors import VerifierError
-from verifier.report.terminal import Style, file_name, file_word, safe, shell_word
+from verifier.spelling import Style, file_name, file_word, safe, shell_word
 from verifier.values import NamedTuple
 
 FILTER = (

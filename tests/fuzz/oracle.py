@@ -19,10 +19,10 @@ from verifier.judge.decide import Case, Counts, of_files
 from verifier.judge.model import Report
 from verifier.judge.options import Expectations, Selection
 from verifier.report.json import dump
-from verifier.report.terminal import Style
 from verifier.report.text import render
 from verifier.sources import file, several
 from verifier.sources.facts import Reading
+from verifier.spelling import Style
 from verifier.wire.engine import Engine
 from verifier.wire.notes import Notes
 from verifier.wire.packet import Packet

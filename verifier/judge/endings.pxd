@@ -18,6 +18,7 @@ cdef int keep(list rows, Py_ssize_t row) except -1
 
 cpdef ExchangeTable speech(ExchangeTable exchanges, ExchangeTable turns, Py_ssize_t connections)
 
+# Of a final class `except? 1`, not -1: Cython 3.3 writes a negative long long there with four Ls, which is no C.
 @cython.final
 cdef class Known:
     cdef frozenset words

@@ -13,6 +13,7 @@ cdef unsigned int OTHER_NAME, PAIR_OVERLAPS, PAIR_REUSES, REDIRECTED, REFUSED_BE
 cdef unsigned int TOGETHER
 cdef int CLIENT, NOT_SEEN, REFUSED, UNANSWERED
 
+# Of a final class `except? 1`, not -1: Cython 3.3 writes a negative long long there with four Ls, which is no C.
 @cython.final
 cdef class Group:
     cdef public Py_ssize_t pair, number, first, size

@@ -12,6 +12,7 @@ cdef unsigned long long OTHERS_SAID_NOTHING, OUTLIVED, PAUSE_PAST_LIMIT, SAID_CL
 cdef unsigned long long TOLD, WAITING
 cdef int NOT_SEEN
 
+# Of a final class `except? 1`, not -1: Cython 3.3 writes a negative long long there with four Ls, which is no C.
 @cython.final
 cdef class Numbering:
     cdef dict of

@@ -15,6 +15,7 @@ cdef bint gave_up(ConnectionTable table, Py_ssize_t row) except -1
 
 cdef bint sooner(long long end, unsigned int frame, long long other, unsigned int other_frame) noexcept
 
+# Of a final class `except? 1`, not -1: Cython 3.3 writes a negative long long there with four Ls, which is no C.
 @cython.final
 cdef class Heap:
     cdef Py_ssize_t size

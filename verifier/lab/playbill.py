@@ -7,7 +7,8 @@ from __future__ import annotations
 from verifier import __version__
 from verifier.report.figures import count
 from verifier.report.table import Cell, Column, lay_out
-from verifier.report.terminal import Role, Style, glyphs, paint, safe, wrap
+from verifier.report.terminal import Role, glyphs, paint, wrap
+from verifier.spelling import Style, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

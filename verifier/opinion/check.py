@@ -5,7 +5,7 @@ from __future__ import annotations
 from verifier.opinion import compare, tshark
 from verifier.opinion.model import Count, Difference, Opinion, What
 from verifier.opinion.rules import EXPERIMENTS
-from verifier.report.terminal import file_name
+from verifier.spelling import file_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

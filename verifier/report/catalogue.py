@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from verifier.catalogue import OR_IN_CLIENT, OTHER
 from verifier.report.table import INDENT, Cell, Column, lay_out
-from verifier.report.terminal import Role, Style, columns, paint, wrap
+from verifier.report.terminal import Role, columns, paint, wrap
+from verifier.spelling import Style
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from verifier.report.terminal import Role, Style, columns, paint, safe, wrap
+from verifier.report.terminal import Role, columns, paint, wrap
+from verifier.spelling import Style, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

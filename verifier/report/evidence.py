@@ -6,7 +6,7 @@ from itertools import islice
 
 from verifier.report.figures import count, duration
 from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
-from verifier.report.terminal import Role, Style, columns, elide, glyphs, hanging, paint, safe
+from verifier.report.terminal import Role, columns, elide, glyphs, hanging, paint
 from verifier.report.wording import (
     FEW,
     TOP,
@@ -17,6 +17,7 @@ from verifier.report.wording import (
     has_several,
     reuse,
 )
+from verifier.spelling import Style, safe
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol
 
 TYPE_CHECKING = False

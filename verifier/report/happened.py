@@ -5,7 +5,7 @@ from __future__ import annotations
 from verifier.judge.pairs import busiest
 from verifier.report.figures import count, duration
 from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
-from verifier.report.terminal import Role, Style, columns, glyphs, hanging, paint, safe, wrap
+from verifier.report.terminal import Role, columns, glyphs, hanging, paint, wrap
 from verifier.report.wording import (
     FEW,
     TOP,
@@ -15,6 +15,7 @@ from verifier.report.wording import (
     has_several,
     reuse,
 )
+from verifier.spelling import Style, safe
 from verifier.vocabulary import Handshake, Reuse
 
 TYPE_CHECKING = False

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from verifier.report.figures import count
 from verifier.report.table import INDENT
-from verifier.report.terminal import Role, Style, columns, file_name, glyphs, hanging, paint, safe, wrap
+from verifier.report.terminal import Role, columns, glyphs, hanging, paint, wrap
 from verifier.report.wording import TOP, by_cause
+from verifier.spelling import Style, file_name, safe
 from verifier.values import NamedTuple
 from verifier.vocabulary import Verdict
 

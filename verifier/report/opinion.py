@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from verifier.report.figures import count
 from verifier.report.table import INDENT, Cell, Column, lay_out
-from verifier.report.terminal import Role, Style, paint, safe, wrap
+from verifier.report.terminal import Role, paint, wrap
 from verifier.report.wording import TOP, file_of
+from verifier.spelling import Style, safe
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False

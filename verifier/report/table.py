@@ -4,7 +4,8 @@ Where the terminal is narrower, one elastic column gives way first, by being cut
 
 from __future__ import annotations
 
-from verifier.report.terminal import Role, Style, columns, elide, paint, wrap
+from verifier.report.terminal import Role, columns, elide, paint, wrap
+from verifier.spelling import Style
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False

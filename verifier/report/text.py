@@ -7,24 +7,15 @@ print: details are asked for only where the totals are small, or for a bounded n
 
 from __future__ import annotations
 
+from verifier.errors import INTERRUPTED
 from verifier.report import evidence
 from verifier.report.figures import count, duration, ratio, size
 from verifier.report.happened import in_order, what_happened
 from verifier.report.headline import sentence
 from verifier.report.table import INDENT
-from verifier.report.terminal import (
-    Role,
-    Style,
-    columns,
-    file_name,
-    file_word,
-    glyphs,
-    hanging,
-    paint,
-    safe,
-    wrap,
-)
-from verifier.report.wording import FEW, INTERRUPTED, TOP, by_cause, extra_of, file_of, has_several
+from verifier.report.terminal import Role, columns, glyphs, hanging, paint, wrap
+from verifier.report.wording import FEW, TOP, by_cause, extra_of, file_of, has_several
+from verifier.spelling import Style, file_name, file_word, safe
 from verifier.vocabulary import ClosedWith, Verdict
 
 TYPE_CHECKING = False

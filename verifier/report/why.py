@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from verifier.report.figures import count, duration, size
 from verifier.report.table import INDENT
-from verifier.report.terminal import Role, Style, columns, elide, glyphs, hanging, paint, safe, wrap
+from verifier.report.terminal import Role, columns, elide, glyphs, hanging, paint, wrap
 from verifier.report.wording import TOP, by_cause, endpoint, extra_of, file_of, has_several
+from verifier.spelling import Style, safe
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False

@@ -16,8 +16,6 @@ FEW = 20
 """Requests that are shown one by one: with the verdict they fit a screen of some 40 lines."""
 TOP = 10
 """Rows shown of what is too many to show."""
-INTERRUPTED = 130
-"""The exit status after Ctrl-C: what a shell reports of a program that SIGINT ended, 128 + 2."""
 
 _REUSE = {
     Reuse.NEW: ("new", None),

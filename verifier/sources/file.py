@@ -10,8 +10,8 @@ import os
 import sys
 
 from verifier.errors import VerifierError
-from verifier.report.terminal import file_name, file_word
 from verifier.sources.facts import Source
+from verifier.spelling import file_name, file_word
 from verifier.values import NamedTuple
 from verifier.wire import pcap
 

@@ -3,6 +3,7 @@ cimport cython
 from verifier.wire.packet cimport Packet
 from verifier.wire.records cimport Reader
 
+# Of a final class `except? 1`, not -1: Cython 3.3 writes a negative long long there with four Ls, which is no C.
 @cython.final
 cdef class Frames(Reader):
     cdef readonly long long packets, bytes, first_ns, last_ns, unsaved

@@ -10,9 +10,9 @@ import os
 import stat
 
 from verifier.errors import VerifierError
-from verifier.report.terminal import file_name
 from verifier.sources.facts import Skipped
 from verifier.sources.file import STANDARD_INPUT
+from verifier.spelling import file_name
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False

@@ -15,11 +15,11 @@ from __future__ import annotations
 import os
 
 from verifier.errors import VerifierError
-from verifier.report.terminal import file_name
 from verifier.sources import operands
 from verifier.sources.beside import is_beside
 from verifier.sources.facts import Reading, Skipped, Source
 from verifier.sources.file import CHUNK, STANDARD_INPUT, Feed, Manner
+from verifier.spelling import file_name
 from verifier.wire.merge import NEVER, Lane, Merged
 
 TYPE_CHECKING = False

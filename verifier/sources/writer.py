@@ -11,8 +11,8 @@ import os
 import struct
 
 from verifier.errors import VerifierError
-from verifier.report.terminal import file_name
 from verifier.sources.frames import Frames
+from verifier.spelling import file_name
 from verifier.values import NamedTuple
 
 BUFFER_BYTES = 1 << 19

@@ -22,7 +22,7 @@ cdef class Connection:
     cdef int take(self, Packet packet, int side) except -1
     cdef int fits(self, Packet packet, int side) except -1
     cdef int _probe(self, Packet packet, Half half, Half peer) except -1
-    cdef int _note_history(self, int kind, int side) except -1
+    cdef int note_history(self, int kind, int side) except -1
     cdef int _syn(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _syn_ack(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _acknowledged(self, Packet packet, Half peer) except -1
@@ -36,7 +36,7 @@ cdef class Connection:
     cdef bint _early(self, bint acks, unsigned int ack, Half peer) except -1
     cdef int _deliver(self, Packet packet, int side, Half half, long long ahead, bint fin) except -1
     cdef int _cut(self, Packet packet, int side, Py_ssize_t size) except -1
-    cdef int _listen(self, Packet packet) except -1
+    cdef int listen(self, Packet packet) except -1
     cdef int _settle(self, Packet packet) except -1
     cdef bint _too_much(self, Half half) except -1
     cdef bint _turns(self, Packet packet) except -1

@@ -86,10 +86,8 @@ FITS = cython.declare(cython.int, NUMBERS_FIT)
 SYN_SEEN = cython.declare(cython.uint, tables.SYN_SEEN)
 SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
 CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
-FULL_CLOSE = cython.declare(cython.uint, tables.FULL_CLOSE)
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
 PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
-SERVER_ASKS = cython.declare(cython.uint, tables.SERVER_ASKS)
 PROBES = cython.declare(cython.uint, 2)
 """Keep-alive probes without an answer, before the other end is taken for gone: one may have been lost."""
 NOT_TAKEN = cython.declare(cython.uint, tables.NOT_TAKEN)
@@ -189,14 +187,14 @@ class Connection:
                 half.acked = packet.ack
                 half.acks = True
             if packet.window == 0 and side == self.client:
-                self._note_history(HISTORY_WINDOW, side)
+                self.note_history(HISTORY_WINDOW, side)
             half.closed_window = packet.window == 0
         if length or flags & FIN:
             self._payload(packet, side, half, peer)
         elif packet.seq != half.next and half.known and side == self.client:
             self._probe(packet, half, peer)
         elif not self.seen & (1 << (HISTORY_ACK * 2 + side)):
-            self._note_history(HISTORY_ACK, side)
+            self.note_history(HISTORY_ACK, side)
         if not half.known and flags & SYN == 0:
             half.next = packet.seq
             half.known = True
@@ -259,7 +257,7 @@ class Connection:
             self.ledger.connections.again_frame[self.row] = packet.frame
         return 0
 
-    def _note_history(self, kind: cython.int, side: cython.int) -> cython.int:
+    def note_history(self, kind: cython.int, side: cython.int) -> cython.int:
         """Notes the first time that a side does something: five bits a letter, twelve letters a word."""
         bit: cython.uint = cython.cast(cython.uint, 1) << (kind * 2 + side)
         if not self.seen & bit:
@@ -275,9 +273,9 @@ class Connection:
     def _syn(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
         table: ConnectionTable = self.ledger.connections
         if packet.flags & ACK:
-            self._note_history(HISTORY_SYNACK, side)
+            self.note_history(HISTORY_SYNACK, side)
             return self._syn_ack(packet, side, half, peer)
-        self._note_history(HISTORY_SYN, side)
+        self.note_history(HISTORY_SYN, side)
         if half.isn_known and half.isn == packet.seq and table.syn_frame[self.row]:
             self.ledger.notes.add(note.SYN_RETRANSMISSION, packet.frame)
             return 0
@@ -363,7 +361,7 @@ class Connection:
         return 0
 
     def _reset(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
-        self._note_history(HISTORY_RST, side)
+        self.note_history(HISTORY_RST, side)
         if self.state == UNANSWERED and side != self.client:
             # A closed port acknowledges the number of the SYN; any other reset is not for this one (RFC 9293,
             # 3.10.7.3).
@@ -396,7 +394,7 @@ class Connection:
         """A FIN, as soon as it is seen, in its turn or before."""
         half.fin_known = True
         half.fin_seq = plus(packet.seq, packet.length)
-        self._note_history(HISTORY_FIN, side)
+        self.note_history(HISTORY_FIN, side)
         if self.closer == NO_SIDE:
             return self._closes(packet, side, peer, WITH_FIN)
         self._answers(packet, side, WITH_FIN)
@@ -433,7 +431,7 @@ class Connection:
         if packet.flags & SYN:
             seq = plus(seq, 1)
         if packet.length:
-            self._note_history(HISTORY_DATA, side)
+            self.note_history(HISTORY_DATA, side)
         if fin and not half.fin_known:
             if half.known and not self._in_window(plus(seq, packet.length), half, peer):
                 fin = False  # of an earlier connection between the same ends
@@ -451,7 +449,7 @@ class Connection:
             if packet.length:
                 if side == self.client:
                     self.ledger.connections.again_frame[self.row] = packet.frame
-                self._note_history(HISTORY_AGAIN, side)
+                self.note_history(HISTORY_AGAIN, side)
                 self.ledger.notes.add(note.RETRANSMISSION, packet.frame)
             return 0
         if ahead > FARTHEST or (self.full_close and ahead > 0):
@@ -496,7 +494,7 @@ class Connection:
             half.next = plus(half.next, fresh)
             half.bytes += fresh
             if self.speech is None:
-                self._listen(packet)
+                self.listen(packet)
             have: cython.Py_ssize_t = packet.have  # of which the speech may hand a part to another
             if have > 0 and self.speech is not None:
                 self.speech.data(packet, side)
@@ -520,7 +518,7 @@ class Connection:
             self.speech.gap(packet, side, size)
         return 0
 
-    def _listen(self, packet: Packet) -> cython.int:
+    def listen(self, packet: Packet) -> cython.int:
         """The first bytes of the connection decide what speaks on it."""
         if looks_like_tls(packet.view, packet.at, packet.at + packet.have):
             self.speech = Tls.__new__(Tls)
@@ -637,7 +635,7 @@ class Connection:
         half.next = plus(half.next, size)
         half.gaps = True
         self.ledger.connections.missing[self.row] += size
-        self._note_history(HISTORY_GAP, side)
+        self.note_history(HISTORY_GAP, side)
         self.ledger.notes.add(note.BYTES_MISSING, packet.frame)
         if self.speech is None:
             self.speech = Http1.__new__(Http1)
@@ -679,8 +677,6 @@ class Connection:
             if speech.asker >= 0:
                 if self.flags & SYN_SEEN == 0 and self.synack_frame == 0:
                     self.client = speech.asker
-                elif speech.asker != self.client:
-                    self.flags |= SERVER_ASKS
             self.flags |= speech.flags
             row.requests = speech.requests
             row.responses = speech.responses
@@ -703,8 +699,6 @@ class Connection:
             self.flags |= UNACKNOWLEDGED
         if client.closed_window:
             self.flags |= CLIENT_STOPPED_READING
-        if self.full_close:
-            self.flags |= FULL_CLOSE
         row.handshake_ns = self.established - row.opened if self.established >= 0 else -1
         if speech is not None and speech.ready_ns >= 0 and self.established >= 0:
             table.tls_ns[number] = 1 + max(0, speech.ready_ns - self.established)

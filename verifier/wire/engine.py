@@ -195,7 +195,7 @@ class Engine:
                 half.acks = True
             half.closed_window = False
             if not connection.seen & ((DATA_SEEN if length else ACK_SEEN) << side):
-                connection._note_history(DATA_LETTER if length else ACK_LETTER, side)
+                connection.note_history(DATA_LETTER if length else ACK_LETTER, side)
             if length:
                 if length > half.largest:
                     half.largest = length
@@ -207,7 +207,7 @@ class Engine:
                 packet.length = length
                 packet.have = length
                 if connection.speech is None:
-                    connection._listen(packet)
+                    connection.listen(packet)
                 connection.speech.data(packet, side)
                 if connection.setup_bytes == 0 and connection.speech.ready_ns >= 0:
                     connection.setup_packets = half.packets + peer.packets

@@ -22,7 +22,7 @@ cdef class Head:
     cdef int _remember(self, Py_ssize_t line_end, Py_ssize_t end) except -1
     cdef public int status, version
     cdef public long long length
-    cdef public bint chunked, coded, close, keep_alive, upgrade, proxied, bound_auth, h2c, to_tls, forwarded, expects
+    cdef public bint chunked, coded, close, keep_alive, upgrade, bound_auth, h2c, to_tls, forwarded, expects
     cdef public unsigned int keep_timeout, keep_max
     cdef Py_ssize_t proxy_line
     cdef public Py_ssize_t method, method_end, target, target_end, host, host_end

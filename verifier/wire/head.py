@@ -189,7 +189,6 @@ class Head:
         self.close = False
         self.keep_alive = False
         self.upgrade = False
-        self.proxied = False
         self.bound_auth = False
         self.h2c = False
         self.to_tls = False
@@ -315,9 +314,7 @@ class Head:
             if text.is_word(at, colon, b"content-length"):
                 self._length(value, stop)
         elif size == 16:
-            if text.is_word(at, colon, b"proxy-connection"):
-                self.proxied = True
-            elif text.is_word(at, colon, b"www-authenticate"):
+            if text.is_word(at, colon, b"www-authenticate"):
                 self._authenticate(value, stop)
         elif size == 18:
             if text.is_word(at, colon, b"proxy-authenticate"):

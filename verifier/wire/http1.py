@@ -76,19 +76,15 @@ REQUEST_HTTP10 = cython.declare(cython.uint, tables.REQUEST_HTTP10)
 RESPONSE_HTTP10 = cython.declare(cython.uint, tables.RESPONSE_HTTP10)
 RESPONSE_KEEP_ALIVE = cython.declare(cython.uint, tables.RESPONSE_KEEP_ALIVE)
 CLOSE_DELIMITED = cython.declare(cython.uint, tables.CLOSE_DELIMITED)
-BODY_MISSING = cython.declare(cython.uint, tables.BODY_MISSING)
 EARLY_RESPONSE = cython.declare(cython.uint, tables.EARLY_RESPONSE)
-CONTINUED = cython.declare(cython.uint, tables.CONTINUED)
 HEAD_REQUEST = cython.declare(cython.uint, tables.HEAD_REQUEST)
 CONNECT_REQUEST = cython.declare(cython.uint, tables.CONNECT_REQUEST)
 UPGRADED = cython.declare(cython.uint, tables.UPGRADED)
-PROXY_CONNECTION = cython.declare(cython.uint, tables.PROXY_CONNECTION)
 DEPTH_UNSURE = cython.declare(cython.uint, tables.DEPTH_UNSURE)
 CONNECTION_AUTH = cython.declare(cython.uint, tables.CONNECTION_AUTH)
 REQUESTS_MISSED = cython.declare(cython.uint, tables.REQUESTS_MISSED)
 RESPONSES_MISSED = cython.declare(cython.uint, tables.RESPONSES_MISSED)
 UNASKED_RESPONSE = cython.declare(cython.uint, tables.UNASKED_RESPONSE)
-UPGRADE = cython.declare(cython.uint, tables.UPGRADE)
 TUNNEL = cython.declare(cython.uint, tables.TUNNEL)
 ENCRYPTED = cython.declare(cython.uint, tables.ENCRYPTED)
 
@@ -242,8 +238,6 @@ class Http1(Speech):
         if (state == LENGTH or state == CHUNK_DATA) and size <= lane.left:
             # The framing stands: these bytes were announced, and nothing can hide among them.
             lane.left -= size
-            if lane.row >= 0:
-                self.ledger.exchanges.flags[lane.row] |= BODY_MISSING
             if lane.left == 0:
                 if state == LENGTH:
                     self._message_end(lane, side)
@@ -251,8 +245,6 @@ class Http1(Speech):
                     lane.state = CHUNK_END
             return 0
         if state == UNTIL_CLOSE or state == RAW:
-            if lane.row >= 0:
-                self.ledger.exchanges.flags[lane.row] |= BODY_MISSING
             return 0
         if self.asker < 0:
             self.flags |= REQUESTS_MISSED | RESPONSES_MISSED
@@ -583,8 +575,6 @@ class Http1(Speech):
             flags |= REQUEST_CLOSE
         if head.version == 10:
             flags |= REQUEST_HTTP10
-        if head.proxied:
-            flags |= PROXY_CONNECTION
         if head.forwarded:
             flags |= FORWARDED
         if size == 4 and head.text.is_word(head.method, head.method_end, b"head"):
@@ -678,8 +668,6 @@ class Http1(Speech):
         row: cython.Py_ssize_t = self.front
         self.protocol = HTTP1
         if 100 <= head.status < 200 and head.status != 101:
-            if row >= 0:
-                exchanges.flags[row] |= CONTINUED
             return 0
         if head.product_end:
             head.product_word = self._word(head.product, head.product_end, packet)
@@ -765,7 +753,6 @@ class Http1(Speech):
             self._message_end(lane, 1 - self.asker)
             if lane.row >= 0:
                 self.ledger.exchanges.flags[lane.row] |= UPGRADED
-            self.flags |= UPGRADE
             if head.to_tls:
                 self.flags |= ENCRYPTED
             self.lane0.state = RAW

@@ -18,4 +18,3 @@ cdef class Text:
     cdef bint is_word(self, Py_ssize_t at, Py_ssize_t end, bytes word) except -1
     cdef bint matches(self, Py_ssize_t at, bytes word) except -1
     cdef unsigned int hashed(self, Py_ssize_t at, Py_ssize_t end, unsigned int start) except? 0
-    cdef bint equals(self, Py_ssize_t at, Py_ssize_t end, const unsigned char[::1] other, Py_ssize_t other_at) except -1

@@ -168,15 +168,3 @@ class Text:
         for i in range(at, end):
             start = (start * 31 + self.view[i]) & LOW_BITS
         return start
-
-    def equals(
-        self, at: cython.Py_ssize_t, end: cython.Py_ssize_t, other: Octets, other_at: cython.Py_ssize_t
-    ) -> cython.bint:
-        """Whether the text is the same, byte for byte, as what begins at `other_at` in another buffer."""
-        if at >= end:
-            return True
-        if not cython.compiled:
-            return bool(self.view[at:end] == other[other_at : other_at + end - at])
-        self.view[end - 1]
-        other[other_at + end - at - 1]
-        return memcmp(cython.address(self.view[at]), cython.address(other[other_at]), end - at) == 0

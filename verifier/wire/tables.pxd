@@ -16,7 +16,7 @@ cdef class Words:
     cdef unsigned int[::1] hashes
     cdef Text single
     cdef int add(self, Text text, Py_ssize_t at, Py_ssize_t end) except -2
-    cdef bint holds(self, Py_ssize_t number, Text text, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef bint _holds(self, Py_ssize_t number, Text text, Py_ssize_t at, Py_ssize_t size) except -1
     cpdef bint same(self, Py_ssize_t one, Py_ssize_t other) except -1
     cpdef int number(self, bytes word) except -2
     cdef int _room(self, Py_ssize_t size) except -1

@@ -74,13 +74,10 @@ REQUEST_HTTP10 = 8
 RESPONSE_HTTP10 = 16
 RESPONSE_KEEP_ALIVE = 32
 CLOSE_DELIMITED = 64
-BODY_MISSING = 128
 EARLY_RESPONSE = 256
-CONTINUED = 512
 HEAD_REQUEST = 2048
 CONNECT_REQUEST = 4096
 UPGRADED = 8192
-PROXY_CONNECTION = 16384
 CONNECTION_AUTH = 32768
 DEPTH_UNSURE = 65536
 """Bytes are missing before it, where another request could have been."""
@@ -97,20 +94,15 @@ RESPONSES_MISSED = 4
 ENCRYPTED = 8
 SUBFLOW = 16
 CLIENT_STOPPED_READING = 32
-UPGRADE = 128
 TUNNEL = 256
-FULL_CLOSE = 512
 LATE_DATA = 1024
 UNASKED_RESPONSE = 2048
-SERVER_ASKS = 4096
-"""The requests came from the side that accepted the connection."""
 PAYLOAD_CUT = 8192
 """Packets of it were kept only in part (snaplen)."""
 UNACKNOWLEDGED = 16384
 """The client's last bytes were never acknowledged."""
 SERVER_ALERT = 32768
 """TLS: the server sent an alert behind its handshake: close_notify, as far as can be told."""
-CLIENT_ALERT = 65536
 GOAWAY = 131072
 """HTTP/2: the server announced that it takes no more streams."""
 NOT_TAKEN = 4194304
@@ -147,8 +139,6 @@ class Words:
         """The number of the word that stands between `at` and `end`."""
         size: cython.Py_ssize_t = end - at
         hashed: cython.uint
-        slot: cython.Py_ssize_t
-        number: cython.Py_ssize_t
         if cython.compiled and size >= 8:
             text.view[end - 1]  # the bounds check, with that of the next line
             first: cython.p_const_uchar = cython.address(text.view[at])
@@ -157,18 +147,12 @@ class Words:
             memcpy(cython.address(front), first + (size - HASHED if size > HASHED else 0), 8)
             memcpy(cython.address(back), first + size - 8, 8)
             hashed = cython.cast(cython.uint, (front * SPREAD_1 + back * SPREAD_2 + size) >> 32)
-            slot = (hashed ^ (hashed >> 12)) & (RECENT_SLOTS - 1)
-            number = self.recent[slot]
-            if self.hashes[slot] == hashed and number >= 0:
-                begin: cython.Py_ssize_t = self.starts[number]
-                if self.starts[number + 1] - begin == size:
-                    if memcmp(first, cython.address(self.buffer[begin]), size) == 0:
-                        return number
         else:
             hashed = text.hashed(end - HASHED if size > HASHED else at, end, size)
-            slot = (hashed ^ (hashed >> 12)) & (RECENT_SLOTS - 1)
-            if self.hashes[slot] == hashed and self.holds(self.recent[slot], text, at, end):
-                return self.recent[slot]
+        slot: cython.Py_ssize_t = (hashed ^ (hashed >> 12)) & (RECENT_SLOTS - 1)
+        number: cython.Py_ssize_t = self.recent[slot]
+        if self.hashes[slot] == hashed and number >= 0 and self._holds(number, text, at, size):
+            return number
         if self.filled + size > WORDS_LIMIT:
             return -1
         if self.filled + size > len(self.buffer) or self.count + 2 > len(self.starts):
@@ -187,13 +171,19 @@ class Words:
         self.hashes[slot] = hashed
         return number
 
-    def holds(
-        self, number: cython.Py_ssize_t, text: Text, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+    def _holds(
+        self, number: cython.Py_ssize_t, text: Text, at: cython.Py_ssize_t, size: cython.Py_ssize_t
     ) -> cython.bint:
-        """Whether the word with this number stands between `at` and `end`; -1 is none."""
-        if number < 0 or self.starts[number + 1] - self.starts[number] != end - at:
+        """Whether the word with this number is what `text` has at `at`, so many bytes long."""
+        begin: cython.Py_ssize_t = self.starts[number]
+        if self.starts[number + 1] - begin != size:
             return False
-        return text.equals(at, end, self.buffer, self.starts[number])
+        if cython.compiled:
+            if size == 0:
+                return True
+            text.view[at + size - 1]  # the bounds check, with that of the next line; what is held is all in the buffer
+            return memcmp(cython.address(text.view[at]), cython.address(self.buffer[begin]), size) == 0
+        return bool(text.view[at : at + size] == self.buffer[begin : begin + size])
 
     def same(self, one: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether two numbers stand for the same word: it has another one where it was not among the last seen."""

@@ -34,7 +34,6 @@ SEALED_ALERT = cython.declare(cython.longlong, 19)
 """Bytes of a TLS 1.3 record that holds an alert: level, description, content type, 16 bytes of authentication (RFC
 8446, sections 5.2 and 6). One byte of data and its padding would look the same."""
 SERVER_ALERT = cython.declare(cython.uint, tables.SERVER_ALERT)
-CLIENT_ALERT = cython.declare(cython.uint, tables.CLIENT_ALERT)
 RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
 HANDSHAKE = cython.declare(cython.int, 22)
 APPLICATION_DATA = cython.declare(cython.int, 23)
@@ -198,9 +197,12 @@ class Tls(Speech):
         return 0
 
     def _alert(self, packet: Packet, side: cython.int) -> cython.int:
-        """An alert: the last thing that a side says, close_notify (RFC 8446, section 6.1) or a failure."""
-        self.flags |= CLIENT_ALERT if side == self.asker else SERVER_ALERT
-        if side != self.asker and self.ledger.connections.odd_frame[self.row] == 0:
+        """An alert: the last thing that a side says, close_notify (RFC 8446, section 6.1) or a failure. Of the client's
+        nothing is kept but that it is no data."""
+        if side == self.asker:
+            return 0
+        self.flags |= SERVER_ALERT
+        if self.ledger.connections.odd_frame[self.row] == 0:
             self.ledger.connections.odd_frame[self.row] = packet.frame
             self.ledger.connections.odd_ns[self.row] = packet.ts
         return 0
