@@ -389,6 +389,24 @@ def test_a_capture_that_nothing_can_be_written_to(tmp_path: Path) -> None:
     assert "absent" in done.stderr
 
 
+def test_a_capture_is_replaced_by_the_next_and_nothing_else_is(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.pcapng"
+    with Server([ALWAYS, ALWAYS]) as server:
+        for _ in range(2):
+            assert run(tmp_path, *VERIFY, "http", server.url, "--write", str(capture)).returncode == 0
+        assert analysed(capture)["totals"]["requests"] == 2
+        requests = len(server.requests)
+        capture.write_bytes(b"someone's")
+        done = run(tmp_path, *VERIFY, "http", server.url, "--write", capture.name)
+        assert len(server.requests) == requests
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "verify: can't write capture.pcapng: it exists, and verify did not write it;"
+        " give --write another name, or remove it first: rm capture.pcapng\n"
+    )
+    assert capture.read_bytes() == b"someone's"
+
+
 # -- Ctrl-C
 
 

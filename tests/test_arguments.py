@@ -227,6 +227,15 @@ def test_a_full_request_plan(tmp_path: Path) -> None:
     assert (plan.pause, plan.pool_maxsize, plan.stream, plan.verify_tls) == (0.25, 2, True, False)
 
 
+def test_what_is_sent_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("body")
+    argv = ["http", "http://x/", "--data", f"@{tmp_path}/body", "--write"]
+    with pytest.raises(VerifierError, match="--write would replace the file that --data sends"):
+        arguments.http(arguments.read([*argv, f"{tmp_path}/link"]))
+    assert arguments.http(arguments.read([*argv, f"{tmp_path}/new"])).capture.path == f"{tmp_path}/new"
+
+
 def test_only_a_body_may_be_empty() -> None:
     assert arguments.http(arguments.read(["http://x/", "--data", ""])).plan.data == b""
     with pytest.raises(VerifierError, match="--write needs a value"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -157,6 +158,60 @@ def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
             CaptureWriter(str(path), ORIGIN)
         assert str(path) in caught.value.problem
         assert "--write" in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"notes",
+        craft.pcap(packets(10)),
+        craft.pcapng(packets(10)),
+        section_header(ORIGIN._replace(program="Dumpcap (Wireshark) 4.0.17")) + interface_description(ORIGIN),
+        section_header(ORIGIN)[:40],
+        bytes(5000),
+    ],
+    ids=["notes", "pcap", "pcapng", "dumpcap's", "cut inside its head", "zeros"],
+)
+def test_what_is_not_ours_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "it's.pcapng"
+    path.write_bytes(content)
+    with pytest.raises(VerifierError, match="it exists, and verify did not write it") as caught:
+        CaptureWriter(str(path), ORIGIN)
+    assert caught.value.mend.startswith("give --write another name, or remove it first: rm '")
+    assert path.read_bytes() == content
+
+
+def test_a_capture_of_ours_is_replaced(tmp_path: Path) -> None:
+    """Also one that a crash left, and an empty file, as `mktemp` makes them."""
+    path = tmp_path / "a.pcapng"
+    path.touch()
+    write(path, packets(500), ORIGIN._replace(program="verify 9.9", hardware="a machine"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    link = tmp_path / "latest.pcapng"
+    link.symlink_to(path)
+    write(link, packets(10))
+    assert link.is_symlink()
+    shorter = tmp_path / "b.pcapng"
+    write(shorter, packets(10))
+    assert path.read_bytes() == shorter.read_bytes()
+
+
+def test_a_link_to_what_is_not_there_yet(tmp_path: Path) -> None:
+    link = tmp_path / "latest.pcapng"
+    link.symlink_to(tmp_path / "a.pcapng")
+    write(link, packets(10))
+    assert (tmp_path / "a.pcapng").stat().st_size > 0
+
+
+def test_a_disk_is_no_file(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    try:
+        os.mknod(disk, stat.S_IFBLK | 0o600, os.makedev(7, 255))
+    except PermissionError:
+        pytest.skip("making a device is root's")
+    with pytest.raises(VerifierError, match="it is a disk, and no file"):
+        CaptureWriter(str(disk), ORIGIN)
 
 
 def test_a_device_without_room() -> None:

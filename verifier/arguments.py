@@ -288,7 +288,10 @@ def http(words: Words) -> Http:
         stream=_is_set(words, "--stream"),
         verify_tls=not _is_set(words, "--insecure"),
     )
-    return Http(plan, _capture(words), _expectations(words), _output(words))
+    capture = _capture(words)
+    if data is not None and capture.path is not None and _is_sent(words, capture.path):
+        raise VerifierError("--write would replace the file that --data sends", "give --write another name")
+    return Http(plan, capture, _expectations(words), _output(words))
 
 
 def analyze(words: Words) -> Analyze:
@@ -400,6 +403,15 @@ def _data(words: Words) -> bytes | None:
             return file.read()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise VerifierError(f"can't read --data {text}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _is_sent(words: Words, path: str) -> bool:
+    """Whether the file at the path is the one that --data takes the body from."""
+    text = _last(words, "--data") or ""
+    try:
+        return text.startswith("@") and os.path.samefile(text[1:], path)
+    except (OSError, ValueError):  # there is no such file yet
+        return False
 
 
 # -- words to values

@@ -67,7 +67,7 @@ _CAPTURE = Group(
     "Capture",
     (
         Option(("--interface",), "NAME", "where to capture (default: towards the server)"),
-        Option(("--write",), "FILE", "save the packets here (default: a new file in this folder)"),
+        Option(("--write",), "FILE", "save the packets here (default: a new file); a capture by verify is replaced"),
         Option(("--packets",), "KIND", "control (SYN, FIN and RST alone, for high loads), headers or full (default)"),
         Option(("--buffer-size",), "SIZE", "kernel buffer, in bytes or as 512K, 64M, 1G"),
     ),

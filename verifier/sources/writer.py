@@ -3,16 +3,20 @@
 Head and end are built by pure functions, the blocks of packets by `Frames`. `CaptureWriter` collects whole blocks in
 one buffer that it keeps, and gives them to the kernel in large writes: a file left by a crash of this process ends with
 a whole block. A file that can't be written any more is remembered as `problem`; the capture goes on without it.
+
+A file that is there already is replaced where nothing but a capture of this program is lost with it, as scripts that
+run twice have it. Anything else in its place was hardly meant, and is left alone.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import struct
 
 from verifier.errors import VerifierError
 from verifier.sources.frames import Frames
-from verifier.spelling import file_name
+from verifier.spelling import file_name, file_word
 from verifier.values import NamedTuple
 
 BUFFER_BYTES = 1 << 19
@@ -36,6 +40,10 @@ _ISB_ENDTIME = 3
 _ISB_IFRECV = 4
 _ISB_IFDROP = 5
 _NANOSECONDS = 9
+_PROGRAM = b"verify "
+"""How the program calls itself in the head of a file, before its version."""
+_LONGEST_HEAD = 1 << 12
+"""Bytes in which the head of a file of ours tells whose it is: it takes some 120."""
 
 _OPTION = struct.Struct("<HH")
 _FRAMING = struct.Struct("<II")
@@ -103,7 +111,8 @@ class CaptureWriter:
     """One capture file being written."""
 
     def __init__(self, path: str, origin: Origin) -> None:
-        """Opens the file, empties it, and writes its head. VerifierError where it can't be opened."""
+        """Opens the file, empties it, and writes its head. VerifierError where it can't be opened, or has something in
+        it that is not to be lost."""
         self.path = path
         self.packets = 0
         """Packets in the file; those still collected are not."""
@@ -115,7 +124,7 @@ class CaptureWriter:
         """Packets among what is `_filled`."""
         self._written = 0
         try:
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            self._file = _opened(path)
         except OSError as error:
             raise VerifierError(_explain(path, error), "--write FILE saves the capture elsewhere") from error
         self._put(section_header(origin) + interface_description(origin))
@@ -171,6 +180,53 @@ class CaptureWriter:
             return
         if self._written:
             self.problem += f" (it ends after {self.packets} packets)"
+
+
+def _opened(path: str) -> int:
+    """The file, empty. VerifierError where it has something in it that is not to be lost."""
+    flags = os.O_WRONLY | os.O_CLOEXEC
+    try:
+        kind = os.stat(path).st_mode
+    except FileNotFoundError:
+        return os.open(path, flags | os.O_CREAT, 0o666)
+    if stat.S_ISBLK(kind):
+        raise VerifierError(f"can't write {file_name(path)}: it is a disk, and no file", "--write takes a file")
+    if not stat.S_ISREG(kind):
+        # A pipe or /dev/null takes what comes and loses nothing; a folder the system refuses.
+        return os.open(path, flags)
+    file = os.open(path, flags)
+    try:
+        if os.fstat(file).st_size and not _ours(path):
+            raise VerifierError(
+                f"can't write {file_name(path)}: it exists, and verify did not write it",
+                f"give --write another name, or remove it first: rm {file_word(path)}",
+            )
+        os.ftruncate(file, 0)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _ours(path: str) -> bool:
+    """Whether a file begins as those of this program do: with a section header that names it. One that can't be read
+    is nobody's to replace."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            head = file.read(_LONGEST_HEAD)
+    except OSError:
+        return False
+    if len(head) < 28 or struct.unpack_from("<I4xI", head) != (SECTION_HEADER, _MAGIC):
+        return False
+    end = min(len(head), _LENGTH.unpack_from(head, 4)[0]) - _LENGTH.size
+    at = 24
+    while at + _OPTION.size <= end:
+        code, length = _OPTION.unpack_from(head, at)
+        at += _OPTION.size
+        if code == _SHB_USERAPPL:
+            return head.startswith(_PROGRAM, at, end)
+        at += length + 3 & ~3
+    return False
 
 
 def _explain(path: str, error: OSError) -> str:
