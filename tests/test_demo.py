@@ -18,6 +18,7 @@ from reports import with_findings
 from verifier.lab import playbill
 from verifier.lab.perform import Performance
 from verifier.lab.scenes import SCENES
+from verifier.sources import interface
 from verifier.spelling import Style
 
 ROOT = Path(__file__).parent.parent
@@ -79,6 +80,21 @@ def test_one_cause_without_rights() -> None:
         done = user.run('from verifier.cli import main; sys.exit(main(["demo", "proxy-tunnel"]))')
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.endswith("The diagnosis names what was staged: proxy-tunnel.\n")
+
+
+@needs_rights
+def test_an_interface_without_rights() -> None:
+    """The network of its own that a demonstration moves to has none but loopback, and no names to list."""
+    others = [each.name for each in interface.interfaces() if not each.loopback]
+    if not others:
+        pytest.skip("there is no interface but loopback")
+    with ordinary_user() as user:
+        command = 'from verifier.cli import main; sys.exit(main(["demo", "no-length", "--interface", "{}"]))'
+        unknown, barred = user.run(command.format("nowhere0")), user.run(command.format(others[0]))
+    assert (unknown.returncode, barred.returncode) == (2, 2)
+    assert unknown.stderr.startswith("verify: unknown interface nowhere0; there are: ")
+    assert others[0] in unknown.stderr
+    assert barred.stderr.startswith("verify: this user may not capture packets; run ")
 
 
 @needs_rights

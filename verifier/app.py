@@ -114,6 +114,8 @@ def http(plan: Plan, wish: CaptureWish, expectations: Expectations, progress: Pr
     """Carries out the plan under capture: the report on a live run."""
     from verifier.sources import interface, rights
 
+    if wish.interface is not None:
+        interface.find(wish.interface)  # a name misspelled needs no rights to be told
     rights.require()
     name = wish.interface or interface.leading_to(first_hop(plan.urls[0])).name
     path = wish.path or unused_path()
@@ -173,6 +175,8 @@ def _loopback(wish: CaptureWish) -> str:
     its own."""
     from verifier.sources import interface, namespace, rights
 
+    if wish.interface is not None and not interface.find(wish.interface).loopback:
+        rights.require()  # a network of its own has no other interface
     if not rights.may_capture():
         namespace.enter()
     return wish.interface or interface.leading_to("127.0.0.1").name
