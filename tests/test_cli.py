@@ -4,12 +4,14 @@ import io
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import TextIO
 
 import pytest
@@ -315,6 +317,36 @@ def test_progress_is_one_line_drawn_ten_times_a_second_and_wiped() -> None:
     assert frames[-1] == ""
     assert 14 <= len(frames) <= 17
     assert "\n" not in drawn
+
+
+def test_whoever_waits_for_a_capture_to_be_read_sees_how_far_it_is(tmp_path: Path) -> None:
+    """A capture that goes on until the line is there."""
+    path = tmp_path / "endless.pcap"
+    os.mkfifo(path)
+    content = (CAPTURES / "no-session.pcap").read_bytes()
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([*VERIFY, "analyze", str(path)], stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    give_up = monotonic() + 60
+    capture = os.open(path, os.O_RDWR | os.O_NONBLOCK)  # waits for nobody
+    left = content
+    while b"packets" not in said and monotonic() < give_up:
+        if select.select([ours], [capture], [], 1)[0]:
+            said += os.read(ours, 65536)
+        else:
+            with suppress(BlockingIOError):
+                left = left[os.write(capture, left) :] or content[24:]
+    os.close(capture)
+    printed, _ = process.communicate(timeout=60)
+    while not said.endswith(b"\r\x1b[K"):
+        assert select.select([ours], [], [], 10)[0], said
+        said += os.read(ours, 65536)
+    os.close(ours)
+    first = said.decode().split("\r")[1]
+    assert re.fullmatch(r"0 of 1 captures read, [0-9,]+ packets\x1b\[K", first)
+    assert b"Exit status" in printed
+    assert b"captures read" not in printed
 
 
 def test_a_short_run_shows_no_progress() -> None:

@@ -273,6 +273,19 @@ def test_a_cut_file_amid_a_set(tmp_path: Path) -> None:
     assert report.totals.requests == 3
 
 
+def test_a_file_that_goes_while_others_are_read(tmp_path: Path) -> None:
+    for number in range(3):
+        saved(tmp_path, f"{number}.pcap", pcap(captured(number * 10, 40000 + number)))
+
+    def told(far: str) -> None:
+        if "captures read" in far:
+            (tmp_path / "2.pcap").unlink(missing_ok=True)
+
+    report = analyze([str(tmp_path)], Selection(), Expectations(), told)
+    assert [source.problem for source in report.sources] == ["", "", "no such file"]
+    assert (report.verdict, totals(report)) == ("inconclusive", (2, 2, 4, 4))
+
+
 def test_overwritten_files_amid_a_set_prove_nothing(tmp_path: Path) -> None:
     """Each with a connection that need not have been: what is left of them looks like one that was re-used."""
     for number in range(4):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from verifier.judge.options import Expectations, Selection
     from verifier.lab.perform import Performance
     from verifier.sources.facts import Skipped
+    from verifier.sources.file import Tell
     from verifier.sources.operands import Found
     from verifier.sources.options import CaptureWish
 
@@ -40,9 +41,12 @@ def new_engine(control_only: bool = False) -> Engine:
     return Engine(int.from_bytes(os.urandom(8), "big"), control_only)
 
 
-def analyze(paths: Sequence[str], selection: Selection, expectations: Expectations) -> Report:
-    """The report on saved captures: files, folders, patterns and `-`, read as one in the order of time."""
-    return _judged(lambda engine: read(paths, engine), selection, expectations)
+def analyze(
+    paths: Sequence[str], selection: Selection, expectations: Expectations, tell: Tell = file.unheard
+) -> Report:
+    """The report on saved captures: files, folders, patterns and `-`, read as one in the order of time. How far that is
+    goes to `tell`."""
+    return _judged(lambda engine: read(paths, engine, tell), selection, expectations)
 
 
 def analyze_alone(found: Found, selection: Selection, expectations: Expectations) -> Report:
@@ -87,23 +91,26 @@ def _case(load: Callable[[Engine], Reading]) -> tuple[Case, tuple[Skipped, ...]]
     return case, reading.skipped
 
 
-def read(paths: Sequence[str], engine: Engine) -> Reading:
+def read(paths: Sequence[str], engine: Engine, tell: Tell) -> Reading:
     """Reads saved captures into the engine."""
     if len(paths) == 1 and (paths[0] == file.STANDARD_INPUT or os.path.isfile(paths[0])):
-        return Reading((file.read(paths[0], engine),))
+        return Reading((file.read(paths[0], engine, tell=tell),))
     from verifier.sources import several
 
-    return several.read(paths, engine)
+    return several.read(paths, engine, tell)
 
 
-def cross_checked(paths: Sequence[str], selection: Selection, expectations: Expectations) -> Report:
+def cross_checked(
+    paths: Sequence[str], selection: Selection, expectations: Expectations, tell: Tell = file.unheard
+) -> Report:
     """As `analyze`, and what tshark counts beside it: on all connections of each file, each file for itself."""
     from verifier.judge.options import Expectations as Defaults
     from verifier.judge.options import Selection as Everything
     from verifier.opinion import check, tshark
 
     program = tshark.find()
-    report = analyze(paths, selection, expectations)
+    report = analyze(paths, selection, expectations, tell)
+    tell("tshark counts, too")
     if len(report.sources) == 1 and selection == Everything():
         return report._replace(opinion=check.second_opinion(program, [report]))
     alone = (analyze([source.name], Everything(), Defaults()) for source in report.sources)

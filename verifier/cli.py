@@ -148,10 +148,10 @@ def _analyze(words: Words) -> int:
         lean.import_without_collections()
         from verifier import app
 
-        if options.cross_check:
-            report = app.cross_checked(options.paths, options.selection, options.expectations)
-        else:
-            report = app.analyze(options.paths, options.selection, options.expectations)
+        analyze = app.cross_checked if options.cross_check else app.analyze
+        # What writes into the pipe says on the same terminal what it does.
+        with Progress(None if "-" in options.paths else sys.stderr, monotonic) as progress:
+            report = analyze(options.paths, options.selection, options.expectations, progress.say)
         return _deliver(report, options.output)
     finally:
         gc.set_threshold(*usual)
@@ -180,7 +180,8 @@ def _analyze_each(options: Analyze) -> int:
         # Where nobody's terminal bounds it, the name of a file stays whole: lines are searched for it.
         bounded = os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty())
         form = each.Lines(style if bounded else style._replace(width=0))
-    files = each.Each(options.paths, options.selection, options.expectations, form)
+    with Progress(sys.stderr, monotonic) as progress:
+        files = each.Each(options.paths, options.selection, options.expectations, form, progress.say)
     for text in files:
         _say(text)
     status = 0 if output.exit_zero and files.worst != COULD_NOT_RUN else files.worst
@@ -352,7 +353,7 @@ def _wants_color(stream: TextIO) -> bool:
 
 
 class Progress:
-    """One line on a terminal, drawn again as requests are done, and wiped at the end. Elsewhere nothing."""
+    """One line on a terminal, drawn again as work goes on, and wiped at the end. Elsewhere nothing."""
 
     _EVERY_S = 0.1
     _AFTER_S = 0.5
@@ -370,12 +371,18 @@ class Progress:
         return self
 
     def __call__(self, done: int, planned: int) -> None:
+        share = f"  {done * 100 // planned} %" if planned else ""
+        self.say(f"{done:,} of {planned:,} {self._noun}{share}")
+
+    def say(self, far: str) -> None:
+        """Shows how far the work is, unless that was done a moment ago."""
+        if self._stream is None:
+            return
         now = self._clock()
-        if self._stream is None or now < self._next:
+        if now < self._next:
             return
         self._next = now + self._EVERY_S
-        share = f"  {done * 100 // planned} %" if planned else ""
-        self._draw(f"{done:,} of {planned:,} {self._noun}{share}")
+        self._draw(far)
         self._shown = True
 
     def __exit__(

@@ -13,6 +13,7 @@ from verifier.report import lines
 from verifier.sources import operands
 from verifier.sources.beside import is_beside
 from verifier.sources.facts import Skipped
+from verifier.sources.file import unheard
 from verifier.sources.operands import Found, Fruitless
 from verifier.spelling import Style, file_name, file_word
 from verifier.vocabulary import Verdict
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from verifier.judge.options import Expectations, Selection
     from verifier.report.json import Detail
     from verifier.report.lines import Outcomes
+    from verifier.sources.file import Tell
     from verifier.workers import Result, Write
 
     class Form(Protocol):
@@ -96,7 +98,10 @@ class Objects:
 class Each:
     """All files that the operands stand for. Iterating it analyses them, and gives the text to print, in order."""
 
-    def __init__(self, paths: Sequence[str], selection: Selection, expectations: Expectations, form: Form) -> None:
+    def __init__(
+        self, paths: Sequence[str], selection: Selection, expectations: Expectations, form: Form, tell: Tell = unheard
+    ) -> None:
+        """How far the search for files is goes to `tell`."""
         self._selection = selection
         self._expectations = expectations
         self._form = form
@@ -109,7 +114,7 @@ class Each:
         """Operands that led to a capture, or to what should be one."""
         self._begun = False
         """Whether a part of a file's text was given already."""
-        for each in operands.looked_up(paths):
+        for each in operands.looked_up(paths, tell):
             if isinstance(each, Skipped):
                 self._skipped.append(each)
             else:

@@ -17,7 +17,7 @@ from verifier.wire import pcap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from io import FileIO
     from typing import Literal, Protocol
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from verifier.wire.engine import Engine
     from verifier.wire.pcapng import PcapngReader
     from verifier.wire.records import Reader
+
+    Tell = Callable[[str], object]
+    """Takes how far the reading is, for whoever waits for it."""
 
     class Stream(Protocol):
         """Where bytes come from."""
@@ -110,7 +113,11 @@ class Manner(NamedTuple):
 USUAL = Manner()
 
 
-def read(path: str, engine: Engine, manner: Manner = USUAL) -> Source:
+def unheard(_far: str) -> None:
+    """Where nobody waits."""
+
+
+def read(path: str, engine: Engine, manner: Manner = USUAL, tell: Tell = unheard) -> Source:
     """Reads all of the capture at `path` (`-`: standard input) into the engine. VerifierError where it is none."""
     packets, size = engine.packets, engine.bytes
     engine.first_ns = -1
@@ -118,6 +125,7 @@ def read(path: str, engine: Engine, manner: Manner = USUAL) -> Source:
     try:
         while feed.advance():
             engine.read(feed.reader)
+            tell(f"{engine.packets:,} packets read")
     finally:
         feed.close()
     times = (engine.first_ns, engine.last_ns) if engine.first_ns >= 0 else (None, None)

@@ -11,13 +11,15 @@ import stat
 
 from verifier.errors import VerifierError
 from verifier.sources.facts import Skipped
-from verifier.sources.file import STANDARD_INPUT
+from verifier.sources.file import STANDARD_INPUT, unheard
 from verifier.spelling import file_name
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from verifier.sources.file import Tell
 
 
 class Found(NamedTuple):
@@ -42,11 +44,11 @@ class Fruitless(NamedTuple):
     what: str
 
 
-def files(operands: Sequence[str]) -> Files:
+def files(operands: Sequence[str], tell: Tell = unheard) -> Files:
     """The files that the operands stand for. VerifierError where one stands for none."""
     found: list[Found] = []
     skipped: list[Skipped] = []
-    for each in looked_up(operands):
+    for each in looked_up(operands, tell):
         if isinstance(each, Fruitless):
             raise VerifierError(f"{file_name(each.operand)}: {each.what}")
         elif isinstance(each, Found):
@@ -56,7 +58,7 @@ def files(operands: Sequence[str]) -> Files:
     return Files(tuple(found), tuple(skipped))
 
 
-def looked_up(operands: Sequence[str]) -> Iterator[Found | Skipped | Fruitless]:
+def looked_up(operands: Sequence[str], tell: Tell = unheard) -> Iterator[Found | Skipped | Fruitless]:
     """What the operands stand for, in their order; those given twice at the end. Fruitless is also one that led to
     nothing but what is no regular file."""
     known: set[tuple[int, int] | str] = set()
@@ -74,6 +76,7 @@ def looked_up(operands: Sequence[str]) -> Iterator[Found | Skipped | Fruitless]:
                 yield Skipped(path, "the same file as another one")
             else:
                 known.add(identity)
+                tell(f"{len(known):,} files found")
                 yield Found(path, operand)
         if not fruitful:
             yield Fruitless(operand, _nothing_in(operand, odd))

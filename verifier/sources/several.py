@@ -18,7 +18,7 @@ from verifier.errors import VerifierError
 from verifier.sources import operands
 from verifier.sources.beside import is_beside
 from verifier.sources.facts import Reading, Skipped, Source
-from verifier.sources.file import CHUNK, STANDARD_INPUT, Feed, Manner
+from verifier.sources.file import CHUNK, STANDARD_INPUT, Feed, Manner, unheard
 from verifier.spelling import file_name
 from verifier.wire.merge import NEVER, Lane, Merged
 
@@ -26,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from verifier.sources.file import Tell
     from verifier.sources.operands import Found
     from verifier.wire.engine import Engine
 
@@ -131,13 +132,13 @@ def _without_name(error: VerifierError, name: str) -> str:
     return error.problem.removeprefix(f"{file_name(name)}: ")
 
 
-def read(paths: Sequence[str], engine: Engine) -> Reading:
+def read(paths: Sequence[str], engine: Engine, tell: Tell = unheard) -> Reading:
     """Reads all captures that the paths stand for (files, folders, patterns, `-`) into the engine."""
-    files = operands.files(paths)
-    entries, skipped = _looked_at([_Entry(found) for found in files.found])
+    files = operands.files(paths, tell)
+    entries, skipped = _looked_at([_Entry(found) for found in files.found], tell)
     merged = Merged()
     try:
-        _read(entries, engine, merged)
+        _read(entries, engine, merged, tell)
     finally:
         for entry in entries:
             if entry.feed is not None:
@@ -146,14 +147,15 @@ def read(paths: Sequence[str], engine: Engine) -> Reading:
     return Reading(sources, merged.runs, (*skipped, *files.skipped))
 
 
-def _looked_at(entries: list[_Entry]) -> tuple[list[_Entry], list[Skipped]]:
+def _looked_at(entries: list[_Entry], tell: Tell) -> tuple[list[_Entry], list[Skipped]]:
     """The captures among them, in the order of their beginnings; those that can't be read stand last. VerifierError
     where a folder or a pattern led to neither."""
     captures: list[_Entry] = []
     failed: list[_Entry] = []
     beside: dict[str, list[Skipped]] = {}
     """By the folder or the pattern that led to them."""
-    for entry in entries:
+    for number, entry in enumerate(entries):
+        tell(f"{number:,} of {len(entries):,} files looked at")
         name = entry.found.path
         try:
             entry.look()
@@ -175,13 +177,14 @@ def _looked_at(entries: list[_Entry]) -> tuple[list[_Entry], list[Skipped]]:
     return captures + failed, [each for files in beside.values() for each in files]
 
 
-def _read(entries: list[_Entry], engine: Engine, merged: Merged) -> None:
+def _read(entries: list[_Entry], engine: Engine, merged: Merged, tell: Tell) -> None:
     readable = [entry for entry in entries if entry.source is None]
     chunk = CHUNK if len(readable) <= FEW else SMALL_CHUNK
     opened = 0
     is_open = 0
     while True:
         engine.read(merged)
+        tell(f"{opened - is_open:,} of {len(readable):,} captures read, {engine.packets:,} packets")
         lane = merged.hungry
         if lane is not None:
             if not readable[lane.source].advance():
@@ -197,9 +200,15 @@ def _read(entries: list[_Entry], engine: Engine, merged: Merged) -> None:
                 raise VerifierError(
                     f"more than {MOST_OPEN} captures overlap in time", "merge them first: mergecap -w merged.pcapng ..."
                 )
-            merged.add(readable[opened].open(opened, chunk))
+            entry = readable[opened]
+            try:
+                merged.add(entry.open(opened, chunk))
+                is_open += 1
+            except VerifierError as error:
+                if entry.found.named:
+                    raise
+                entry.fail(error)  # gone, or made anew, since it was looked at
             opened += 1
-            is_open += 1
             merged.upcoming_ns = readable[opened].begin_ns if opened < len(readable) else NEVER
         else:
             break
