@@ -30,6 +30,7 @@ from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
 from verifier.opinion import check, tshark
 from verifier.opinion.model import Difference
+from verifier.report.figures import count
 from verifier.spelling import ANYWHERE, file_name, safe
 from verifier.workers import processors
 
@@ -134,7 +135,10 @@ def examined(path: str, program: tshark.Program | None) -> Outcome:
     except VerifierError as error:
         return Outcome(path, "BROKEN", [f"read once, and not a second time: {error}"], ran, Counter())
     counts = ", ".join(
-        f"{each.ours}" + (f"/{each.theirs}" * (each.ours != each.theirs)) + f" {each.what}" for each in opinion.counts
+        count(each.ours, each.what.removesuffix("s"))
+        if each.ours == each.theirs
+        else f"{each.ours:,}/{each.theirs:,} {each.what}"
+        for each in opinion.counts
     )
     if opinion.problems:
         return Outcome(path, "not read by tshark", list(opinion.problems), ran, Counter())
@@ -203,7 +207,8 @@ def main() -> int:
             sys.stdout.flush()
     if slowest is None or heaviest is None:
         raise SystemExit(f"corpus: no files in {options.folder}")
-    print(f"\n{sum(kinds.values())} files: {', '.join(f'{number} {kind}' for kind, number in sorted(kinds.items()))}")
+    told = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    print(f"\n{count(sum(kinds.values()), 'file')}: {told}")
     if rules:
         print(f"rules: {', '.join(f'{number} {name}' for name, number in rules.most_common())}")
     print(

@@ -344,7 +344,7 @@ def test_whoever_waits_for_a_capture_to_be_read_sees_how_far_it_is(tmp_path: Pat
         said += os.read(ours, 65536)
     os.close(ours)
     first = said.decode().split("\r")[1]
-    assert re.fullmatch(r"0 of 1 captures read, [0-9,]+ packets\x1b\[K", first)
+    assert re.fullmatch(r"captures read: 0 of 1, packets: [0-9,]+\x1b\[K", first)
     assert b"Exit status" in printed
     assert b"captures read" not in printed
 

@@ -298,6 +298,12 @@ def with_drops(captured: Sequence[Packet]) -> bytes:
     return file.bytes()
 
 
+def test_one_packet_that_was_dropped() -> None:
+    (missing,) = examine_file(with_drops(packets(in_time(merged(*wasteful()))))).inconclusive_because
+    assert missing.text.startswith("the kernel dropped 1 packet before the capture ")
+    assert missing.text.endswith(" could have it")
+
+
 @pytest.mark.parametrize(
     ("expectations", "verdict"),
     [

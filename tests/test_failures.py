@@ -46,6 +46,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ([RECEIVE, CLOSE], "connection closed by the server without a response"),
         ([RECEIVE, RESET], "connection reset by the server"),
         ([RECEIVE, Send(ok(b"x" * 10)[:-7]), CLOSE], "response cut short: 3 of 10 bytes"),
+        ([RECEIVE, Send(ok(b"x")[:-1]), CLOSE], "response cut short: 0 of 1 byte"),
         ([RECEIVE, Send(ok(b"x" * 10)[:-7]), RESET], "connection reset by the server"),
         (
             [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", CLOSE],

@@ -126,6 +126,8 @@ def test_a_thousand_connections_are_spoken_of_in_the_plural(cause: str, some: Gr
         ("max-requests-silent", {"counts": "100", "one": False}, "after 100 requests"),
         ("error-closes", {"statuses": "400 and 413"}, "(400 and 413)"),
         ("short-body", {"left": "12,000"}, "12,000 bytes were still to come"),
+        ("short-body", {"left": "1"}, "1 byte was still to come"),
+        ("body-unread", {"left": "1"}, "(1 byte never came)"),
         ("host-spelling", {}, "a.example and b.example"),
         ("client-timeout", {}, "3.00 s after the request"),
         ("keepalive-race", {}, "idle for 2.00 s"),

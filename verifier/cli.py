@@ -14,6 +14,7 @@ from time import monotonic
 
 from verifier import arguments
 from verifier.errors import INTERRUPTED, VerifierError
+from verifier.report.figures import count
 from verifier.spelling import Style
 from verifier.vocabulary import Reason, Verdict
 
@@ -113,7 +114,7 @@ def _demo_all(options: Demo) -> int:
     from verifier.lab import playbill
 
     began = monotonic()
-    with Progress(sys.stderr, monotonic, "scenes") as progress:
+    with Progress(sys.stderr, monotonic, "scene") as progress:
         performances = app.demo_all(options.capture, progress)
     seconds = monotonic() - began
     if options.output.json:
@@ -359,7 +360,7 @@ class Progress:
     _AFTER_S = 0.5
     """A short run shows none."""
 
-    def __init__(self, stream: TextIO | None, clock: Callable[[], float], noun: str = "requests") -> None:
+    def __init__(self, stream: TextIO | None, clock: Callable[[], float], noun: str = "request") -> None:
         """`clock` tells seconds, and never goes back."""
         self._noun = noun
         self._stream = stream if stream is not None and stream.isatty() else None
@@ -372,7 +373,7 @@ class Progress:
 
     def __call__(self, done: int, planned: int) -> None:
         share = f"  {done * 100 // planned} %" if planned else ""
-        self.say(f"{done:,} of {planned:,} {self._noun}{share}")
+        self.say(f"{done:,} of {count(planned, self._noun)}{share}")
 
     def say(self, far: str) -> None:
         """Shows how far the work is, unless that was done a moment ago."""

@@ -90,8 +90,9 @@ def _cut_short(error: http.client.IncompleteRead) -> str:
     partial: int | bytes = error.partial
     read = partial if isinstance(partial, int) else len(partial)
     if error.expected is None:
-        return f"response cut short after {read} bytes"
-    return f"response cut short: {read} of {read + error.expected} bytes"
+        return f"response cut short after {read} byte{'' if read == 1 else 's'}"
+    whole = read + error.expected
+    return f"response cut short: {read} of {whole} byte{'' if whole == 1 else 's'}"
 
 
 def _chain(error: BaseException) -> list[BaseException]:

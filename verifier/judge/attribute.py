@@ -195,8 +195,11 @@ class Attribution:
         if lost:
             first = lost[0]
             ends = f"{shown(first.client)} to {shown(first.server)}"
-            number = f"{len(lost)} of {len(self.run.connects)}"
-            text = f"{number} handshakes that the client made are not whole in the capture, the first from {ends}"
+            number = f"{len(lost)} of {len(self.run.connects)} handshakes that the client made"
+            those, begin = (f"{number} is", "") if len(lost) == 1 else (f"{number} are", "the first ")
+            if len(self.run.connects) == 1:
+                those = "the one handshake that the client made is"
+            text = f"{those} not whole in the capture, {begin}from {ends}"
             self.missing.append(Missing(Reason.CONNECTION_NOT_CAPTURED, text))
 
     def _check_requests(self) -> None:
@@ -211,7 +214,8 @@ class Attribution:
                     short += sent - seen
                     example = example or f"connection {row} shows {seen} of {sent}"
         if short:
-            text = f"{short} requests that the client made are not in the packets: {example}"
+            those = "1 request that the client made is" if short == 1 else f"{short} requests that the client made are"
+            text = f"{those} not in the packets: {example}"
             self.missing.append(Missing(Reason.REQUESTS_NOT_IN_PACKETS, text))
 
     def _check_counters(self) -> None:

@@ -168,10 +168,14 @@ def missing_from_run(run: Run, live: LiveFacts) -> list[Missing]:
         missing.append(Missing(Reason.CAPTURE_NOT_DRAINED, text))
     if run.interrupted:
         made = len({request.number for request in run.requests})
-        missing.append(Missing(Reason.INTERRUPTED, f"interrupted after {made} of {run.planned} requests"))
+        text = f"interrupted after {made} of {run.planned} request{'' if run.planned == 1 else 's'}"
+        missing.append(Missing(Reason.INTERRUPTED, text))
     failed = [request for request in run.requests if request.error and request.sent_ns is None]
     if failed:
-        text = f"{len(failed)} of {len(run.requests)} requests were never sent: {failed[0].url}: {failed[0].error}"
+        those = f"{len(failed)} of {len(run.requests)} requests {'was' if len(failed) == 1 else 'were'}"
+        if len(run.requests) == 1:
+            those = "the one request was"
+        text = f"{those} never sent: {failed[0].url}: {failed[0].error}"
         missing.append(Missing(Reason.REQUEST_FAILED, text))
     return missing
 
@@ -335,7 +339,8 @@ class _Bench:
         for source in self.case.sources:
             if source.dropped:
                 where = "interface" if source.live else "capture"
-                text = f"the kernel dropped {source.dropped:,} packets before the {where} {source.name} could have them"
+                packets, them = ("1 packet", "it") if source.dropped == 1 else (f"{source.dropped:,} packets", "them")
+                text = f"the kernel dropped {packets} before the {where} {source.name} could have {them}"
                 missing.append(Missing(Reason.DROPPED_PACKETS, text))
             if source.truncated:
                 missing.append(Missing(Reason.CAPTURE_TRUNCATED, f"{source.name}: {source.problem}"))

@@ -130,6 +130,10 @@ def _unanswered(group: Group) -> str:
     return f" ({group.lost})" if group.lost else ""
 
 
+def _octets(amount: str) -> str:
+    return f"{amount} byte" if amount == "1" else f"{amount} bytes"
+
+
 def _its(group: Group) -> str:
     return "its" if group.new == 1 else "their"
 
@@ -185,8 +189,8 @@ def _dropped(group: Group) -> str:
 def _unread(group: Group) -> str:
     if group.left:
         return (
-            f"the client did not read the whole response ({group.left} bytes never came), so that the connection could"
-            f" not be used again{_times(group)}"
+            f"the client did not read the whole response ({_octets(group.left)} never came), so that the connection"
+            f" could not be used again{_times(group)}"
         )
     if group.with_reset:
         return (
@@ -238,7 +242,7 @@ _WORDS: dict[str, Say] = {
     ),
     "short-body": lambda group: (
         "the server closed before the whole response was sent"
-        + (f": {group.left} bytes were still to come" if group.left else "")
+        + (f": {_octets(group.left)} {'was' if group.left == '1' else 'were'} still to come" if group.left else "")
         + _times(group)
     ),
     "excess-bytes": lambda group: (

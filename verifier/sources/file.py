@@ -125,7 +125,7 @@ def read(path: str, engine: Engine, manner: Manner = USUAL, tell: Tell = unheard
     try:
         while feed.advance():
             engine.read(feed.reader)
-            tell(f"{engine.packets:,} packets read")
+            tell(f"packets read: {engine.packets:,}")
     finally:
         feed.close()
     times = (engine.first_ns, engine.last_ns) if engine.first_ns >= 0 else (None, None)

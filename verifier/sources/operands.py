@@ -76,7 +76,7 @@ def looked_up(operands: Sequence[str], tell: Tell = unheard) -> Iterator[Found |
                 yield Skipped(path, "the same file as another one")
             else:
                 known.add(identity)
-                tell(f"{len(known):,} files found")
+                tell(f"files found: {len(known):,}")
                 yield Found(path, operand)
         if not fruitful:
             yield Fruitless(operand, _nothing_in(operand, odd))

@@ -155,7 +155,7 @@ def _looked_at(entries: list[_Entry], tell: Tell) -> tuple[list[_Entry], list[Sk
     beside: dict[str, list[Skipped]] = {}
     """By the folder or the pattern that led to them."""
     for number, entry in enumerate(entries):
-        tell(f"{number:,} of {len(entries):,} files looked at")
+        tell(f"files looked at: {number:,} of {len(entries):,}")
         name = entry.found.path
         try:
             entry.look()
@@ -184,7 +184,7 @@ def _read(entries: list[_Entry], engine: Engine, merged: Merged, tell: Tell) -> 
     is_open = 0
     while True:
         engine.read(merged)
-        tell(f"{opened - is_open:,} of {len(readable):,} captures read, {engine.packets:,} packets")
+        tell(f"captures read: {opened - is_open:,} of {len(readable):,}, packets: {engine.packets:,}")
         lane = merged.hungry
         if lane is not None:
             if not readable[lane.source].advance():

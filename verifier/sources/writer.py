@@ -179,7 +179,7 @@ class CaptureWriter:
             # says why.
             return
         if self._written:
-            self.problem += f" (it ends after {self.packets} packets)"
+            self.problem += f" (it ends after {self.packets} packet{'' if self.packets == 1 else 's'})"
 
 
 def _opened(path: str) -> int:
