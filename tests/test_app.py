@@ -293,6 +293,35 @@ def test_a_certificate_that_is_not_trusted(tmp_path: Path, tls: ssl.SSLContext) 
     assert all(request["error"] for request in ran.report["run"])
 
 
+@pytest.mark.parametrize("packets", ["full", "headers", "control"])
+def test_without_a_session_at_a_server_that_closes(tmp_path: Path, packets: str) -> None:
+    """Neither alone would keep a connection; what is asked about is the client. A redirect it follows on its own."""
+    with Server([[ok(b"bye", "Connection: close")]]) as server:
+        ran = verify(tmp_path, "http", server.url, "-n", "3", "--no-session", "--packets", packets)
+    (found,) = ran.report["findings"]
+    assert (found["cause"], found["confidence"], found["extra"]) == ("no-session", "certain", 2)
+    assert found["also"] == ["response-close-header"]
+
+
+@pytest.mark.parametrize("packets", ["full", "headers", "control"])
+def test_what_is_kept_of_packets_does_not_change_the_cause(tmp_path: Path, packets: str) -> None:
+    with Server([ALWAYS]) as server:
+        ran = verify(tmp_path, "http", server.url, "-n", "3", "--no-session", "--packets", packets)
+    (found,) = ran.report["findings"]
+    assert (found["cause"], found["confidence"], found["extra"], found["also"]) == ("no-session", "certain", 2, [])
+
+
+@pytest.mark.parametrize("packets", ["full", "control"])
+def test_a_redirect_without_a_session_is_on_the_server(tmp_path: Path, packets: str) -> None:
+    """Within one call the client would have gone on with the connection, and the server closed it."""
+    moved = b"HTTP/1.1 302 Found\r\nLocation: /there\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    with Server([[moved], [ok()]]) as server:
+        ran = verify(tmp_path, "http", server.url, "-n", "1", "--no-session", "--packets", packets)
+    causes = {found["cause"] for found in ran.report["findings"]}
+    assert ran.handshakes == 2
+    assert "no-session" not in causes
+
+
 # -- more than one server, and none
 
 

@@ -1335,6 +1335,44 @@ def a_live_client_without_a_session_leaves_connections_open() -> Talks:
     return followed(ended(exchanges(1)))
 
 
+def without_a_session(response: bytes) -> Talks:
+    return followed(ended(closing("server", before=answered(response))))
+
+
+@story("no-session", SURE, CLIENT, also=["http10"], account=Account(session=False))
+def a_live_client_without_a_session_at_a_server_of_http_10() -> Talks:
+    return without_a_session(OLD_RESPONSE)
+
+
+@story("no-session", SURE, CLIENT, also=["response-close-header"], account=Account(session=False))
+def a_live_client_without_a_session_at_a_server_that_closes() -> Talks:
+    return without_a_session(ok(b"ok", "Connection: close"))
+
+
+@story(
+    "no-session",
+    SURE,
+    CLIENT,
+    also=["response-close-header"],
+    account=Account(session=False, last=saying_so),
+)
+def a_live_client_without_a_session_read_connection_close_inside_of_tls() -> Talks:
+    return over_tls("server")
+
+
+@pytest.mark.parametrize("response", [OLD_RESPONSE, ok(b"ok", "Connection: close")], ids=["http10", "close"])
+def test_a_session_would_not_help_alone(response: bytes) -> None:
+    """Both are true of the live run; of its capture alone only what the server did is."""
+    talks = without_a_session(response)
+    found = finding(told(talks, Account(session=False)), "no-session")
+    assert found.text == (
+        "the client has no Session, and so opened a new connection; the server would not have kept the one before"
+        " either."
+    )
+    assert not {"http10", "response-close-header"} & {each.cause for each in told(talks).findings} - set(found.also)
+    assert {each.cause for each in diagnosed(talks).findings} == set(found.also)
+
+
 # -- the table
 
 

@@ -187,7 +187,7 @@ _SESSION = Cause(
     brief="the client did not keep its connections for the next request",
     blame="client",
     explanation=(
-        "The client closes its connection as soon as it has the response, although the server would have kept it open. "
+        "The client closes its connection as soon as it has the response, whether the server would keep it or not. "
         "That is what happens without a Session (requests.get and the like), or with one that is made and closed for "
         "each call. Every request then pays for a new TCP handshake, and for TLS."
     ),

@@ -72,7 +72,8 @@ class Attribution:
                 facts[row] = facts.get(row, 0) | TOLD
             if self.run.unread:
                 facts[row] = facts.get(row, 0) | LEFT_UNREAD
-        return Account(facts, self.run.session, self.run.client)
+        redirected = len({request.number for request in self.run.requests}) < len(self.run.requests)
+        return Account(facts, self.run.session, redirected, self.run.client)
 
     def peaks(self) -> dict[int, int]:
         """By one connection of each server: the most requests that the client had under way at that server at once."""

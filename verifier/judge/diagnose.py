@@ -94,7 +94,7 @@ class Diagnosis:
         self.columns = matter.details.columns
         self.column = {name: self.exchanges.column(name) for name in ("end_ns", "request_ns", "status", "host")}
         self.frames = {name: self.exchanges.column(name) for name in ("request_frame", "response_frame", "end_frame")}
-        groups = self.lineage.grouped(decided)
+        groups = self.lineage.grouped(self._decided)
         self.rules = [rule_of(group) for group in groups]
         """By group."""
         self.causes = self._causes(groups)
@@ -104,6 +104,14 @@ class Diagnosis:
             from verifier.judge.sightings import sightings
 
             self.findings += tuple(sightings(self))
+
+    def _decided(self, ended: int, stands: int, extra: bool) -> int:
+        """As `decided`, with what a live client says of its run."""
+        account = self.account
+        # Which requests followed redirects is not known where the client alone knows its requests.
+        if account is not None and not account.session and not (account.redirected and ended & f.TOLD):
+            stands |= f.SESSIONLESS
+        return decided(ended, stands, extra)
 
     def races(self) -> dict[int, int]:
         """By pair: extra connections that were opened while all others were in use, as far as packets can show."""
@@ -258,6 +266,7 @@ class Diagnosis:
             in_use=self.rule(rows[0]) == NEARLY_CONCURRENT,
             goes_on=bool(stands[rows[0]] & f.GOES_ON),
             at_once=bool(bits & f.AT_ONCE),
+            sessionless=bool(RULES[self.rule(rows[0]) or 0].stands & f.SESSIONLESS),
             name=self.name(rows[0]) or "",
             other=self._other(rows[0]),
             was_open=not stands[rows[0]] & f.CLOSED,

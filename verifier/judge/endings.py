@@ -42,6 +42,7 @@ from verifier.judge.facts import (
     SPENT,
     STALLED,
     STILL_OPEN,
+    TOLD,
     UNUSED,
     WAITING,
 )
@@ -57,6 +58,7 @@ from verifier.wire.tables import (
     HEAD_REQUEST,
     NOBODY,
     NOT_SEEN,
+    PAYLOAD_CUT,
     REQUEST_CLOSE,
     REQUEST_HTTP10,
     RESPONSE_CLOSE,
@@ -346,6 +348,8 @@ class Endings:
             keep(self.short, row)
         if self.told:
             bits |= self.told.get(row, 0)
+            if bits & TOLD and this.flags & PAYLOAD_CUT:
+                bits &= ~DAMAGED  # what was left out is what the client tells
         self.bits[row] = bits
         return 0
 

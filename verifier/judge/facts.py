@@ -17,6 +17,8 @@ class Account(NamedTuple):
     """By connection."""
     session: bool
     """All requests went through one Session."""
+    redirected: bool = False
+    """Some of them were led to another place."""
     client: str | None = None
     """What the client calls itself: `python-requests/2.34.2`."""
 
@@ -203,6 +205,8 @@ BESIDE_RESPONSE = 1 << 26
 """The client closed the one before just as a response from another server had come."""
 FEW_EXTRA = 1 << 27
 """The pair has fewer extra connections than needed ones."""
+SESSIONLESS = 1 << 28
+"""The client says that it has no Session, and so opens a connection for each request, whatever the server does."""
 GIVEN_UP = 1 << 20
 """The one before had stopped in the middle of a body of known length, and never went on."""
 REUSED_BEFORE = 1 << 19

@@ -56,6 +56,8 @@ class Group(NamedTuple):
     """The first of the predecessors was used again later."""
     at_once: bool
     """They were closed right behind their last responses."""
+    sessionless: bool
+    """The live client says that it has no Session, and the server had said that it would close."""
     name: str
     """What the server is called on the first of the new ones."""
     other: str
@@ -120,6 +122,9 @@ def _no_session(group: Group) -> str:
             f"{number(group.new, 'connection')} opened while the one before was open and idle, and that one was never"
             " used again: each request has a client object, or Session, of its own"
         )
+    if group.sessionless:
+        new, before = ("a new connection", "the one") if group.new == 1 else (f"{group.new:,} new connections", "those")
+        return f"the client has no Session, and so opened {new}; the server would not have kept {before} before either"
     when = "right after the response" if group.at_once else f"{group.gap} after the response"
     if group.one:
         return f"the client closed {_each(group)} {when}; the server would have kept {_it(group)}"
