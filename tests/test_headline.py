@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from craft import START_NS, Conversation, get, merged, packets, tls13_opening
+from examine import examine
 from reports import (
     encrypted,
     idle_timeout,
@@ -16,6 +18,8 @@ from reports import (
 
 from verifier.judge.model import Expectation, Finding, Report
 from verifier.report.headline import sentence
+from verifier.report.text import render
+from verifier.spelling import Style
 from verifier.vocabulary import Verdict
 
 
@@ -50,7 +54,7 @@ BROKEN = proved()._replace(
         (proved()._replace(totals=totals(1, 1)), "1 request, 1 handshake: one request needs one connection"),
         (BEFORE, "2 requests, 0 handshakes: the connections were opened before the capture began"),
         (TOLERATED, "1,000 requests, 10 handshakes: 9 more than needed, within what is accepted"),
-        (encrypted()._replace(verdict=Verdict.PROVED), "0 requests, 1 handshake: within what is accepted"),
+        (encrypted()._replace(verdict=Verdict.PROVED), "requests unknown, 1 handshake: within what is accepted"),
         (refuted(), "3 requests, 3 handshakes: no re-use, where 1 connection would do"),
         (long_run(), "1,000 requests, 10 handshakes: 9 more than needed"),
         (UNREADABLE, "3 requests, 3 handshakes: 2 more than needed"),
@@ -64,6 +68,67 @@ BROKEN = proved()._replace(
 )
 def test_the_verdict_in_one_sentence(report: Report, said: str) -> None:
     assert sentence(report) == said
+
+
+def secret(port: int, second: int, server: tuple[str, int] = ("10.0.0.2", 443)) -> Conversation:
+    """A TLS connection, opened and closed."""
+    talk = Conversation(("10.0.0.1", port), server, now=START_NS + second * 10**9)
+    tls13_opening(talk)
+    talk.close("client")
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("talks", "said"),
+    [
+        (
+            [secret(40000, 0)],
+            "1 handshake: whatever was requested went over this one connection, but the requests can't be read",
+        ),
+        (
+            [secret(40000, 0), secret(40001, 5)],
+            "2 handshakes, 1 more than needed if each carried requests, which can't be read",
+        ),
+        (
+            [secret(40000, 0), secret(40001, 0)],
+            "2 handshakes; whether fewer would have done only the requests tell, and they can't be read",
+        ),
+        (
+            [secret(40000, 0), secret(40001, 5, ("10.0.0.3", 443))],
+            "2 handshakes, one for each client and server, but the requests can't be read",
+        ),
+    ],
+    ids=["one", "two", "at once", "two servers"],
+)
+def test_what_handshakes_say_where_nothing_can_be_read(talks: list[Conversation], said: str) -> None:
+    report = examine(packets(merged(*talks)))
+    assert (report.verdict, sentence(report)) == (Verdict.INCONCLUSIVE, said)
+    drawn = render(report, Style(120, color=False, unicode=True), 3)
+    (row,) = [line for line in drawn.splitlines() if line.startswith("  10.0.0.1 → 10.0.0.2:443 ")]
+    _, _, _, connections, handshakes, _, extra, *requests = row.split()
+    assert connections == handshakes
+    assert requests[:2] == ["unknown", "unknown"]
+    assert extra == ("0" if handshakes == "1" else "1" if "1 more" in said else "unknown")
+
+
+def test_a_connection_in_place_of_one_that_was_forgotten_is_told_beside_the_verdict() -> None:
+    """It is no extra one by the count: the other has a request without an end."""
+    old, new = Conversation(now=START_NS), Conversation(("10.0.0.1", 40001), now=START_NS + 403 * 10**9)
+    old.handshake()
+    old.exchange(1)
+    old.now += 400 * 10**9
+    old.say("client", "PA", get("/again"))
+    for _ in range(4):
+        old.now += 10**9
+        old.segments.append(old.segments[-1]._replace(ts_ns=old.now))
+    new.handshake()
+    new.exchange(2)
+    report = examine(packets(merged(old, new)))
+    assert report.totals.extra_handshakes == 0
+    assert sentence(report).endswith(
+        ": no handshake counts as extra, but 1 connection was opened, probably because something between client and"
+        " server forgot idle connections"
+    )
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,8 @@ class _Bench:
             for unreadable, missed in zip(self.fields["unreadable"], self.fields["missed"], strict=True)
         ]
         """For each pair, whether all its requests are: that its lower bound can't be higher than it seems."""
+        self.readable = self.known
+        """The same, as far as its own packets tell."""
         self.all_counted = all(self.known)
         """Whether every request is among the exchanges: that shares of them can't be other than they seem."""
         self._bound(self._bounds())
@@ -330,7 +332,7 @@ class _Bench:
 
     def _pairs(self, diagnosis: Diagnosis | None) -> Pairs:
         causes = {} if diagnosis is None else diagnosis.causes
-        return Pairs(Counted(self.fields, self.bounds, causes), self.details)
+        return Pairs(Counted(self.fields, self.bounds, causes, self.readable), self.details)
 
     def missing_from_capture(self) -> list[Missing]:
         """Packets that the capture says it lost, and files that end in damage: any pair's requests may have been among

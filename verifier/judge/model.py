@@ -91,6 +91,8 @@ class Pair(NamedTuple):
     extra_handshakes: int
     cost_ns: int
     causes: dict[str, int]
+    counted: bool = True
+    """Whether the packets, or the live client, tell all its requests: else there may be more, and more re-used."""
 
 
 class Evidence(NamedTuple):

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 class Counted(NamedTuple):
     """What is known of all pairs. `fields`: columns of the tally, `bounds`: the lower bound of each, `causes`: by pair,
-    how many connections each cause opened."""
+    how many connections each cause opened. `counted`: whether all requests of each are known."""
 
     fields: Mapping[str, memoryview]
     bounds: Sequence[int]
     causes: Mapping[int, dict[str, int]]
+    counted: Sequence[bool]
 
 
 class Pairs(Sequence[Pair]):
@@ -74,6 +75,7 @@ class Pairs(Sequence[Pair]):
             extra_handshakes=field["extra"][number],
             cost_ns=field["cost_ns"][number],
             causes=self.counted.causes.get(number, {}),
+            counted=self.counted.counted[number],
         )
 
 

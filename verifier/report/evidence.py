@@ -233,7 +233,7 @@ def _connection_row(connection: Connection, report: Report, style: Style) -> Row
         Cell(ends if several else str(connection.client.port)),
         *((Cell(file_of(connection.source)),) if has_several(report) else ()),
         Cell(handshake_frames(connection)),
-        Cell(f"{connection.requests:,}"),
+        Cell(f"{connection.requests:,}" if connection.requests or report.pairs[connection.pair].counted else "unknown"),
         Cell(closed),
         cause,
     )

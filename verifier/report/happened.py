@@ -14,6 +14,7 @@ from verifier.report.wording import (
     handshake_frames,
     has_several,
     reuse,
+    unreadable,
 )
 from verifier.spelling import Style, safe
 from verifier.vocabulary import Handshake, Reuse
@@ -304,12 +305,20 @@ def _figures(pair: Pair) -> Row:
     return (
         Cell(f"{pair.connections:,}"),
         Cell(f"{pair.handshakes:,}"),
-        Cell(f"{pair.lower_bound:,}"),
-        Cell(f"{pair.extra_handshakes:,}", Role.BAD if pair.extra_handshakes else None),
-        Cell(f"{pair.requests:,}"),
-        Cell(f"{pair.reused_requests:,}", Role.GOOD if pair.reused_requests else None),
+        Cell(_known(pair, pair.lower_bound)),
+        Cell(
+            "0" if pair.handshakes < 2 else _known(pair, pair.extra_handshakes),
+            Role.BAD if pair.extra_handshakes else None,
+        ),
+        Cell(_known(pair, pair.requests)),
+        Cell(_known(pair, pair.reused_requests), Role.GOOD if pair.reused_requests else None),
         Cell(duration(pair.cost_ns) if pair.extra_handshakes else ""),
     )
+
+
+def _known(pair: Pair, number: int) -> str:
+    """What was seen; where that is nothing, and nothing was there to be seen, it is no 0."""
+    return f"{number:,}" if number or pair.counted else "unknown"
 
 
 def _main_cause(pair: Pair) -> str:
@@ -323,7 +332,11 @@ def _sums(report: Report) -> str:
     return (
         f"All {count(len(report.pairs), 'pair')}: {count(totals.connections, 'connection')}, "
         f"{count(totals.handshakes, 'handshake')} ({totals.extra_handshakes:,} extra), "
-        f"{count(totals.requests, 'request')} ({totals.reused_requests:,} re-used)"
+        + (
+            "requests unknown"
+            if unreadable(report)
+            else f"{count(totals.requests, 'request')} ({totals.reused_requests:,} re-used)"
+        )
     )
 
 

@@ -7,35 +7,63 @@ could be read.
 from __future__ import annotations
 
 from verifier.report.figures import count, duration, ratio
-from verifier.report.wording import by_cause, extra_of
-from verifier.vocabulary import Verdict
+from verifier.report.wording import by_cause, extra_of, unreadable
+from verifier.vocabulary import Reason, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verifier.judge.model import Expectation, Finding, Report, Totals
+    from verifier.judge.model import Expectation, Finding, Report
+
+FORGOTTEN = "path-dropped"
+"""The one cause of connections opened in vain that the count does not show."""
 
 
 def sentence(report: Report) -> str:
-    totals = report.totals
     if report.verdict is Verdict.INCONCLUSIVE:
-        return _inconclusive(totals)
-    meaning = _proved(totals) if report.verdict is Verdict.PROVED else _refuted(report)
-    return f"{_counts(totals)}: {meaning}"
+        return _inconclusive(report)
+    meaning = _proved(report) if report.verdict is Verdict.PROVED else _refuted(report)
+    return f"{_counts(report)}: {meaning}"
 
 
-def _counts(totals: Totals) -> str:
-    return f"{count(totals.requests, 'request')}, {count(totals.handshakes, 'handshake')}"
+def _counts(report: Report) -> str:
+    totals = report.totals
+    requests = "requests unknown" if unreadable(report) else count(totals.requests, "request")
+    return f"{requests}, {count(totals.handshakes, 'handshake')}"
 
 
-def _inconclusive(totals: Totals) -> str:
+def _inconclusive(report: Report) -> str:
+    totals = report.totals
+    if {missing.code for missing in report.inconclusive_because} == {Reason.REQUESTS_UNREADABLE} and totals.handshakes:
+        return _unreadable(report)
     if totals.requests or totals.handshakes:
-        return f"{_counts(totals)} seen, but evidence is missing"
+        return f"{_counts(report)} seen, but evidence is missing"
     return f"no request and no handshake in {count(totals.packets, 'packet')}"
 
 
-def _proved(totals: Totals) -> str:
+def _unreadable(report: Report) -> str:
+    """What handshakes say alone, where all of them are in the capture, and nothing is missing but what was asked."""
+    totals = report.totals
+    if totals.requests:
+        return f"{_counts(report)} seen; other requests can't be read, and they may have needed more connections"
+    if totals.connections == totals.handshakes == 1:
+        return "1 handshake: whatever was requested went over this one connection, but the requests can't be read"
+    handshakes = count(totals.handshakes, "handshake")
+    if totals.connections == totals.handshakes == len(report.pairs):
+        return f"{handshakes}, one for each client and server, but the requests can't be read"
+    if totals.extra_handshakes:
+        return (
+            f"{handshakes}, {totals.extra_handshakes:,} more than needed if each carried requests, which can't be read"
+        )
+    return f"{handshakes}; whether fewer would have done only the requests tell, and they can't be read"
+
+
+def _proved(report: Report) -> str:
+    totals = report.totals
+    forgotten = [finding for finding in report.findings if finding.cause == FORGOTTEN and not finding.extra]
+    if forgotten and not totals.extra_handshakes:
+        return f"no handshake counts as extra, but {_in_place(forgotten)}"
     if totals.extra_handshakes:
         return f"{totals.extra_handshakes:,} more than needed, within what is accepted"
     if totals.requests == 0:
@@ -47,6 +75,16 @@ def _proved(totals: Totals) -> str:
     if totals.reused_requests and totals.connections == 1:
         return "the connection was re-used"
     return "no connection was opened in vain"
+
+
+def _in_place(findings: Sequence[Finding]) -> str:
+    """Connections in place of others that are in use for good, by the count: with a request that went nowhere."""
+    from verifier.catalogue import CAUSES
+
+    number = sum(len(finding.connections) for finding in findings)
+    opened = f"{count(number, 'connection')} {'was' if number == 1 else 'were'} opened"
+    sure = all(finding.confidence == "certain" for finding in findings)
+    return f"{opened}, {'' if sure else 'probably '}because {CAUSES[FORGOTTEN].brief}"
 
 
 def _refuted(report: Report) -> str:

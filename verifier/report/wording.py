@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verifier.report.figures import duration
 from verifier.report.terminal import Role
-from verifier.vocabulary import Handshake, Reuse
+from verifier.vocabulary import Handshake, Reason, Reuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +45,12 @@ def by_cause(findings: Sequence[Finding]) -> list[tuple[str, tuple[Finding, ...]
 
 def extra_of(findings: Sequence[Finding]) -> int:
     return sum(finding.extra for finding in findings)
+
+
+def unreadable(report: Report) -> bool:
+    """Whether no request is known because none can be read: how many there were is not known either."""
+    codes = {missing.code for missing in report.inconclusive_because}
+    return not report.totals.requests and bool(codes & {Reason.REQUESTS_UNREADABLE, Reason.BYTES_MISSING})
 
 
 def has_several(report: Report) -> bool:
