@@ -133,6 +133,14 @@ def test_cut_anywhere_it_is_an_error_or_inconclusive(suffix: str, compress: Comp
             assert reasons(report) >= {"capture-truncated"}
 
 
+@pytest.mark.parametrize("suffix", ["bz2", "zst", "lz4"])
+def test_cut_inside_its_first_block_there_is_nothing_to_read(suffix: str) -> None:
+    packed = ALL[suffix](pcap(captured()))
+    said = report_or_problem(packed[: len(packed) // 2])
+    assert isinstance(said, str)
+    assert said.endswith(f", at byte {len(packed) // 2}: nothing of it can be unpacked; copy it again")
+
+
 @every
 def test_cut_in_its_middle_the_first_part_is_read(suffix: str, compress: Compress) -> None:
     content = pcap(many())

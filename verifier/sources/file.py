@@ -285,7 +285,8 @@ class Feed:
         head = self._unpacked(self._head(b"", LONGEST_MAGIC))
         head = self._head(head, pcap.HEADER)
         if self.stream.problem and len(head) < pcap.HEADER:
-            raise VerifierError(f"{self.shown}: {self.stream.problem}")
+            # bzip2, zstd and lz4 give whole blocks alone: of a small capture that is cut they give nothing.
+            raise VerifierError(f"{self.shown}: {self.stream.problem}: nothing of it can be unpacked", "copy it again")
         if not head:
             raise NoCapture(f"{self.shown}: the file is empty", "capture something into it, or name another")
         if not pcap.recognised(head) and not head.startswith(SECTION_HEADER):
