@@ -303,6 +303,91 @@ def test_overwritten_files_amid_a_set_prove_nothing(tmp_path: Path) -> None:
     assert "not read: the file is empty" in shown
 
 
+def rotated(folder: Path, numbers: Sequence[int], name: str = "set_{:05}.pcap") -> None:
+    """A capture for each number, one behind the other in the order given."""
+    for place, number in enumerate(numbers):
+        saved(folder, name.format(number), pcap(captured(place * 10, 40000 + place)))
+
+
+def tolerant(folder: Path) -> Report:
+    """Proved, if nothing is missing."""
+    return analyze([str(folder)], Selection(), Expectations(max_extra=9))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "empty", "name"),
+    [
+        ([1, 2, 3], 4, "set_{:05}.pcap"),
+        ([8, 9, 10], 11, "set{}.pcap"),
+        ([3, 4, 0, 1], 2, "ring.pcap{}"),
+        ([1, 2, 3, 4], 0, "ring.pcap{}"),
+        ([1, 2], 3, "set_{0:05}_2026112213171{0}.pcapng"),
+    ],
+    ids=["dumpcap", "numbers", "ring", "ring anew", "times"],
+)
+def test_the_next_file_of_a_set_is_empty_and_hides_nothing(
+    tmp_path: Path, numbers: list[int], empty: int, name: str
+) -> None:
+    rotated(tmp_path, numbers, name)
+    path = saved(tmp_path, name.format(empty), b"")
+    report = tolerant(tmp_path)
+    assert (report.verdict, len(report.sources)) == ("proved", len(numbers))
+    ((skipped, why),) = report.skipped
+    assert (skipped, why) == (
+        str(path),
+        "the file is empty: the next of its set, into which nothing was written yet",
+    )
+    assert f"{path.name}: the file is empty" in render(report, Style(400, color=False, unicode=True), 0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "empty"),
+    [([1, 2, 4], 3), ([1, 3, 4], 2), ([3, 4, 0, 1], 5), ([1], 2)],
+    ids=["amid", "near the begin", "amid a ring", "one other"],
+)
+def test_an_empty_file_elsewhere_in_a_set_proves_nothing(tmp_path: Path, numbers: list[int], empty: int) -> None:
+    rotated(tmp_path, numbers)
+    saved(tmp_path, f"set_{empty:05}.pcap", b"")
+    assert (tolerant(tmp_path).verdict, reasons(tolerant(tmp_path))) == ("inconclusive", {"capture-truncated"})
+
+
+def test_an_empty_file_beside_captures_of_other_machines_proves_nothing(tmp_path: Path) -> None:
+    """Their captures overlap, or are called otherwise: what the empty one lacks may be from any time."""
+    for number in (1, 2):
+        saved(tmp_path, f"node{number}.pcap", pcap(captured(0, 40000 + number)))
+    saved(tmp_path, "node3.pcap", b"")
+    assert tolerant(tmp_path).verdict == "inconclusive"
+    saved(tmp_path, "node2.pcap", pcap(captured(10, 40002)))
+    assert tolerant(tmp_path).verdict == "proved"
+    saved(tmp_path, "gateway.pcap", pcap(captured(20, 40003)))
+    assert tolerant(tmp_path).verdict == "inconclusive"
+
+
+def usb(link_type: int = 249) -> bytes:
+    """A pcapng of USB."""
+    file = Pcapng()
+    file.interface(Interface(link_type))
+    file.packet(Packet(b"\x1b\x00" + bytes(60), START_NS, 62, link_type))
+    return file.bytes()
+
+
+def test_a_capture_of_usb_beside_those_of_networks(tmp_path: Path) -> None:
+    saved(tmp_path, "a.pcapng", pcapng(captured()))
+    path = saved(tmp_path, "b.pcapng", usb())
+    report = read(tmp_path)
+    assert (report.verdict, len(report.sources)) == ("proved", 1)
+    ((skipped, why),) = report.skipped
+    assert (skipped, why) == (str(path), "captured on USB (USBPcap), link type 249, which carries no TCP")
+
+
+@pytest.mark.parametrize("behind", [pcapng(captured(5, 40001)), b"\0\0\0"], ids=["a network", "damage"])
+def test_a_capture_of_usb_with_more_behind_it_proves_nothing(tmp_path: Path, behind: bytes) -> None:
+    saved(tmp_path, "a.pcapng", pcapng(captured()))
+    saved(tmp_path, "b.pcapng", usb() + behind)
+    report = read(tmp_path)
+    assert (report.verdict, reasons(report), report.skipped) == ("inconclusive", {"capture-truncated"}, ())
+
+
 # -- files that overlap
 
 

@@ -2,8 +2,9 @@
 
 A file that nobody named may be anything: notes, a log, a link that leads nowhere. It is passed over, and nothing is the
 less proved. But where its name says that it is a capture, packets are missing: it was overwritten, or never written to
-(a full disk leaves files of no bytes). Such a file counts as one that can't be read. Names decide nothing else: what is
-a capture by its content is read, whatever it is called.
+(a full disk leaves files of no bytes). Such a file counts as one that can't be read. But one of no bytes that comes
+next in a rotated set hides nothing: the capture has just begun it, or ended there. Names decide nothing else: what is a
+capture by its content is read, whatever it is called.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import os
 import stat
 
 from verifier.sources.file import NoCapture, NoNetwork, Unopened
+from verifier.sources.operands import natural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from verifier.errors import VerifierError
     from verifier.sources.operands import Found
 
@@ -41,6 +45,22 @@ def says_capture(path: str) -> bool:
     endings, packed = "|".join(CAPTURES), "|".join(PACKED)
     # A digit at a time: there is one way only to read a name, however many it has.
     return bool(re.search(rf"\.({endings})([-_.]?[0-9]|\.({packed}))*\Z", os.path.basename(path), re.IGNORECASE))
+
+
+def is_next(path: str, captures: Mapping[str, int]) -> bool:
+    """Whether an empty file is the next one of a rotated set that all other captures, with their beginnings, are of: it
+    follows the latest of them, also where numbers begin anew (`tcpdump -W`). Amid the set it would hide packets."""
+    if not captures or {_set_of(each) for each in captures} != {_set_of(path)}:
+        return False
+    order = sorted([*captures, path], key=natural)
+    return order[order.index(path) - 1] == max(captures, key=captures.__getitem__)
+
+
+def _set_of(path: str) -> str:
+    """What the names of a rotated set have in common: all but their numbers. The first one of `tcpdump -C` has none."""
+    import re
+
+    return re.sub(r"[0-9]+", "#", path).removesuffix("#")
 
 
 def _is_no_folder(path: str) -> bool:

@@ -94,6 +94,10 @@ class NoNetwork(NoCapture):
     """It is a capture, and known to have no packets of a network."""
 
 
+class Empty(NoCapture):
+    """There is nothing in it."""
+
+
 class Unopened(VerifierError):
     """The system does not let it be opened, or its first bytes be read: nothing is known of its content."""
 
@@ -231,6 +235,11 @@ class Feed:
         self.buffer = memoryview(b"")
         self.kept = True
 
+    def refuse_beside_networks(self) -> None:
+        """NoNetwork where what was read so far is of links that are no networks."""
+        if self.described is not None and self.described.interfaces:
+            self._refuse_beside_networks([interface.link_type for interface in self.described.interfaces])
+
     def fill(self, buffer: memoryview, headroom: int) -> None:
         """The next chunk goes into this buffer, behind so many bytes."""
         self.buffer = buffer
@@ -288,7 +297,7 @@ class Feed:
             # bzip2, zstd and lz4 give whole blocks alone: of a small capture that is cut they give nothing.
             raise VerifierError(f"{self.shown}: {self.stream.problem}: nothing of it can be unpacked", "copy it again")
         if not head:
-            raise NoCapture(f"{self.shown}: the file is empty", "capture something into it, or name another")
+            raise Empty(f"{self.shown}: the file is empty", "capture something into it, or name another")
         if not pcap.recognised(head) and not head.startswith(SECTION_HEADER):
             head = self._converted(head)
         if head.startswith(SECTION_HEADER):

@@ -16,9 +16,9 @@ import os
 
 from verifier.errors import VerifierError
 from verifier.sources import operands
-from verifier.sources.beside import is_beside
+from verifier.sources.beside import is_beside, is_next
 from verifier.sources.facts import Reading, Skipped, Source
-from verifier.sources.file import CHUNK, STANDARD_INPUT, Feed, Manner, unheard
+from verifier.sources.file import CHUNK, STANDARD_INPUT, Empty, Feed, Manner, NoNetwork, unheard
 from verifier.spelling import file_name
 from verifier.wire.merge import NEVER, Lane, Merged
 
@@ -57,6 +57,8 @@ class _Entry:
         self.lane: Lane | None = None
         self.source: Source | None = None
         """What there is to say of it, once it is read."""
+        self.is_next = False
+        """It is empty, and by its name the next of a rotated set."""
 
     def look(self) -> None:
         """Opens the file, and finds out when it begins. One that can be opened again is closed."""
@@ -66,6 +68,7 @@ class _Entry:
         try:
             while not lane.pull() and feed.advance():
                 pass
+            feed.refuse_beside_networks()
         except BaseException:
             feed.close()
             raise
@@ -143,8 +146,27 @@ def read(paths: Sequence[str], engine: Engine, tell: Tell = unheard) -> Reading:
         for entry in entries:
             if entry.feed is not None:
                 entry.feed.close()
+    if _is_rotated(entries):
+        skipped += [Skipped(entry.found.path, _NEXT) for entry in entries if entry.is_next]
+        entries = [entry for entry in entries if not entry.is_next]
     sources = tuple(entry.source for entry in entries if entry.source is not None)
     return Reading(sources, merged.runs, (*skipped, *files.skipped))
+
+
+_NEXT = "the file is empty: the next of its set, into which nothing was written yet"
+
+
+def _is_rotated(entries: list[_Entry]) -> bool:
+    """Whether the captures follow one another, as those of a rotated set do, and not those of several machines."""
+    ended_ns: int | None = None
+    captures = 0
+    for entry in entries:
+        if entry.source is not None and entry.source.last_ns is not None:
+            if ended_ns is not None and ended_ns > entry.begin_ns + INVERSION_NS:
+                return False
+            ended_ns = entry.source.last_ns
+            captures += 1
+    return captures > 1
 
 
 def _looked_at(entries: list[_Entry], tell: Tell) -> tuple[list[_Entry], list[Skipped]]:
@@ -152,6 +174,7 @@ def _looked_at(entries: list[_Entry], tell: Tell) -> tuple[list[_Entry], list[Sk
     where a folder or a pattern led to neither."""
     captures: list[_Entry] = []
     failed: list[_Entry] = []
+    empty: list[tuple[_Entry, VerifierError]] = []
     beside: dict[str, list[Skipped]] = {}
     """By the folder or the pattern that led to them."""
     for number, entry in enumerate(entries):
@@ -162,19 +185,48 @@ def _looked_at(entries: list[_Entry], tell: Tell) -> tuple[list[_Entry], list[Sk
         except VerifierError as error:
             if entry.found.named:
                 raise
-            if is_beside(entry.found, error):
+            if isinstance(error, Empty):
+                empty.append((entry, error))
+            elif is_beside(entry.found, error) and not (isinstance(error, NoNetwork) and _has_tcp(name)):
                 beside.setdefault(entry.found.operand, []).append(Skipped(name, _without_name(error, name)))
             else:
                 entry.fail(error)
                 failed.append(entry)
         else:
             captures.append(entry)
+    for entry, problem in empty:
+        name = entry.found.path
+        if is_beside(entry.found, problem):
+            beside.setdefault(entry.found.operand, []).append(Skipped(name, _without_name(problem, name)))
+        else:
+            entry.fail(problem)
+            entry.is_next = is_next(name, {each.found.path: each.begin_ns for each in captures if each.begin_ns > 0})
+            failed.append(entry)
     fruitful = {entry.found.operand for entry in (*captures, *failed)}
     for operand, files in beside.items():
         if operand not in fruitful:
             raise operands.no_capture_in(operand, files)
     captures.sort(key=lambda entry: (entry.begin_ns, operands.natural(entry.found.path)))
     return captures + failed, [each for files in beside.values() for each in files]
+
+
+def _has_tcp(path: str) -> bool:
+    """Whether a capture that begins with what is no network has TCP in it nevertheless, as one behind the other in one
+    file. Taken for granted where it can't be read to its end."""
+    from verifier.wire.engine import Engine
+
+    engine = Engine(0, False)
+    try:
+        feed = Feed(path, Manner(SMALL_CHUNK, guess=False))
+    except NoNetwork:
+        return False  # pcap: all of it is of one link
+    feed.described = None
+    try:
+        while feed.advance():
+            engine.read(feed.reader)
+    finally:
+        feed.close()
+    return engine.tcp_packets > 0 or bool(feed.problem)
 
 
 def _read(entries: list[_Entry], engine: Engine, merged: Merged, tell: Tell) -> None:
