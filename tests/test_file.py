@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tarfile
 import termios
 import threading
 import time
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from craft import START_NS, Conversation, Interface, Packet, Pcapng, merged, packets, pcap, pcapng
@@ -125,15 +127,27 @@ def zipped(content: bytes) -> bytes:
     return file.getvalue()
 
 
+def tarred(content: bytes, kind: Literal["w", "w:gz", "w:xz"]) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=kind) as archive:
+        entry = tarfile.TarInfo("capture.pcap")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "what", "mend"),
     [
+        (tarred(pcap([]), "w"), "a tar archive;", "tar -xf {}"),
+        (tarred(pcap([]), "w:gz"), "a tar archive, packed (.gz);", "tar -xf {}"),
+        (tarred(pcap([]), "w:xz"), "a tar archive, packed (.xz);", "tar -xf {}"),
         (zipped(pcap([])), "zip", "unzip {}"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(60), "7-Zip", "7z x {}"),
         (b"\x1f\x9d\x90" + bytes(60), "compress", "uncompress {}"),
         (b"\x02\x21\x4c\x18" + bytes(60), "lz4", "lz4 -d {}"),
     ],
-    ids=["zip", "7z", "compress", "early lz4"],
+    ids=["tar", "tar.gz", "tar.xz", "zip", "7z", "compress", "early lz4"],
 )
 def test_known_others_name_the_command_that_mends(tmp_path: Path, content: bytes, what: str, mend: str) -> None:
     said = problem_of_content(tmp_path, content)

@@ -242,6 +242,7 @@ BY_NAME = (
     *("x.pcap", "x.PCAP", "x.pcapng", "x.cap", "x.dmp", "x.ntar", "x.snoop", "x.erf"),
     *("x.pcap0", "x.pcap12", "x.pcapng007", "x_00001_20261122131713.pcap", "x.pcap.1", "x.pcap-2026-11-22"),
     *("x.pcap.gz", "x.pcap1.zst", "x.cap.lz4", "x.pcapng.xz", "x.pcap.2.bz2", "x.pcap.gz.3", "x.pcap.zip", "x.pcap.Z"),
+    *("x.pcap.tar.gz", "x.pcap.tgz"),
 )
 BY_NO_NAME = (
     *("notes.conf", "notes", "pcap", "pcap.txt", "x.pcap.txt", "x.pcap.sha256", "x.pcapx", "xpcap", "x.capture"),

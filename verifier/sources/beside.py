@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CAPTURES = ("pcap", "pcapng", "cap", "dmp", "ntar", "snoop", "erf")
 """Endings of captures: those that Wireshark's library has for pcap, pcapng, snoop and ERF (wiretap/file_access.c)."""
-PACKED = ("gz", "zst", "lz4", "xz", "bz2", "z", "zip", "7z")
+PACKED = ("gz", "zst", "lz4", "xz", "bz2", "z", "zip", "7z", "tar", "tgz")
 """Endings behind those, of what is unpacked here and of what captures are sent around in."""
 
 

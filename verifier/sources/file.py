@@ -73,6 +73,9 @@ ARCHIVES = (
     (b"\x02\x21\x4c\x18", "compressed with an early lz4", "lz4 -d {}"),
 )
 """What captures are sent around in and is not unpacked here: how it begins, what it is, what unpacks it."""
+TAR_MAGIC = b"ustar"
+TAR_MAGIC_AT = 257
+"""Where the head of the first file in a tar archive has it (POSIX.1-2001, pax: ustar Interchange Format)."""
 
 NO_NETWORK = {
     **dict.fromkeys((186, 288, 293, 294, 295), "USB"),
@@ -346,6 +349,10 @@ class Feed:
         for begin, what, program in ARCHIVES:
             if head.startswith(begin):
                 raise NoCapture(f"{self.shown}: {what}", f"unpack it first: {program.format(file_word(self.path))}")
+        head = self._head(head, TAR_MAGIC_AT + len(TAR_MAGIC))
+        if head.startswith(TAR_MAGIC, TAR_MAGIC_AT):
+            packed = f", packed ({self.suffix})" if self.suffix else ""
+            raise NoCapture(f"{self.shown}: a tar archive{packed}", f"unpack it first: tar -xf {file_word(self.path)}")
         from verifier.sources import convert
 
         wanted = convert.Wanted(self.path, self.shown, head, self.manner.guess and not self.suffix)
