@@ -172,7 +172,7 @@ def streams_in(path: str, program: tshark.Program) -> int:
 
 def described(difference: Difference) -> str:
     rule = difference.rule.name if difference.rule else "NOTHING EXPLAINS IT"
-    frames = ", ".join(map(str, difference.frames))
+    frames = ", ".join(map(str, sorted(difference.frames)))
     return f"{difference.what}, {rule}: {difference.text}; frames {frames or 'none'}"
 
 

@@ -35,9 +35,10 @@ from verifier import app
 from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
 from verifier.opinion import check
-from verifier.opinion.model import Opinion, What
+from verifier.opinion.model import Difference, Opinion, What
 from verifier.report import schema
 from verifier.report.json import dump
+from verifier.report.opinion import section
 from verifier.report.text import render
 from verifier.spelling import Style
 
@@ -393,7 +394,7 @@ def test_nothing_explains_it(tmp_path: Path) -> None:
     assert opinion.unexplained > 0
     text = render(report._replace(opinion=opinion), PLAIN, 0)
     assert "that nothing explains" in text
-    assert "connections, nothing explains it (frames " in text
+    assert "connections, nothing explains it (frame 1): " in text
 
 
 def test_it_never_changes_the_verdict(tmp_path: Path) -> None:
@@ -449,6 +450,12 @@ def test_a_file_that_tshark_cannot_read(tmp_path: Path) -> None:
     (problem,) = opinion.problems
     assert problem.startswith(f"{path}: tshark can't read it: ")
     assert problem in " ".join(render(report._replace(opinion=opinion), PLAIN._replace(width=9999), 0).split())
+
+
+def test_frames_are_told_in_their_order() -> None:
+    more = Difference(What.REQUESTS, 2, 1, 0, (9, 4), None, "one more")
+    opinion = Opinion("tshark", "4.0", (), (more, more._replace(frames=(7, 4))), 0, (), 1)
+    assert "(frames 4, 7, 9)" in "\n".join(section(opinion, PLAIN))
 
 
 def test_users_preferences_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

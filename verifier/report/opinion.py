@@ -111,7 +111,7 @@ def _kinds(opinion: Opinion) -> list[_Kind]:
 
 def _sentence(kind: _Kind, several: bool, style: Style) -> str:
     first = kind.members[0]
-    frames = [frame for member in kind.members if member.source == first.source for frame in member.frames]
+    frames = sorted({frame for member in kind.members if member.source == first.source for frame in member.frames})
     shown = ", ".join(str(frame) for frame in frames[:_MOST_FRAMES])
     place = f"{file_of(first.source)}, " if several else ""
     more = ", ..." if len(frames) > _MOST_FRAMES or any(each.source != first.source for each in kind.members) else ""
