@@ -27,10 +27,10 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from verifier.app import analyze
 from verifier.errors import VerifierError
+from verifier.figures import count
 from verifier.judge.options import Expectations, Selection
 from verifier.opinion import check, tshark
 from verifier.opinion.model import Difference
-from verifier.report.figures import count
 from verifier.spelling import ANYWHERE, file_name, safe
 from verifier.workers import processors
 

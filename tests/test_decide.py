@@ -160,7 +160,8 @@ def analysed(folder: Path, parts: Sequence[Sequence[Packet]], expectations: Expe
 def summary(report: Report) -> tuple[object, ...]:
     """What does not depend on how the packets were spread over files."""
     exchanges = [
-        exchange._replace(request_frame=0, response_frame=0, source=0) for exchange in report.details.exchanges()
+        exchange._replace(request_frame=0, response_frame=0, source=0, response_source=None)
+        for exchange in report.details.exchanges()
     ]
     return report.verdict, report.expectations, report.totals, report.pairs, story(report), exchanges, reasons(report)
 

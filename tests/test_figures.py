@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from verifier.report.figures import count, duration, ratio, size
+from verifier.figures import count, duration, ratio, size
 
 
 def test_counts() -> None:

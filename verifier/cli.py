@@ -14,7 +14,7 @@ from time import monotonic
 
 from verifier import arguments
 from verifier.errors import INTERRUPTED, VerifierError
-from verifier.report.figures import count
+from verifier.figures import count
 from verifier.spelling import Style
 from verifier.vocabulary import Reason, Verdict
 

@@ -5,7 +5,7 @@ Pure: scenes and performances in, text out."""
 from __future__ import annotations
 
 from verifier import __version__
-from verifier.report.figures import count
+from verifier.figures import count
 from verifier.report.table import Cell, Column, lay_out
 from verifier.report.terminal import Role, glyphs, paint, wrap
 from verifier.spelling import Style, safe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from verifier.report.figures import count, duration
+from verifier.figures import count, duration
 from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
 from verifier.report.terminal import Role, columns, elide, glyphs, hanging, paint
 from verifier.report.wording import (

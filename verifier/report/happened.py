@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from verifier.figures import count, duration
 from verifier.judge.pairs import busiest
-from verifier.report.figures import count, duration
 from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
 from verifier.report.terminal import Role, columns, glyphs, hanging, paint, wrap
 from verifier.report.wording import (

@@ -6,7 +6,7 @@ could be read.
 
 from __future__ import annotations
 
-from verifier.report.figures import count, duration, ratio
+from verifier.figures import count, duration, ratio
 from verifier.report.wording import by_cause, extra_of, unreadable
 from verifier.vocabulary import Reason, Verdict
 

@@ -7,7 +7,7 @@ name stands last, where it may be as long as it is.
 
 from __future__ import annotations
 
-from verifier.report.figures import count
+from verifier.figures import count
 from verifier.report.table import INDENT
 from verifier.report.terminal import Role, columns, glyphs, hanging, paint, wrap
 from verifier.report.wording import TOP, by_cause

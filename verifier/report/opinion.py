@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier.report.figures import count
+from verifier.figures import count
 from verifier.report.table import INDENT, Cell, Column, lay_out
 from verifier.report.terminal import Role, paint, wrap
 from verifier.report.wording import TOP, file_of

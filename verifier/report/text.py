@@ -8,8 +8,8 @@ print: details are asked for only where the totals are small, or for a bounded n
 from __future__ import annotations
 
 from verifier.errors import INTERRUPTED
+from verifier.figures import count, duration, ratio, size
 from verifier.report import evidence
-from verifier.report.figures import count, duration, ratio, size
 from verifier.report.happened import in_order, what_happened
 from verifier.report.headline import sentence
 from verifier.report.table import INDENT

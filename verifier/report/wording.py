@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier.report.figures import duration
+from verifier.figures import duration
 from verifier.report.terminal import Role
 from verifier.vocabulary import Handshake, Reason, Reuse
 
