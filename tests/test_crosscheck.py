@@ -336,6 +336,95 @@ def test_heads_with_a_fault(tmp_path: Path, offset: int) -> None:
     assert opinion.differences[0].frames == (1,)
 
 
+def test_heads_with_a_fault_in_a_file_that_is_cut_short(tmp_path: Path) -> None:
+    """tshark says so and ends with an error, and what it printed holds."""
+    (packet,) = packets([Conversation(client=("10.0.0.1", 41000)).syn()])
+    data = bytearray(packet.data)
+    data[46] = 0
+    content = pcap([packet._replace(data=bytes(data)), *closed().packets()])
+    assert rules_of(opinion_on(tmp_path, content[:-5])) == {("connections", "bad-heads")}
+
+
+def with_options_behind_the_end(packet: Packet) -> Packet:
+    """Its head would be longer than what there is."""
+    data = bytearray(packet.data)
+    data[46] = 0xF0
+    return packet._replace(data=bytes(data))
+
+
+def test_a_head_with_a_fault_opens_a_stream_of_a_connection_that_is_there(tmp_path: Path) -> None:
+    """Good segments go on in that stream: what matters is what opens it."""
+    talked = closed()
+    every = talked.packets()
+    (syn,) = packets([Conversation(isns=(1_000_000, 60_000), now=START_NS).syn()])
+    every.insert(5, with_options_behind_the_end(syn)._replace(ts_ns=every[4].ts_ns))
+    opinion = opinion_on(tmp_path, pcap(every))
+    assert counts(opinion)["connections"] == (1, 2)
+    assert {rule for _, rule in rules_of(opinion)} == {"bad-heads"}
+
+
+def test_a_sound_head_opens_another_connection(tmp_path: Path) -> None:
+    """The same, and no fault: both count two."""
+    every = closed().packets()
+    (syn,) = packets([Conversation(isns=(1_000_000, 60_000), now=START_NS).syn()])
+    every.insert(5, syn._replace(ts_ns=every[4].ts_ns))
+    assert counts(opinion_on(tmp_path, pcap(every)))["connections"] == (2, 2)
+
+
+def test_the_syn_of_a_handshake_has_a_fault(tmp_path: Path) -> None:
+    syn, *others = talk().packets()
+    opinion = opinion_on(tmp_path, pcap([with_options_behind_the_end(syn), *others]))
+    assert counts(opinion)["handshakes"] == (0, 1)
+    assert rules_of(opinion) == {("handshakes", "bad-heads")}
+
+
+def remote_desktop() -> Conversation:
+    """VNC, on a port that tshark knows nothing of: recognised by its first words, and these open a conversation."""
+    desktop = talk(6900)
+    desktop.response(b"RFB 003.008\n")
+    desktop.request(b"RFB 003.008\n")
+    desktop.response(b"\x01\x01")
+    desktop.request(b"\x01")
+    return desktop
+
+
+def test_a_dissector_begins_a_stream_inside_a_connection(tmp_path: Path) -> None:
+    desktop = remote_desktop()
+    desktop.close("client")
+    opinion = opinion_on(tmp_path, pcap(desktop.packets()))
+    assert counts(opinion) == {"connections": (1, 2), "handshakes": (1, 1), "requests": (0, 0), "responses": (0, 0)}
+    assert rules_of(opinion) == {("connections", "conversation-of-a-dissector")}
+    assert opinion.unexplained == 0
+
+
+def test_what_a_dissector_begins_beside_what_a_syn_begins(tmp_path: Path) -> None:
+    """Ports that are used again: each connection is one, whatever the dissector does."""
+    first = remote_desktop()
+    first.close("client")
+    second = Conversation(server=("10.0.0.2", 6900), isns=(3_000_000, 9_000_000), now=first.now + 10**9)
+    second.handshake()
+    second.exchange(1)
+    opinion = opinion_on(tmp_path, pcap(packets(first.segments + second.segments)))
+    assert counts(opinion)["connections"] == (2, 3)
+    assert rules_of(opinion) == {("connections", "conversation-of-a-dissector")}
+
+
+def test_what_goes_on_elsewhere_is_no_doing_of_a_dissector(tmp_path: Path) -> None:
+    """Our report on one connection, tshark's on two with other numbers: nothing explains that."""
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap(remote_desktop().packets()))
+    report = app.analyze([str(path)], Selection(), Expectations())
+    other = Conversation(server=("10.0.0.2", 6900), isns=(3_000_000_000, 9_000_000), now=START_NS)
+    other.handshake()
+    other.exchange(1)
+    other.exchange(2)
+    mixed = remote_desktop().packets()[:3] + other.packets()
+    path.write_bytes(pcap(mixed[: report.totals.packets]))
+    opinion = check.second_opinion(judge.program(), [report])
+    assert counts(opinion)["connections"] == (1, 2)
+    assert opinion.unexplained > 0
+
+
 def test_cut_heads(tmp_path: Path) -> None:
     """Of a head that ends behind its flags we count the connection; tshark makes no stream of it."""
     asked = Conversation(("2001:db8::1", 40000), ("2001:db8::2", 80))
@@ -540,6 +629,32 @@ def test_a_capture_that_nobody_can_read(tmp_path: Path) -> None:
     path.write_bytes(b"no capture")
     with pytest.raises(VerifierError):
         app.cross_checked([str(path)], Selection(), Expectations())
+
+
+def in_esp(packet: Packet) -> Packet:
+    """In tunnel mode, with a cipher that changes nothing (RFC 4303, 2.4; RFC 2410): who has no keys can't know that."""
+    inner = packet.data[14:]
+    pad = -(len(inner) + 2) % 4
+    frame = ip(50, struct.pack(">II", 0x100, 1) + inner + bytes(range(1, pad + 1)) + bytes((pad, 4)))
+    return packet._replace(data=frame, wire_length=len(frame))
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_what_tshark_has_keys_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: bool) -> None:
+    """Connections that are all inside of what is encrypted, beside one that is not."""
+    folder = tmp_path / "wireshark"
+    folder.mkdir()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    if keys:
+        (folder / "preferences").write_text("esp.enable_encryption_decode: TRUE\n")
+        (folder / "esp_sa").write_text('"IPv4","*","*","*","NULL","","NULL",""\n')
+    hidden = talk(client_port=41000)
+    hidden.exchange(1)
+    every = closed().packets() + [in_esp(packet) for packet in hidden.packets()]
+    opinion = opinion_on(tmp_path, pcap(every))
+    assert counts(opinion)["connections"] == (1, 1 + keys)
+    hidden_from_us = {"connections", "handshakes", "requests", "responses"} if keys else set()
+    assert rules_of(opinion) == {(what, "decrypted") for what in hidden_from_us}
 
 
 def test_secrets_in_the_capture(tmp_path: Path) -> None:

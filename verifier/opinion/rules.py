@@ -61,6 +61,13 @@ BAD_HEADS = Rule(
     " head can be; here they are a note",
     "RFC 9293, 3.1; tried: tcp.bogus_header_length, tcp.short_segment and _ws.malformed of the frames in tshark",
 )
+OWN_CONVERSATION = Rule(
+    "conversation-of-a-dissector",
+    "a dissector above TCP opens a conversation of its own in the middle of a connection, and tshark numbers what comes"
+    " from there on as another stream; here a connection goes on until it is closed",
+    "Wireshark, packet-vnc.c: test_vnc_protocol calls conversation_new; tried: with the dissectors above TCP disabled"
+    " tshark has as many streams",
+)
 BELOW_TCP = Rule(
     "below-tcp",
     "tshark finds no TCP in these frames: it stops at a header below, which it does not know, hands to another"
@@ -130,8 +137,10 @@ BAD_FRAMING = Rule(
 )
 DECRYPTED = Rule(
     "decrypted",
-    "the capture carries TLS secrets, and tshark reads inside; here the connection stays encrypted",
-    "draft-ietf-opsawg-pcapng, Decryption Secrets Block",
+    "tshark has the secrets, in the capture or in its settings, and reads inside what is encrypted (TLS, WireGuard,"
+    " ESP, DTLS, 802.11); here that stays closed",
+    "draft-ietf-opsawg-pcapng, Decryption Secrets Block; tried: wg, esp, dtls and wlan.fc.protected of the frames in"
+    " tshark",
 )
 QUOTED_MESSAGE = Rule(
     "quoted-message",

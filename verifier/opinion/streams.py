@@ -56,6 +56,8 @@ _JOIN = "1"
 _CLIENT_HELLO = "1"
 WRAP = 1 << 32
 _MOST_IN_SYN = 1 << 16
+_MOST_IN_FLIGHT = 1 << 24
+"""Bytes between two segments of a direction that a capture has after each other."""
 _MOST_SYNS = 64
 _MOST_SHAPES = 4096
 
@@ -72,7 +74,7 @@ class Message(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """A SYN or a SYN-ACK."""
+    """A SYN or a SYN-ACK, or what else a stream begins with."""
 
     frame: int
     isn: int
@@ -88,20 +90,24 @@ class Stream:
         "complete",
         "cut_frame",
         "ends",
-        "first_frame",
+        "first",
         "hello_frame",
         "join",
         "lost_frame",
+        "reached",
         "requests",
         "responses",
         "syn_acks",
         "syns",
     )
 
-    def __init__(self, first_frame: int, ends: tuple[End, End]) -> None:
-        self.first_frame = first_frame
+    def __init__(self, first: Opening, ends: tuple[End, End]) -> None:
+        self.first = first
+        """Its first segment, be it a SYN or not."""
         self.ends = ends
         """Sorted: what both directions have in common."""
+        self.reached: dict[End, int] = {}
+        """The sequence number of the last segment of each side."""
         self.syns: list[Opening] = []
         self.syn_acks: list[Opening] = []
         self.complete = 0
@@ -117,6 +123,10 @@ class Stream:
         """The first frame at which tshark misses segments before it, or acknowledged ones; 0 where there is none."""
         self.join = False
         """Whether it is a subflow of another connection (MP_JOIN)."""
+
+    @property
+    def first_frame(self) -> int:
+        return self.first.frame
 
 
 class Seen(NamedTuple):
@@ -184,7 +194,8 @@ def read(lines: Iterable[str]) -> Seen:
             ends = ends_of(own, shape.version)
             quoted.pop(number, None)
             if number not in streams:
-                streams[number] = Stream(frame, (min(ends), max(ends)))
+                first = Opening(frame, whole(last(own[12])), whole(last(own[13])), ends[0])
+                streams[number] = Stream(first, (min(ends), max(ends)))
             take(streams[number], frame, ends, own, shape)
     return Seen(packets, dict(sorted(streams.items())), quoted)
 
@@ -241,9 +252,22 @@ def answers(answer: Opening, syns: list[Opening]) -> bool:
     return any(syn.sender != answer.sender and 0 < (answer.ack - syn.isn) % WRAP <= _MOST_IN_SYN for syn in syns)
 
 
+def continues(stream: Stream, before: Stream) -> bool:
+    """Whether the first segment of a stream goes on with the numbers of the one before: with both where both are known,
+    as far as a window reaches."""
+    first = stream.first
+    seen = [
+        (first.isn if sender == first.sender else first.ack) - number
+        for sender, number in before.reached.items()
+        if sender == first.sender or first.ack
+    ]
+    return bool(seen) and all(min(step % WRAP, -step % WRAP) < _MOST_IN_FLIGHT for step in seen)
+
+
 def take(stream: Stream, frame: int, ends: tuple[End, End], cells: list[str], shape: Shape) -> None:
     """Adds one frame to its stream."""
     sender = ends[0]
+    stream.reached[sender] = whole(last(cells[12]))
     flags = whole(last(cells[11]), 16)
     if flags & _SYN:
         openings = stream.syn_acks if flags & _ACK else stream.syns
