@@ -241,11 +241,21 @@ def carried() -> list[Packet]:
     return switch.packets()
 
 
+def reset_by_a_syn() -> list[Packet]:
+    """What no TCP sends: a SYN with another number that resets, too, inside of a connection."""
+    asked = talk()
+    asked.exchange(1)
+    stray = Conversation(isns=(1_000_000, 60_000), now=asked.now)
+    stray.say("client", "SR")
+    return packets(asked.segments + stray.segments)
+
+
 RULES = {
     "same-isn": (same_isn, {"connections", "handshakes", "requests", "responses"}),
     "syn-after-data": (late_syn, {"connections"}),
     "syn-not-captured": (answer_alone, {"connections"}),
     "quoted-headers": (icmp, {"connections"}),
+    "syn-and-rst": (reset_by_a_syn, {"connections"}),
     "mptcp-subflow": (subflow, {"handshakes"}),
     "interim-responses": (interim, {"responses"}),
     "connect-tunnel": (tunnel, {"requests", "responses"}),
@@ -299,6 +309,43 @@ def test_a_syn_behind_its_answer(tmp_path: Path) -> None:
     every = closed().packets()
     opinion = opinion_on(tmp_path, pcap([every[4], every[2], every[1], every[0], *every[3:4], *every[5:]]))
     assert opinion.agrees or {rule for _, rule in rules_of(opinion)} == {"syn-after-data"}
+
+
+@pytest.mark.parametrize(
+    ("in_syn", "acknowledged", "handshakes"),
+    [(b"", 0, 1), (b"", 7, 0), (get("/1"), 0, 1), (b"1234", 4, 1), (b"", -1, 0)],
+)
+def test_what_a_syn_ack_may_acknowledge(tmp_path: Path, in_syn: bytes, acknowledged: int, handshakes: int) -> None:
+    """The SYN, and data that it had: with another number it is no answer, in both counts."""
+    opened = Conversation()
+    opened.syn(in_syn)
+    opened.say("server", "SA", ack=1001 + acknowledged)
+    opened.ack("client")
+    opinion = opinion_on(tmp_path, pcap(opened.packets()))
+    assert counts(opinion)["handshakes"] == (handshakes, handshakes)
+    assert not {rule for _, rule in rules_of(opinion)} - {"syn-not-captured"}
+
+
+def test_an_answer_that_resets(tmp_path: Path) -> None:
+    opened = Conversation()
+    opened.syn()
+    opened.say("server", "SAR")
+    opened.ack("client")
+    assert counts(opinion_on(tmp_path, pcap(opened.packets())))["handshakes"] == (0, 0)
+
+
+def test_a_simultaneous_open(tmp_path: Path) -> None:
+    opened = Conversation()
+    opened.syn()
+    opened.say("server", "S")
+    for side in ("client", "server"):
+        opened.say(side, "SA")
+        opened.ends[side].next -= 1
+    opened.ack("client")
+    opened.ack("server")
+    opinion = opinion_on(tmp_path, pcap(opened.packets()))
+    assert counts(opinion)["handshakes"] == (1, 1)
+    assert opinion.agrees
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -288,7 +288,8 @@ def _connections_rule(unit: Unit) -> Rule | None:
         return rules.LATE_SYN
     if any(stream.cut_frame == stream.first_frame for stream in streams):
         return rules.CUT_HEADERS
-    return None
+    reset = sum(stream.resets_at_once for stream in streams)
+    return rules.SYN_AND_RST if reset >= len(streams) - len(unit.ours) > 0 else None
 
 
 def _answered_first(unit: Unit) -> Rule | None:
@@ -455,6 +456,7 @@ def _opened_badly(open_: Open, faulty: Collection[int]) -> bool:
     streams = [other.stream for other in unit.theirs]
     if difference.what is What.CONNECTIONS:
         bad = sum(stream.first_frame in faulty for stream in streams)
+        bad += sum(stream.resets_at_once and stream.first_frame not in faulty for stream in streams) if bad else 0
     else:
         bad = sum(stream.complete > 0 and not _opening_frames(stream).isdisjoint(faulty) for stream in streams)
     return 0 < difference.theirs - difference.ours <= bad

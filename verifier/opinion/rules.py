@@ -61,6 +61,12 @@ BAD_HEADS = Rule(
     " head can be; here they are a note",
     "RFC 9293, 3.1; tried: tcp.bogus_header_length, tcp.short_segment and _ws.malformed of the frames in tshark",
 )
+SYN_AND_RST = Rule(
+    "syn-and-rst",
+    "tshark opens a stream at any segment with SYN and another number, even one that resets, too; here one that resets"
+    " opens nothing where there is a connection",
+    "RFC 9293, 3.10.7.2: who listens ignores a reset, before looking for a SYN; tcp.flags of the frames in tshark",
+)
 OWN_CONVERSATION = Rule(
     "conversation-of-a-dissector",
     "a dissector above TCP opens a conversation of its own in the middle of a connection, and tshark numbers what comes"
