@@ -383,6 +383,15 @@ def test_heads_with_a_fault(tmp_path: Path, offset: int) -> None:
     assert opinion.differences[0].frames == (1,)
 
 
+def test_an_ip_head_of_another_version(tmp_path: Path) -> None:
+    """Announced as IPv4, and IPv6 it is: tshark says that this is bogus, and reads on."""
+    asked = Conversation(("2001:db8::1", 40000), ("2001:db8::2", 80))
+    asked.handshake()
+    every = [packet._replace(data=ETHERNET_HEAD + packet.data[14:]) for packet in asked.packets()]
+    opinion = opinion_on(tmp_path, pcap(every))
+    assert opinion.agrees or {rule for _, rule in rules_of(opinion)} == {"bad-heads"}
+
+
 def test_heads_with_a_fault_in_a_file_that_is_cut_short(tmp_path: Path) -> None:
     """tshark says so and ends with an error, and what it printed holds."""
     (packet,) = packets([Conversation(client=("10.0.0.1", 41000)).syn()])

@@ -57,9 +57,10 @@ CUT_HEADERS = Rule(
 )
 BAD_HEADS = Rule(
     "bad-heads",
-    "tshark makes a stream of TCP heads with which it finds fault itself: longer than the packet, or shorter than a"
-    " head can be; here they are a note",
-    "RFC 9293, 3.1; tried: tcp.bogus_header_length, tcp.short_segment and _ws.malformed of the frames in tshark",
+    "tshark makes a stream of TCP heads with which it finds fault itself: longer than the packet, shorter than a head"
+    " can be, or behind an IP head of another version than what announces it; here they are a note",
+    "RFC 9293, 3.1; tried: tcp.bogus_header_length, tcp.short_segment, ip.bogus_ip_version and _ws.malformed of the"
+    " frames in tshark",
 )
 SYN_AND_RST = Rule(
     "syn-and-rst",

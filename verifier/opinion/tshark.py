@@ -38,8 +38,8 @@ PREFERENCES = {
 }
 """tshark's own defaults, whatever this user has set in Wireshark."""
 
-FAULTS = "tcp.bogus_header_length || tcp.short_segment || _ws.malformed"
-"""The display filter of frames with whose TCP head tshark finds fault."""
+FAULTS = "tcp.bogus_header_length || tcp.short_segment || ip.bogus_ip_version || _ws.malformed"
+"""The display filter of frames with whose TCP head, or the one under it, tshark finds fault."""
 ENCRYPTED = "wg || esp || dtls || wlan.fc.protected == 1"
 """The display filter of frames in which nobody sees TCP who has no secrets."""
 
