@@ -348,6 +348,20 @@ def test_a_simultaneous_open(tmp_path: Path) -> None:
     assert opinion.agrees
 
 
+def test_a_syn_behind_packets_of_its_connection_and_another_connection_behind_it(tmp_path: Path) -> None:
+    """As many streams as connections, and they don't fit: tshark's first one has no SYN, its second has both."""
+    first = closed()
+    second = Conversation(isns=(50_000_000, 60_000_000), now=first.now + 10**9)
+    second.handshake()
+    second.exchange(1)
+    every = packets(first.segments + second.segments)
+    syn = every.pop(0)
+    every.insert(6, syn._replace(ts_ns=every[5].ts_ns))
+    opinion = opinion_on(tmp_path, pcap(every))
+    assert counts(opinion)["connections"][0] == 2
+    assert {rule for _, rule in rules_of(opinion)} <= {"syn-after-data"}
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_each_rule(name: str, tmp_path: Path) -> None:
     make, what = RULES[name]
@@ -384,12 +398,14 @@ def test_heads_with_a_fault(tmp_path: Path, offset: int) -> None:
 
 
 def test_an_ip_head_of_another_version(tmp_path: Path) -> None:
-    """Announced as IPv4, and IPv6 it is: tshark says that this is bogus, and reads on."""
+    """Loopback of an address family that does not exist: tshark takes it for IPv4's number, calls the IPv6 behind it
+    bogus, and reads on."""
     asked = Conversation(("2001:db8::1", 40000), ("2001:db8::2", 80))
     asked.handshake()
-    every = [packet._replace(data=ETHERNET_HEAD + packet.data[14:]) for packet in asked.packets()]
-    opinion = opinion_on(tmp_path, pcap(every))
-    assert opinion.agrees or {rule for _, rule in rules_of(opinion)} == {"bad-heads"}
+    bogus = Link(0, lambda ip: b"\x18\0\x08\0" + ip)
+    opinion = opinion_on(tmp_path, pcap(asked.packets(bogus)))
+    assert counts(opinion)["connections"] == (0, 1)
+    assert {rule for _, rule in rules_of(opinion)} == {"bad-heads"}
 
 
 def test_heads_with_a_fault_in_a_file_that_is_cut_short(tmp_path: Path) -> None:

@@ -277,7 +277,9 @@ def _connections_rule(unit: Unit) -> Rule | None:
             opening.frame for stream in streams for opening in stream.syn_acks if opening.frame != stream.first_frame
         }
         alone = sum(one.connection.frames.syn is None and one.connection.frames.synack in answers for one in unit.ours)
-        return rules.ANSWER_ALONE if alone >= more else None
+        if alone >= more:
+            return rules.ANSWER_ALONE
+        return rules.LATE_SYN if late + alone >= more else None
     opened = [one.connection.frames.syn or 0 for one in unit.ours]
     torn_off = [stream.first_frame for stream in _inside(unit)]
     before = sum(
@@ -293,9 +295,12 @@ def _connections_rule(unit: Unit) -> Rule | None:
 
 
 def _answered_first(unit: Unit) -> Rule | None:
-    """The rule where the capture has the SYN-ACK before its SYN."""
+    """The rule where the capture has the SYN-ACK before its SYN, or other packets, which are a stream without a SYN."""
     frames = [one.connection.frames for one in unit.ours]
-    return rules.LATE_SYN if any(each.synack and each.syn and each.synack < each.syn for each in frames) else None
+    if any(each.synack and each.syn and each.synack < each.syn for each in frames):
+        return rules.LATE_SYN
+    begun = [other.stream.first_frame for other in unit.theirs if not other.stream.syns]
+    return rules.LATE_SYN if any(each.syn and each.syn > first for each in frames for first in begun) else None
 
 
 def _requests_rule(unit: Unit, mine: int) -> Rule | None:
