@@ -397,6 +397,22 @@ def test_heads_with_a_fault(tmp_path: Path, offset: int) -> None:
     assert opinion.differences[0].frames == (1,)
 
 
+def test_a_header_that_stops_tshark_in_some_frames(tmp_path: Path) -> None:
+    """Ethernet in MPLS behind a control word: tshark guesses by the addresses whether there is one, here of the
+    SYN-ACK's frame wrongly."""
+
+    def in_mpls(packet: Packet, ends: bytes) -> Packet:
+        data = ETHERNET_HEAD[:12] + b"\x88\x47\0\1\x01\x40" + bytes(4) + ends + packet.data[12:]
+        return packet._replace(data=data, wire_length=len(data))
+
+    known, unknown = bytes.fromhex("080027bc2fa1525400123502"), bytes.fromhex("525400123502080027bc2fa1")
+    every = closed().packets()
+    captured = [in_mpls(packet, unknown if packet is every[1] else known) for packet in every]
+    opinion = opinion_on(tmp_path, pcap(captured))
+    assert counts(opinion) == {"connections": (1, 1), "handshakes": (1, 0), "requests": (2, 2), "responses": (2, 2)}
+    assert rules_of(opinion) == {("handshakes", "below-tcp")}
+
+
 def test_an_ip_head_of_another_version(tmp_path: Path) -> None:
     """Loopback of an address family that does not exist: tshark takes it for IPv4's number, calls the IPv6 behind it
     bogus, and reads on."""

@@ -92,12 +92,16 @@ def _in_plain_sight(program: tshark.Program, path: str, found: list[Open]) -> li
 
 
 def _below_tcp(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:
-    """Looks for TCP in the frames of connections of which tshark has no stream."""
+    """Looks for TCP in the frames of connections of which tshark has no stream, or not all handshakes and messages."""
     wanted = {frame for open_ in found if compare.unseen(open_) for frame in open_.difference.frames}
+    wanted |= {frame for open_ in found for frames in compare.hidden(open_) for frame in frames}
     if not wanted:
         return found
     layers = tshark.layers(program, path, sorted(wanted)[:MOST_PAYLOADS])
-    return [compare.below_tcp(open_, layers) if compare.unseen(open_) else open_ for open_ in found]
+    return [
+        compare.below_tcp(open_, layers) if compare.unseen(open_) else compare.partly_below_tcp(open_, layers)
+        for open_ in found
+    ]
 
 
 def _theirs_alone(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:

@@ -513,6 +513,29 @@ def below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
     return Open(difference._replace(rule=rules.CUT_HEADERS), open_.unit) if all(each.cut for each in known) else open_
 
 
+def hidden(open_: Open) -> list[tuple[int, ...]]:
+    """Of each handshake or message that may be the one which only we count, the frames that it takes; none where that
+    is explained, or tshark has as many."""
+    difference, unit = open_
+    if difference.rule is not None or difference.ours <= difference.theirs or not unit.theirs:
+        return []
+    if difference.what is What.HANDSHAKES:
+        made = [one.connection.frames for one in unit.ours if one.connection.handshake == "complete"]
+        return [tuple(each for each in (frames.syn, frames.synack, frames.ack) if each) for frames in made]
+    if difference.what is What.CONNECTIONS:
+        return []
+    return [(frame,) for frame in missed(open_)]
+
+
+def partly_below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
+    """With the rule, if tshark finds no TCP in a frame of each of those."""
+    without = {frame for frame, found in layers.items() if "tcp" not in found.names}
+    affected = sum(not without.isdisjoint(frames) for frames in hidden(open_))
+    if not 0 < open_.difference.ours - open_.difference.theirs <= affected:
+        return open_
+    return Open(open_.difference._replace(rule=rules.BELOW_TCP), open_.unit)
+
+
 def last_resort(open_: Open, notes: Collection[str]) -> Open:
     """The rules that say only that something is amiss, for what nothing more exact explains. `notes` are the codes of
     those in the report."""
