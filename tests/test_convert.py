@@ -181,6 +181,43 @@ def test_what_captype_knows_beside_captures(tmp_path: Path, content: bytes) -> N
 
 
 @needs_editcap
+@pytest.mark.parametrize(
+    ("guess", "content"),
+    [
+        ("vwr80211", b"TCP packets:\t" + b"797\t(1.00 per flow)\nby port:\t639\n" * 400),
+        ("camins", b"from itertools import filterfalse\n" * 30),
+        ("erf", "Größe der Pakete: 1.500 Byte\n".encode() * 200),
+    ],
+)
+def test_text_that_captype_takes_for_a_capture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guess: str, content: bytes
+) -> None:
+    """What it takes it for depends on its version: said here by another program of the name."""
+    program = tmp_path / "bin" / "captype"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$1: {guess}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    path = tmp_path / "results.pcap.out"
+    path.write_bytes(content)
+    assert problem_of(path).startswith(f"{path}: not a capture (it begins with {content[:8].hex(' ')})")
+
+
+@needs_editcap
+def test_what_captype_takes_for_a_capture_and_editcap_cannot_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "captype"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$1: vwr80211"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    path = tmp_path / "results"
+    path.write_bytes(b"\x01\x02\x00\xff" * 50)
+    assert problem_of(path).startswith(f"{path}: not a capture (it begins with 01 02 00 ff")
+
+
+@needs_editcap
 def test_a_name_that_looks_like_an_option(tmp_path: Path) -> None:
     written(tmp_path, "snoop", captured()).rename(tmp_path / "-v")
     done = subprocess.run(

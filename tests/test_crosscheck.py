@@ -242,11 +242,21 @@ def carried() -> list[Packet]:
     return switch.packets()
 
 
+def reset_by_a_syn() -> list[Packet]:
+    """What no TCP sends: a SYN with another number that resets, too, inside of a connection."""
+    asked = talk()
+    asked.exchange(1)
+    stray = Conversation(isns=(1_000_000, 60_000), now=asked.now)
+    stray.say("client", "SR")
+    return packets(asked.segments + stray.segments)
+
+
 RULES = {
     "same-isn": (same_isn, {"connections", "handshakes", "requests", "responses"}),
     "syn-after-data": (late_syn, {"connections"}),
     "syn-not-captured": (answer_alone, {"connections"}),
     "quoted-headers": (icmp, {"connections"}),
+    "syn-and-rst": (reset_by_a_syn, {"connections"}),
     "mptcp-subflow": (subflow, {"handshakes"}),
     "interim-responses": (interim, {"responses"}),
     "connect-tunnel": (tunnel, {"requests", "responses"}),
@@ -302,6 +312,57 @@ def test_a_syn_behind_its_answer(tmp_path: Path) -> None:
     assert opinion.agrees or {rule for _, rule in rules_of(opinion)} == {"syn-after-data"}
 
 
+@pytest.mark.parametrize(
+    ("in_syn", "acknowledged", "handshakes"),
+    [(b"", 0, 1), (b"", 7, 0), (get("/1"), 0, 1), (b"1234", 4, 1), (b"", -1, 0)],
+)
+def test_what_a_syn_ack_may_acknowledge(tmp_path: Path, in_syn: bytes, acknowledged: int, handshakes: int) -> None:
+    """The SYN, and data that it had: with another number it is no answer, in both counts."""
+    opened = Conversation()
+    opened.syn(in_syn)
+    opened.say("server", "SA", ack=1001 + acknowledged)
+    opened.ack("client")
+    opinion = opinion_on(tmp_path, pcap(opened.packets()))
+    assert counts(opinion)["handshakes"] == (handshakes, handshakes)
+    assert not {rule for _, rule in rules_of(opinion)} - {"syn-not-captured"}
+
+
+def test_an_answer_that_resets(tmp_path: Path) -> None:
+    opened = Conversation()
+    opened.syn()
+    opened.say("server", "SAR")
+    opened.ack("client")
+    assert counts(opinion_on(tmp_path, pcap(opened.packets())))["handshakes"] == (0, 0)
+
+
+def test_a_simultaneous_open(tmp_path: Path) -> None:
+    opened = Conversation()
+    opened.syn()
+    opened.say("server", "S")
+    for side in ("client", "server"):
+        opened.say(side, "SA")
+        opened.ends[side].next -= 1
+    opened.ack("client")
+    opened.ack("server")
+    opinion = opinion_on(tmp_path, pcap(opened.packets()))
+    assert counts(opinion)["handshakes"] == (1, 1)
+    assert opinion.agrees
+
+
+def test_a_syn_behind_packets_of_its_connection_and_another_connection_behind_it(tmp_path: Path) -> None:
+    """As many streams as connections, and they don't fit: tshark's first one has no SYN, its second has both."""
+    first = closed()
+    second = Conversation(isns=(50_000_000, 60_000_000), now=first.now + 10**9)
+    second.handshake()
+    second.exchange(1)
+    every = packets(first.segments + second.segments)
+    syn = every.pop(0)
+    every.insert(6, syn._replace(ts_ns=every[5].ts_ns))
+    opinion = opinion_on(tmp_path, pcap(every))
+    assert counts(opinion)["connections"][0] == 2
+    assert {rule for _, rule in rules_of(opinion)} <= {"syn-after-data"}
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_each_rule(name: str, tmp_path: Path) -> None:
     make, what = RULES[name]
@@ -335,6 +396,122 @@ def test_heads_with_a_fault(tmp_path: Path, offset: int) -> None:
     opinion = opinion_on(tmp_path, pcap([packet._replace(data=bytes(data))]))
     assert rules_of(opinion) == {("connections", "bad-heads")}
     assert opinion.differences[0].frames == (1,)
+
+
+def test_a_header_that_stops_tshark_in_some_frames(tmp_path: Path) -> None:
+    """Ethernet in MPLS behind a control word: tshark guesses by the addresses whether there is one, here of the
+    SYN-ACK's frame wrongly."""
+
+    def in_mpls(packet: Packet, ends: bytes) -> Packet:
+        data = ETHERNET_HEAD[:12] + b"\x88\x47\0\1\x01\x40" + bytes(4) + ends + packet.data[12:]
+        return packet._replace(data=data, wire_length=len(data))
+
+    known, unknown = bytes.fromhex("080027bc2fa1525400123502"), bytes.fromhex("525400123502080027bc2fa1")
+    every = closed().packets()
+    captured = [in_mpls(packet, unknown if packet is every[1] else known) for packet in every]
+    opinion = opinion_on(tmp_path, pcap(captured))
+    assert counts(opinion) == {"connections": (1, 1), "handshakes": (1, 0), "requests": (2, 2), "responses": (2, 2)}
+    assert rules_of(opinion) == {("handshakes", "below-tcp")}
+
+
+def test_an_ip_head_of_another_version(tmp_path: Path) -> None:
+    """Loopback of an address family that does not exist: tshark takes it for IPv4's number, calls the IPv6 behind it
+    bogus, and reads on."""
+    asked = Conversation(("2001:db8::1", 40000), ("2001:db8::2", 80))
+    asked.handshake()
+    bogus = Link(0, lambda ip: b"\x18\0\x08\0" + ip)
+    opinion = opinion_on(tmp_path, pcap(asked.packets(bogus)))
+    assert counts(opinion)["connections"] == (0, 1)
+    assert {rule for _, rule in rules_of(opinion)} == {"bad-heads"}
+
+
+def test_heads_with_a_fault_in_a_file_that_is_cut_short(tmp_path: Path) -> None:
+    """tshark says so and ends with an error, and what it printed holds."""
+    (packet,) = packets([Conversation(client=("10.0.0.1", 41000)).syn()])
+    data = bytearray(packet.data)
+    data[46] = 0
+    content = pcap([packet._replace(data=bytes(data)), *closed().packets()])
+    assert rules_of(opinion_on(tmp_path, content[:-5])) == {("connections", "bad-heads")}
+
+
+def with_options_behind_the_end(packet: Packet) -> Packet:
+    """Its head would be longer than what there is."""
+    data = bytearray(packet.data)
+    data[46] = 0xF0
+    return packet._replace(data=bytes(data))
+
+
+def test_a_head_with_a_fault_opens_a_stream_of_a_connection_that_is_there(tmp_path: Path) -> None:
+    """Good segments go on in that stream: what matters is what opens it."""
+    talked = closed()
+    every = talked.packets()
+    (syn,) = packets([Conversation(isns=(1_000_000, 60_000), now=START_NS).syn()])
+    every.insert(5, with_options_behind_the_end(syn)._replace(ts_ns=every[4].ts_ns))
+    opinion = opinion_on(tmp_path, pcap(every))
+    assert counts(opinion)["connections"] == (1, 2)
+    assert {rule for _, rule in rules_of(opinion)} == {"bad-heads"}
+
+
+def test_a_sound_head_opens_another_connection(tmp_path: Path) -> None:
+    """The same, and no fault: both count two."""
+    every = closed().packets()
+    (syn,) = packets([Conversation(isns=(1_000_000, 60_000), now=START_NS).syn()])
+    every.insert(5, syn._replace(ts_ns=every[4].ts_ns))
+    assert counts(opinion_on(tmp_path, pcap(every)))["connections"] == (2, 2)
+
+
+def test_the_syn_of_a_handshake_has_a_fault(tmp_path: Path) -> None:
+    syn, *others = talk().packets()
+    opinion = opinion_on(tmp_path, pcap([with_options_behind_the_end(syn), *others]))
+    assert counts(opinion)["handshakes"] == (0, 1)
+    assert rules_of(opinion) == {("handshakes", "bad-heads")}
+
+
+def remote_desktop() -> Conversation:
+    """VNC, on a port that tshark knows nothing of: recognised by its first words, and these open a conversation."""
+    desktop = talk(6900)
+    desktop.response(b"RFB 003.008\n")
+    desktop.request(b"RFB 003.008\n")
+    desktop.response(b"\x01\x01")
+    desktop.request(b"\x01")
+    return desktop
+
+
+def test_a_dissector_begins_a_stream_inside_a_connection(tmp_path: Path) -> None:
+    desktop = remote_desktop()
+    desktop.close("client")
+    opinion = opinion_on(tmp_path, pcap(desktop.packets()))
+    assert counts(opinion) == {"connections": (1, 2), "handshakes": (1, 1), "requests": (0, 0), "responses": (0, 0)}
+    assert rules_of(opinion) == {("connections", "conversation-of-a-dissector")}
+    assert opinion.unexplained == 0
+
+
+def test_what_a_dissector_begins_beside_what_a_syn_begins(tmp_path: Path) -> None:
+    """Ports that are used again: each connection is one, whatever the dissector does."""
+    first = remote_desktop()
+    first.close("client")
+    second = Conversation(server=("10.0.0.2", 6900), isns=(3_000_000, 9_000_000), now=first.now + 10**9)
+    second.handshake()
+    second.exchange(1)
+    opinion = opinion_on(tmp_path, pcap(packets(first.segments + second.segments)))
+    assert counts(opinion)["connections"] == (2, 3)
+    assert rules_of(opinion) == {("connections", "conversation-of-a-dissector")}
+
+
+def test_what_goes_on_elsewhere_is_no_doing_of_a_dissector(tmp_path: Path) -> None:
+    """Our report on one connection, tshark's on two with other numbers: nothing explains that."""
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap(remote_desktop().packets()))
+    report = app.analyze([str(path)], Selection(), Expectations())
+    other = Conversation(server=("10.0.0.2", 6900), isns=(3_000_000_000, 9_000_000), now=START_NS)
+    other.handshake()
+    other.exchange(1)
+    other.exchange(2)
+    mixed = remote_desktop().packets()[:3] + other.packets()
+    path.write_bytes(pcap(mixed[: report.totals.packets]))
+    opinion = check.second_opinion(judge.program(), [report])
+    assert counts(opinion)["connections"] == (1, 2)
+    assert opinion.unexplained > 0
 
 
 def test_cut_heads(tmp_path: Path) -> None:
@@ -547,6 +724,32 @@ def test_a_capture_that_nobody_can_read(tmp_path: Path) -> None:
     path.write_bytes(b"no capture")
     with pytest.raises(VerifierError):
         app.cross_checked([str(path)], Selection(), Expectations())
+
+
+def in_esp(packet: Packet) -> Packet:
+    """In tunnel mode, with a cipher that changes nothing (RFC 4303, 2.4; RFC 2410): who has no keys can't know that."""
+    inner = packet.data[14:]
+    pad = -(len(inner) + 2) % 4
+    frame = ip(50, struct.pack(">II", 0x100, 1) + inner + bytes(range(1, pad + 1)) + bytes((pad, 4)))
+    return packet._replace(data=frame, wire_length=len(frame))
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_what_tshark_has_keys_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: bool) -> None:
+    """Connections that are all inside of what is encrypted, beside one that is not."""
+    folder = tmp_path / "wireshark"
+    folder.mkdir()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    if keys:
+        (folder / "preferences").write_text("esp.enable_encryption_decode: TRUE\n")
+        (folder / "esp_sa").write_text('"IPv4","*","*","*","NULL","","NULL",""\n')
+    hidden = talk(client_port=41000)
+    hidden.exchange(1)
+    every = closed().packets() + [in_esp(packet) for packet in hidden.packets()]
+    opinion = opinion_on(tmp_path, pcap(every))
+    assert counts(opinion)["connections"] == (1, 1 + keys)
+    hidden_from_us = {"connections", "handshakes", "requests", "responses"} if keys else set()
+    assert rules_of(opinion) == {(what, "decrypted") for what in hidden_from_us}
 
 
 def test_secrets_in_the_capture(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verifier.opinion import compare, tshark
 from verifier.opinion.model import Count, Difference, Opinion, What
-from verifier.opinion.rules import EXPERIMENTS
+from verifier.opinion.rules import BAD_HEADS, DECRYPTED, EXPERIMENTS
 from verifier.spelling import file_name
 
 TYPE_CHECKING = False
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from verifier.judge.model import Report
     from verifier.opinion.compare import Open
     from verifier.opinion.rules import Experiment
+    from verifier.opinion.streams import Seen
 
 MOST_DIFFERENCES = 1000
 MOST_PAYLOADS = 500
 """Frames that tshark is asked about one by one."""
+MOST_DISABLED = 200
+"""Protocols that tshark is told to leave out, in one experiment."""
 MOST_PORTS = 50
 """Ports that tshark is told to decode as HTTP, in one experiment."""
 
@@ -67,7 +70,9 @@ def _of_file(program: tshark.Program, report: Report) -> tuple[tuple[Count, ...]
             continue
         again = tshark.read(program, path, wish)
         found = [compare.settled(open_, again, experiment.rule) if _in_doubt(open_) else open_ for open_ in found]
-    found = _bad_heads(program, path, _below_tcp(program, path, _in_plain_sight(program, path, found)))
+    found = _below_tcp(program, path, _in_plain_sight(program, path, found))
+    found = _theirs_alone(program, path, found)
+    found = _bad_openings(program, path, _torn(program, path, found, seen))
     notes = {note.code for note in report.notes}
     differences = [compare.last_resort(open_, notes).difference for open_ in found]
     return compare.counts(report, seen), differences + compare.quotations(seen)
@@ -87,28 +92,51 @@ def _in_plain_sight(program: tshark.Program, path: str, found: list[Open]) -> li
 
 
 def _below_tcp(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:
-    """Looks for TCP in the frames of connections of which tshark has no stream."""
+    """Looks for TCP in the frames of connections of which tshark has no stream, or not all handshakes and messages."""
     wanted = {frame for open_ in found if compare.unseen(open_) for frame in open_.difference.frames}
+    wanted |= {frame for open_ in found for frames in compare.hidden(open_) for frame in frames}
     if not wanted:
         return found
     layers = tshark.layers(program, path, sorted(wanted)[:MOST_PAYLOADS])
-    return [compare.below_tcp(open_, layers) if compare.unseen(open_) else open_ for open_ in found]
+    return [
+        compare.below_tcp(open_, layers) if compare.unseen(open_) else compare.partly_below_tcp(open_, layers)
+        for open_ in found
+    ]
 
 
-def _bad_heads(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:
-    """Looks for faults of the heads of streams that only tshark has."""
-    wanted = {number for open_ in found for number in compare.streams_of_theirs_alone(open_)}
+def _theirs_alone(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:
+    """Looks for faults of the heads of streams that only tshark has, and for what is encrypted around them."""
+    for rule, sign in ((BAD_HEADS, tshark.FAULTS), (DECRYPTED, tshark.ENCRYPTED)):
+        wanted = {number for open_ in found for number in compare.streams_of_theirs_alone(open_)}
+        if not wanted:
+            break
+        numbers = tshark.wholly(program, path, sorted(wanted)[:MOST_PAYLOADS], sign)
+        found = [compare.theirs_alone(open_, numbers, rule) for open_ in found]
+    return found
+
+
+def _torn(program: tshark.Program, path: str, found: list[Open], seen: Seen) -> list[Open]:
+    """Has tshark read the file without the dissectors above TCP, where its streams begin inside our connections."""
+    if not any(compare.torn(open_) for open_ in found):
+        return found
+    above = {name for stream in seen.streams.values() for name in stream.above}
+    again = tshark.read(program, path, tshark.Wish(disabled=sorted(above)[:MOST_DISABLED]))
+    return [compare.mended(open_, again) if compare.torn(open_) else open_ for open_ in found]
+
+
+def _bad_openings(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:
+    """Looks for faults of the heads that open streams of tshark's between ends where we have connections, too."""
+    wanted = {frame for open_ in found for frame in compare.opened_by(open_)}
     if not wanted:
         return found
-    asked = sorted(wanted)[:MOST_PAYLOADS]
-    faulty = set(asked) - tshark.sound(program, path, asked)
-    return [compare.bad_heads(open_, faulty) for open_ in found]
+    return compare.bad_openings(found, tshark.faulty_heads(program, path, sorted(wanted)[:MOST_PAYLOADS]))
 
 
 def _in_doubt(open_: Open) -> bool:
     """Whether trying may help."""
     difference = open_.difference
-    return difference.rule is None and difference.what in (What.REQUESTS, What.RESPONSES) and bool(open_.unit.theirs)
+    both = bool(open_.unit.ours and open_.unit.theirs)
+    return both and difference.rule is None and difference.what in (What.REQUESTS, What.RESPONSES)
 
 
 def _wish(experiment: Experiment, doubtful: Sequence[Open]) -> tshark.Wish:

@@ -8,9 +8,11 @@ compared as one. What the two count otherwise becomes a difference, with a rule 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from verifier.opinion import rules
 from verifier.opinion.model import Count, Difference, What
+from verifier.opinion.streams import continues
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -183,10 +185,10 @@ def _in_unit(unit: Unit, damaged: bool) -> Iterator[Open]:
         subflow = rules.SUBFLOW if mine.handshakes + joins == other.handshakes else _answered_first(unit)
         yield _open(unit, What.HANDSHAKES, (mine.handshakes, other.handshakes), sure or subflow or rule)
     if mine.requests != other.requests:
-        sign = sure or rule or _requests_rule(unit, mine.requests)
+        sign = sure or rule or (_requests_rule(unit, mine.requests) if unit.ours else None)
         yield _open(unit, What.REQUESTS, (mine.requests, other.requests), sign)
     if mine.responses != other.responses:
-        sign = sure or rule or _responses_rule(unit, mine, other)
+        sign = sure or rule or (_responses_rule(unit, mine, other) if unit.ours else None)
         yield _open(unit, What.RESPONSES, (mine.responses, other.responses), sign)
 
 
@@ -275,20 +277,30 @@ def _connections_rule(unit: Unit) -> Rule | None:
             opening.frame for stream in streams for opening in stream.syn_acks if opening.frame != stream.first_frame
         }
         alone = sum(one.connection.frames.syn is None and one.connection.frames.synack in answers for one in unit.ours)
-        return rules.ANSWER_ALONE if alone >= more else None
+        if alone >= more:
+            return rules.ANSWER_ALONE
+        return rules.LATE_SYN if late + alone >= more else None
     opened = [one.connection.frames.syn or 0 for one in unit.ours]
-    before = sum(not stream.syns and stream.first_frame < max(opened, default=0) for stream in streams)
+    torn_off = [stream.first_frame for stream in _inside(unit)]
+    before = sum(
+        not stream.syns and stream.first_frame < max(opened, default=0) and stream.first_frame not in torn_off
+        for stream in streams
+    )
     if before and before == len(streams) - sum(opened_at > 0 for opened_at in opened):
         return rules.LATE_SYN
     if any(stream.cut_frame == stream.first_frame for stream in streams):
         return rules.CUT_HEADERS
-    return None
+    reset = sum(stream.resets_at_once for stream in streams)
+    return rules.SYN_AND_RST if reset >= len(streams) - len(unit.ours) > 0 else None
 
 
 def _answered_first(unit: Unit) -> Rule | None:
-    """The rule where the capture has the SYN-ACK before its SYN."""
+    """The rule where the capture has the SYN-ACK before its SYN, or other packets, which are a stream without a SYN."""
     frames = [one.connection.frames for one in unit.ours]
-    return rules.LATE_SYN if any(each.synack and each.syn and each.synack < each.syn for each in frames) else None
+    if any(each.synack and each.syn and each.synack < each.syn for each in frames):
+        return rules.LATE_SYN
+    begun = [other.stream.first_frame for other in unit.theirs if not other.stream.syns]
+    return rules.LATE_SYN if any(each.syn and each.syn > first for each in frames for first in begun) else None
 
 
 def _requests_rule(unit: Unit, mine: int) -> Rule | None:
@@ -409,12 +421,85 @@ def streams_of_theirs_alone(open_: Open) -> list[int]:
     return [other.number for other in open_.unit.theirs]
 
 
-def bad_heads(open_: Open, faulty: set[int]) -> Open:
-    """With the rule, if only tshark has streams between these ends, and all of them are among the faulty ones."""
-    numbers = streams_of_theirs_alone(open_)
-    if not numbers or not faulty.issuperset(numbers):
+def theirs_alone(open_: Open, numbers: set[int], rule: Rule) -> Open:
+    """With the rule, if only tshark has streams between these ends, and all of them are among these."""
+    alone = streams_of_theirs_alone(open_)
+    if not alone or not numbers.issuperset(alone):
         return open_
-    return Open(open_.difference._replace(rule=rules.BAD_HEADS), open_.unit)
+    return Open(open_.difference._replace(rule=rule), open_.unit)
+
+
+def opened_by(open_: Open) -> set[int]:
+    """The frames that open tshark's streams and their handshakes, where we have other numbers of both between these
+    ends, and that is not explained."""
+    difference, unit = open_
+    if difference.rule is not None or not unit.ours or difference.what not in (What.CONNECTIONS, What.HANDSHAKES):
+        return set()
+    streams = [other.stream for other in unit.theirs]
+    return {frame for stream in streams for frame in _opening_frames(stream)}
+
+
+def _opening_frames(stream: Stream) -> set[int]:
+    opened = {opening.frame for opening in (*stream.syns, *stream.syn_acks)}
+    return opened | {stream.first_frame, stream.complete} - {0}
+
+
+def bad_openings(found: Sequence[Open], faulty: Collection[int]) -> list[Open]:
+    """With the rule where heads with a fault, in these frames, open the streams and handshakes that only tshark has;
+    and for all else between such ends, because what follows is of another stream in tshark."""
+    units = [open_.unit for open_ in found if opened_by(open_) and _opened_badly(open_, faulty)]
+    return [
+        Open(open_.difference._replace(rule=rules.BAD_HEADS), open_.unit)
+        if open_.difference.rule is None and any(open_.unit is unit for unit in units)
+        else open_
+        for open_ in found
+    ]
+
+
+def _opened_badly(open_: Open, faulty: Collection[int]) -> bool:
+    difference, unit = open_
+    streams = [other.stream for other in unit.theirs]
+    if difference.what is What.CONNECTIONS:
+        bad = sum(stream.first_frame in faulty for stream in streams)
+        bad += sum(stream.resets_at_once and stream.first_frame not in faulty for stream in streams) if bad else 0
+    else:
+        bad = sum(stream.complete > 0 and not _opening_frames(stream).isdisjoint(faulty) for stream in streams)
+    return 0 < difference.theirs - difference.ours <= bad
+
+
+def torn(open_: Open) -> bool:
+    """Whether tshark has more streams than we have connections, and exactly those too many begin in the middle of one:
+    without a SYN of their own, with the numbers of the stream before, and before we saw a close."""
+    difference, unit = open_
+    if difference.rule is not None or difference.what is not What.CONNECTIONS or not unit.ours:
+        return False
+    return 0 < difference.theirs - difference.ours == len(_inside(unit))
+
+
+def _inside(unit: Unit) -> list[Stream]:
+    """tshark's streams that begin in the middle of a connection."""
+    streams = [other.stream for other in sorted(unit.theirs, key=lambda other: other.stream.first_frame)]
+    return [
+        stream
+        for before, stream in pairwise(streams)
+        if not (stream.syns or stream.syn_acks)
+        and continues(stream, before)
+        and any(_is_open(one.connection, stream.first_frame) for one in unit.ours)
+    ]
+
+
+def _is_open(connection: Connection, frame: int) -> bool:
+    frames = connection.frames
+    opened = min((each for each in (frames.syn, frames.synack, frames.ack) if each), default=0)
+    return opened < frame <= (frames.first_close or frame)
+
+
+def mended(open_: Open, seen: Seen) -> Open:
+    """With the rule, if tshark, which read the file without the dissectors above TCP, has as many streams here as we
+    have connections."""
+    now = sum(stream.ends == open_.unit.ends for stream in seen.streams.values())
+    rule = rules.OWN_CONVERSATION if now == open_.difference.ours else None
+    return Open(open_.difference._replace(rule=rule), open_.unit)
 
 
 def below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
@@ -426,6 +511,29 @@ def below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
     if not any("tcp" in each.names for each in known):
         return Open(difference._replace(rule=rules.BELOW_TCP), open_.unit)
     return Open(difference._replace(rule=rules.CUT_HEADERS), open_.unit) if all(each.cut for each in known) else open_
+
+
+def hidden(open_: Open) -> list[tuple[int, ...]]:
+    """Of each handshake or message that may be the one which only we count, the frames that it takes; none where that
+    is explained, or tshark has as many."""
+    difference, unit = open_
+    if difference.rule is not None or difference.ours <= difference.theirs or not unit.theirs:
+        return []
+    if difference.what is What.HANDSHAKES:
+        made = [one.connection.frames for one in unit.ours if one.connection.handshake == "complete"]
+        return [tuple(each for each in (frames.syn, frames.synack, frames.ack) if each) for frames in made]
+    if difference.what is What.CONNECTIONS:
+        return []
+    return [(frame,) for frame in missed(open_)]
+
+
+def partly_below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
+    """With the rule, if tshark finds no TCP in a frame of each of those."""
+    without = {frame for frame, found in layers.items() if "tcp" not in found.names}
+    affected = sum(not without.isdisjoint(frames) for frames in hidden(open_))
+    if not 0 < open_.difference.ours - open_.difference.theirs <= affected:
+        return open_
+    return Open(open_.difference._replace(rule=rules.BELOW_TCP), open_.unit)
 
 
 def last_resort(open_: Open, notes: Collection[str]) -> Open:

@@ -57,9 +57,23 @@ CUT_HEADERS = Rule(
 )
 BAD_HEADS = Rule(
     "bad-heads",
-    "tshark makes a stream of TCP heads with which it finds fault itself: longer than the packet, or shorter than a"
-    " head can be; here they are a note",
-    "RFC 9293, 3.1; tried: tcp.bogus_header_length, tcp.short_segment and _ws.malformed of the frames in tshark",
+    "tshark makes a stream of TCP heads with which it finds fault itself: longer than the packet, shorter than a head"
+    " can be, or behind an IP head of another version than what announces it; here they are a note",
+    "RFC 9293, 3.1; tried: tcp.bogus_header_length, tcp.short_segment, ip.bogus_ip_version and _ws.malformed of the"
+    " frames in tshark",
+)
+SYN_AND_RST = Rule(
+    "syn-and-rst",
+    "tshark opens a stream at any segment with SYN and another number, even one that resets, too; here one that resets"
+    " opens nothing where there is a connection",
+    "RFC 9293, 3.10.7.2: who listens ignores a reset, before looking for a SYN; tcp.flags of the frames in tshark",
+)
+OWN_CONVERSATION = Rule(
+    "conversation-of-a-dissector",
+    "a dissector above TCP opens a conversation of its own in the middle of a connection, and tshark numbers what comes"
+    " from there on as another stream; here a connection goes on until it is closed",
+    "Wireshark, packet-vnc.c: test_vnc_protocol calls conversation_new; tried: with the dissectors above TCP disabled"
+    " tshark has as many streams",
 )
 BELOW_TCP = Rule(
     "below-tcp",
@@ -130,8 +144,10 @@ BAD_FRAMING = Rule(
 )
 DECRYPTED = Rule(
     "decrypted",
-    "the capture carries TLS secrets, and tshark reads inside; here the connection stays encrypted",
-    "draft-ietf-opsawg-pcapng, Decryption Secrets Block",
+    "tshark has the secrets, in the capture or in its settings, and reads inside what is encrypted (TLS, WireGuard,"
+    " ESP, DTLS, 802.11); here that stays closed",
+    "draft-ietf-opsawg-pcapng, Decryption Secrets Block; tried: wg, esp, dtls and wlan.fc.protected of the frames in"
+    " tshark",
 )
 QUOTED_MESSAGE = Rule(
     "quoted-message",

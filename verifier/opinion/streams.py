@@ -34,6 +34,7 @@ FIELDS = (
     "tcp.flags",
     "tcp.seq_raw",
     "tcp.ack_raw",
+    "tcp.len",
     "tcp.options.mptcp.subtype",
     "tcp.analysis.lost_segment",
     "tcp.analysis.ack_lost_segment",
@@ -50,12 +51,13 @@ _OF_SEGMENT = FIELDS.index("tcp.analysis.ack_lost_segment")
 
 QUOTING = frozenset({"icmp", "icmpv6", "sflow", "cflow"})
 """Protocols, as frame.protocols names them, that quote the heads of other packets."""
-_SYN, _RST, _ACK = 0x02, 0x04, 0x10
+_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 _JOIN = "1"
 """MP_JOIN, RFC 8684, 3.2."""
 _CLIENT_HELLO = "1"
 WRAP = 1 << 32
-_MOST_IN_SYN = 1 << 16
+_MOST_IN_FLIGHT = 1 << 24
+"""Bytes between two segments of a direction that a capture has after each other."""
 _MOST_SYNS = 64
 _MOST_SHAPES = 4096
 
@@ -72,12 +74,15 @@ class Message(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """A SYN or a SYN-ACK."""
+    """A SYN or a SYN-ACK, or what else a stream begins with."""
 
     frame: int
     isn: int
     ack: int
     sender: End
+    flags: int = _SYN
+    length: int = 0
+    """Of what it numbers beside itself: data (Fast Open), a FIN."""
 
 
 class Stream:
@@ -88,20 +93,24 @@ class Stream:
         "complete",
         "cut_frame",
         "ends",
-        "first_frame",
+        "first",
         "hello_frame",
         "join",
         "lost_frame",
+        "reached",
         "requests",
         "responses",
         "syn_acks",
         "syns",
     )
 
-    def __init__(self, first_frame: int, ends: tuple[End, End]) -> None:
-        self.first_frame = first_frame
+    def __init__(self, first: Opening, ends: tuple[End, End]) -> None:
+        self.first = first
+        """Its first segment, be it a SYN or not."""
         self.ends = ends
         """Sorted: what both directions have in common."""
+        self.reached: dict[End, int] = {}
+        """The sequence number of the last segment of each side."""
         self.syns: list[Opening] = []
         self.syn_acks: list[Opening] = []
         self.complete = 0
@@ -117,6 +126,15 @@ class Stream:
         """The first frame at which tshark misses segments before it, or acknowledged ones; 0 where there is none."""
         self.join = False
         """Whether it is a subflow of another connection (MP_JOIN)."""
+
+    @property
+    def first_frame(self) -> int:
+        return self.first.frame
+
+    @property
+    def resets_at_once(self) -> bool:
+        """Whether what opens it is a SYN and a reset in one."""
+        return self.first.flags & (_SYN | _RST) == _SYN | _RST
 
 
 class Seen(NamedTuple):
@@ -184,7 +202,7 @@ def read(lines: Iterable[str]) -> Seen:
             ends = ends_of(own, shape.version)
             quoted.pop(number, None)
             if number not in streams:
-                streams[number] = Stream(frame, (min(ends), max(ends)))
+                streams[number] = Stream(_opening(frame, ends[0], own), (min(ends), max(ends)))
             take(streams[number], frame, ends, own, shape)
     return Seen(packets, dict(sorted(streams.items())), quoted)
 
@@ -236,40 +254,62 @@ def whole(text: str, base: int = 10) -> int:
         return 0
 
 
+def _opening(frame: int, sender: End, cells: list[str]) -> Opening:
+    flags = whole(last(cells[11]), 16)
+    length = whole(last(cells[14])) + (flags & _FIN)
+    return Opening(frame, whole(last(cells[12])), whole(last(cells[13])), sender, flags, length)
+
+
 def answers(answer: Opening, syns: list[Opening]) -> bool:
-    """Whether a SYN-ACK acknowledges one of the SYNs, and no more than the data that came with it (Fast Open)."""
-    return any(syn.sender != answer.sender and 0 < (answer.ack - syn.isn) % WRAP <= _MOST_IN_SYN for syn in syns)
+    """Whether a SYN-ACK acknowledges one of the SYNs, and no more than what that numbers; or a SYN crosses another
+    one."""
+    if not answer.flags & _ACK:
+        return any(syn.sender != answer.sender for syn in syns)
+    return any(syn.sender != answer.sender and 0 < (answer.ack - syn.isn) % WRAP <= 1 + syn.length for syn in syns)
+
+
+def continues(stream: Stream, before: Stream) -> bool:
+    """Whether the first segment of a stream goes on with the numbers of the one before: with both where both are known,
+    as far as a window reaches."""
+    first = stream.first
+    seen = [
+        (first.isn if sender == first.sender else first.ack) - number
+        for sender, number in before.reached.items()
+        if sender == first.sender or first.ack
+    ]
+    return bool(seen) and all(min(step % WRAP, -step % WRAP) < _MOST_IN_FLIGHT for step in seen)
 
 
 def take(stream: Stream, frame: int, ends: tuple[End, End], cells: list[str], shape: Shape) -> None:
     """Adds one frame to its stream."""
     sender = ends[0]
+    stream.reached[sender] = whole(last(cells[12]))
     flags = whole(last(cells[11]), 16)
     if flags & _SYN:
         openings = stream.syn_acks if flags & _ACK else stream.syns
-        if len(openings) < _MOST_SYNS:
-            openings.append(Opening(frame, whole(last(cells[12])), whole(last(cells[13])), sender))
-        stream.join |= last(cells[14]) == _JOIN
+        if len(openings) < _MOST_SYNS and not flags & _RST:
+            openings.append(_opening(frame, sender, cells))
+        stream.join |= last(cells[15]) == _JOIN
     elif flags & _ACK and not flags & _RST and not stream.complete and stream.syns:
         ack = whole(last(cells[13]))
         if any(
             answer.sender != sender and 0 < (ack - answer.isn) % WRAP < WRAP // 2 and answers(answer, stream.syns)
-            for answer in stream.syn_acks
+            for answer in (*stream.syn_acks, *stream.syns)
         ):
             stream.complete = frame
     if shape.above and len(stream.above) < _MOST_SYNS:
         stream.above |= shape.above
     if not stream.cut_frame and cells[1] != cells[2]:
         stream.cut_frame = frame
-    if not stream.lost_frame and (cells[15] or cells[16]):
+    if not stream.lost_frame and (cells[16] or cells[17]):
         stream.lost_frame = frame
-    if not stream.hello_frame and cells[17] and _CLIENT_HELLO in cells[17].split(","):
+    if not stream.hello_frame and cells[18] and _CLIENT_HELLO in cells[18].split(","):
         stream.hello_frame = frame
     for cell, messages, http in (
-        (cells[18], stream.responses, 1),
-        (cells[19], stream.responses, 2),
-        (cells[20], stream.requests, 1),
-        (cells[21], stream.requests, 2),
+        (cells[19], stream.responses, 1),
+        (cells[20], stream.responses, 2),
+        (cells[21], stream.requests, 1),
+        (cells[22], stream.requests, 2),
     ):
         if cell:
             messages += [Message(frame, word, sender, http) for word in cell.split(",")]

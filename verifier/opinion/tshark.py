@@ -38,6 +38,11 @@ PREFERENCES = {
 }
 """tshark's own defaults, whatever this user has set in Wireshark."""
 
+FAULTS = "tcp.bogus_header_length || tcp.short_segment || ip.bogus_ip_version || _ws.malformed"
+"""The display filter of frames with whose TCP head, or the one under it, tshark finds fault."""
+ENCRYPTED = "wg || esp || dtls || wlan.fc.protected == 1"
+"""The display filter of frames in which nobody sees TCP who has no secrets."""
+
 LEAST_LIMIT_S = 60.0
 BYTES_A_SECOND = 200_000
 """The slowest that tshark may be, above the least limit: it reads 4 to 14 MB a second here."""
@@ -57,6 +62,8 @@ class Wish(NamedTuple):
     fields: tuple[str, ...] = streams.FIELDS
     display_filter: str = ""
     """Of frames that shall be printed; all where empty."""
+    disabled: Collection[str] = ()
+    """Protocols that shall not be dissected."""
 
 
 class Unread(Exception):
@@ -104,12 +111,27 @@ def payloads(program: Program, path: str, frames: Collection[int]) -> dict[int, 
     return _run(command(program, path, wish), path, _payloads)[0]
 
 
-def sound(program: Program, path: str, streams: Collection[int]) -> set[int]:
-    """Of these streams, those with a frame whose TCP head tshark finds no fault with."""
+def wholly(program: Program, path: str, streams: Collection[int], sign: str) -> set[int]:
+    """Of these streams, those to all frames of which this display filter applies; none where tshark doesn't know it."""
     only = " || ".join(f"tcp.stream == {number}" for number in streams)
-    faults = "tcp.bogus_header_length || tcp.short_segment || _ws.malformed"
-    wish = Wish(fields=("frame.number", "tcp.stream"), display_filter=f"({only}) && !({faults})")
-    return _run(command(program, path, wish), path, _streams)[0]
+    applies, others = (
+        Wish(fields=("frame.number", "tcp.stream"), display_filter=f"({only}) && {chosen}")
+        for chosen in (f"({sign})", f"!({sign})")
+    )
+    found = _run(command(program, path, applies), path, _streams)[0]
+    return found and found - _run(command(program, path, others), path, _streams)[0]
+
+
+def faulty_heads(program: Program, path: str, frames: Collection[int]) -> set[int]:
+    """Of these frames, those in which tshark gets no further than a TCP head with which it finds fault."""
+    only = " || ".join(f"frame.number == {frame}" for frame in frames)
+    wish = Wish(fields=("frame.number", "frame.protocols"), display_filter=f"({only}) && ({FAULTS})")
+    return _run(command(program, path, wish), path, _at_tcp)[0]
+
+
+def _at_tcp(lines: Iterable[str]) -> set[int]:
+    cells = (line.strip().split("\t") for line in lines)
+    return {int(cell[0]) for cell in cells if cell[0].isdecimal() and cell[-1].endswith(":tcp")}
 
 
 def _streams(lines: Iterable[str]) -> set[int]:
@@ -201,6 +223,7 @@ def command(program: Program, path: str, wish: Wish) -> list[str]:
             custom_parameters=["-n", "-T", "fields", "-E", "separator=/t", "-E", "aggregator=,", *fields],
         )
         chosen = ["-Y", wish.display_filter] if wish.display_filter else []
+        chosen += [word for name in wish.disabled for word in ("--disable-protocol", name)]
         return [program.path, *capture.get_parameters(), *chosen]
     finally:
         loop.close()

@@ -361,6 +361,8 @@ class Feed:
         self.format = f"{kind.name}{self.suffix} through editcap"
         head = self._head(b"", pcap.HEADER)
         if not head.startswith(SECTION_HEADER):
+            if not kind.begins:  # captype's guess was wrong
+                raise convert.no_capture(wanted)
             raise NoCapture(f"{self.shown}: {kind.what}, which editcap can't convert: {self.stream.problem}")
         return head
 
