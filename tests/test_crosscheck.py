@@ -574,6 +574,30 @@ def test_nothing_explains_it(tmp_path: Path) -> None:
     assert "connections, nothing explains it (frame 1): " in text
 
 
+def beside(path: Path, ours: list[Packet], theirs: list[Packet]) -> Opinion:
+    """tshark's opinion on one capture beside our report on another, of as many packets: as if we were wrong."""
+    assert len(ours) == len(theirs)
+    path.write_bytes(pcap(ours))
+    report = app.analyze([str(path)], Selection(), Expectations())
+    path.write_bytes(pcap(theirs))
+    return check.second_opinion(judge.program(), [report])
+
+
+def test_a_request_that_we_count_twice_is_no_doing_of_tshark(tmp_path: Path) -> None:
+    """Its first words are in plain sight, and once only."""
+    twice, once = talk(), talk()
+    twice.request(get("/1") * 2)
+    once.request(get("/1", "X: " + "x" * (len(get("/1")) - 5)))
+    opinion = beside(tmp_path / "one.pcap", twice.packets(), once.packets())
+    assert rules_of(opinion) == {("requests", None)}
+
+
+def test_a_connection_that_we_lose_is_not_explained_by_options_that_are_cut(tmp_path: Path) -> None:
+    known, other = talk().packets(), talk(client_port=40001).packets()
+    opinion = beside(tmp_path / "one.pcap", cut(known + known, 54), cut(known + other, 54))
+    assert rules_of(opinion) == {("connections", None), ("handshakes", None)}
+
+
 def test_it_never_changes_the_verdict(tmp_path: Path) -> None:
     path = tmp_path / "one.pcap"
     path.write_bytes(pcap(same_isn()))
