@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from jsonschema import Draft202012Validator
 
 from verifier import app
 from verifier.errors import VerifierError
+from verifier.judge.model import Connection, Exchange
 from verifier.judge.options import Expectations, Selection
 from verifier.opinion import check
 from verifier.opinion.model import Difference, Opinion, What
@@ -45,6 +47,7 @@ from verifier.spelling import Style
 pytestmark = pytest.mark.skipif(not judge.installed(), reason=judge.ABSENT)
 
 ETHERNET_HEAD = b"\x02\0\0\0\0\1\x02\0\0\0\0\2\x08\0"
+ROOT = Path(__file__).parent.parent
 PLAIN = Style(120, color=False, unicode=False)
 
 
@@ -572,6 +575,63 @@ def test_nothing_explains_it(tmp_path: Path) -> None:
     text = render(report._replace(opinion=opinion), PLAIN, 0)
     assert "that nothing explains" in text
     assert "connections, nothing explains it (frame 1): " in text
+
+
+class _Doctored:
+    """Details with a mistake in them."""
+
+    def __init__(self, connections: list[Connection], exchanges: list[Exchange]) -> None:
+        self._connections = connections
+        self._exchanges = exchanges
+
+    def connections(self) -> Iterator[Connection]:
+        return iter(self._connections)
+
+    def connection(self, number: int) -> Connection:
+        return next(each for each in self._connections if each.id == number)
+
+    def exchanges(self) -> Iterator[Exchange]:
+        return iter(self._exchanges)
+
+
+def beside(path: Path, ours: list[Packet], theirs: list[Packet]) -> Opinion:
+    """tshark's opinion on one capture beside our report on another, of as many packets: as if we were wrong."""
+    assert len(ours) == len(theirs)
+    path.write_bytes(pcap(ours))
+    report = app.analyze([str(path)], Selection(), Expectations())
+    path.write_bytes(pcap(theirs))
+    return check.second_opinion(judge.program(), [report])
+
+
+def test_a_request_that_we_count_twice_is_no_doing_of_tshark(tmp_path: Path) -> None:
+    """Its first words are in plain sight, and once only."""
+    twice, once = talk(), talk()
+    twice.request(get("/1") * 2)
+    once.request(get("/1", "X: " + "x" * (len(get("/1")) - 5)))
+    opinion = beside(tmp_path / "one.pcap", twice.packets(), once.packets())
+    assert rules_of(opinion) == {("requests", None)}
+
+
+def test_a_request_that_we_miss_is_not_explained_by_a_body_without_an_end(tmp_path: Path) -> None:
+    """tshark shows a request less when it doesn't wait for bodies, and that is no reason for us."""
+    path = tmp_path / "one.pcap"
+    path.write_bytes((ROOT / "captures" / "framing.pcap").read_bytes())
+    report = app.analyze([str(path)], Selection(), Expectations())
+    opinion = check.second_opinion(judge.program(), [report])
+    assert not [each for each in opinion.differences if each.what is What.REQUESTS]
+    first, *others = report.details.exchanges()
+    connections = [
+        each._replace(requests=each.requests - (each.id == first.connection)) for each in report.details.connections()
+    ]
+    opinion = check.second_opinion(judge.program(), [report._replace(details=_Doctored(connections, others))])
+    (difference,) = [each for each in opinion.differences if each.what is What.REQUESTS]
+    assert difference.rule is None
+
+
+def test_a_connection_that_we_lose_is_not_explained_by_options_that_are_cut(tmp_path: Path) -> None:
+    known, other = talk().packets(), talk(client_port=40001).packets()
+    opinion = beside(tmp_path / "one.pcap", cut(known + known, 54), cut(known + other, 54))
+    assert rules_of(opinion) == {("connections", None), ("handshakes", None)}
 
 
 def test_it_never_changes_the_verdict(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 import pytest
-from craft import START_NS, Conversation, pcap
+from craft import START_NS, Conversation, Interface, Packet, Pcapng, pcap
 from jsonschema import Draft202012Validator
 
 from verifier.report import schema
@@ -61,6 +61,28 @@ def summary(said: str) -> str:
 
 
 # -- what is told
+
+
+def test_a_capture_of_usb_with_a_network_behind_it_is_not_passed_over(tmp_path: Path) -> None:
+    """It has connections that were not counted: not all is well."""
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange()
+    (tmp_path / "a.pcap").write_bytes(pcap(talk.packets()))
+    file = Pcapng()
+    file.interface(Interface(249))
+    for _ in range(20_000):
+        file.packet(Packet(b"\x1b\x00" + bytes(60), START_NS, 62, 249))
+    (tmp_path / "b.pcapng").write_bytes(file.bytes())
+    done = run(str(tmp_path))
+    assert (done.returncode, summary(done.stdout)) == (0, "1 file: 1 proved, 0 refuted, 0 inconclusive, 0 not read")
+    number = file.interface(Interface())
+    for packet in talk.packets():
+        file.packet(packet, number)
+    (tmp_path / "b.pcapng").write_bytes(file.bytes())
+    done = run(str(tmp_path))
+    assert done.returncode == 2
+    assert "NOT READ" in done.stdout
 
 
 def test_a_line_for_each_in_the_order_of_the_operands() -> None:

@@ -78,11 +78,22 @@ def secret(port: int, second: int, server: tuple[str, int] = ("10.0.0.2", 443)) 
     return talk
 
 
+def refused(port: int) -> Conversation:
+    talk = Conversation(("10.0.0.1", port), ("10.0.0.9", 443), now=START_NS)
+    talk.syn()
+    talk.reset("server")
+    return talk
+
+
 @pytest.mark.parametrize(
     ("talks", "said"),
     [
         (
             [secret(40000, 0)],
+            "1 handshake: whatever was requested went over this one connection, but the requests can't be read",
+        ),
+        (
+            [refused(39999), secret(40000, 1)],
             "1 handshake: whatever was requested went over this one connection, but the requests can't be read",
         ),
         (
@@ -98,7 +109,7 @@ def secret(port: int, second: int, server: tuple[str, int] = ("10.0.0.2", 443)) 
             "2 handshakes, one for each client and server, but the requests can't be read",
         ),
     ],
-    ids=["one", "two", "at once", "two servers"],
+    ids=["one", "one attempt failed", "two", "at once", "two servers"],
 )
 def test_what_handshakes_say_where_nothing_can_be_read(talks: list[Conversation], said: str) -> None:
     report = examine(packets(merged(*talks)))

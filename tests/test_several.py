@@ -322,8 +322,9 @@ def tolerant(folder: Path) -> Report:
         ([3, 4, 0, 1], 2, "ring.pcap{}"),
         ([1, 2, 3, 4], 0, "ring.pcap{}"),
         ([1, 2], 3, "set_{0:05}_2026112213171{0}.pcapng"),
+        ([8, 9], 10, "set-2026-11-{0:02}_{0:02}:00.pcap"),
     ],
-    ids=["dumpcap", "numbers", "ring", "ring anew", "times"],
+    ids=["dumpcap", "numbers", "ring", "ring anew", "times", "times alone"],
 )
 def test_the_next_file_of_a_set_is_empty_and_hides_nothing(
     tmp_path: Path, numbers: list[int], empty: int, name: str
@@ -342,13 +343,49 @@ def test_the_next_file_of_a_set_is_empty_and_hides_nothing(
 
 @pytest.mark.parametrize(
     ("numbers", "empty"),
-    [([1, 2, 4], 3), ([1, 3, 4], 2), ([3, 4, 0, 1], 5), ([1], 2)],
-    ids=["amid", "near the begin", "amid a ring", "one other"],
+    [([1, 2, 4], 3), ([1, 3, 4], 2), ([3, 4, 0, 1], 5), ([1], 2), ([2, 3], 1)],
+    ids=["amid", "near the begin", "amid a ring", "one other", "at the begin"],
 )
 def test_an_empty_file_elsewhere_in_a_set_proves_nothing(tmp_path: Path, numbers: list[int], empty: int) -> None:
     rotated(tmp_path, numbers)
     saved(tmp_path, f"set_{empty:05}.pcap", b"")
     assert (tolerant(tmp_path).verdict, reasons(tolerant(tmp_path))) == ("inconclusive", {"capture-truncated"})
+
+
+def test_several_empty_files_behind_a_set_prove_nothing(tmp_path: Path) -> None:
+    """The set went on behind the first of them: it is a full disk that leaves such files."""
+    rotated(tmp_path, [1, 2])
+    for number in (3, 4):
+        saved(tmp_path, f"set_{number:05}.pcap", b"")
+    assert (tolerant(tmp_path).verdict, tolerant(tmp_path).skipped) == ("inconclusive", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "empty"),
+    [("eth0-{}.pcap", "eth1-0.pcap"), ("host1/set{}.pcap", "host2/set1.pcap"), ("host1/set{}.pcap", "host2/set9.pcap")],
+)
+def test_an_empty_file_of_another_interface_or_machine_proves_nothing(tmp_path: Path, name: str, empty: str) -> None:
+    for folder in {os.path.dirname(name), os.path.dirname(empty)} - {""}:
+        (tmp_path / folder).mkdir()
+    rotated(tmp_path, [0, 1], name)
+    saved(tmp_path, empty, b"")
+    assert (tolerant(tmp_path).verdict, tolerant(tmp_path).skipped) == ("inconclusive", ())
+
+
+def test_an_empty_file_older_than_the_latest_of_its_set_proves_nothing(tmp_path: Path) -> None:
+    rotated(tmp_path, [0, 1])
+    path = saved(tmp_path, "set_00002.pcap", b"")
+    assert tolerant(tmp_path).verdict == "proved"
+    os.utime(path, ns=(START_NS, START_NS))
+    assert tolerant(tmp_path).verdict == "inconclusive"
+
+
+def test_a_packed_file_of_nothing_behind_a_set_proves_nothing(tmp_path: Path) -> None:
+    """It was packed because the set went on."""
+    for number in range(2):
+        saved(tmp_path, f"set{number}.pcap.gz", gzip.compress(pcap(captured(number * 10, 40000 + number))))
+    saved(tmp_path, "set2.pcap.gz", gzip.compress(b""))
+    assert tolerant(tmp_path).verdict == "inconclusive"
 
 
 def test_an_empty_file_beside_captures_of_other_machines_proves_nothing(tmp_path: Path) -> None:
@@ -386,6 +423,30 @@ def test_a_capture_of_usb_with_more_behind_it_proves_nothing(tmp_path: Path, beh
     saved(tmp_path, "b.pcapng", usb() + behind)
     report = read(tmp_path)
     assert (report.verdict, reasons(report), report.skipped) == ("inconclusive", {"capture-truncated"}, ())
+
+
+def beside_usb(captured: Sequence[Packet], dropped: int) -> bytes:
+    """A pcapng of USB, of more than is looked at first, and of a network behind it."""
+    file = Pcapng()
+    file.interface(Interface(249))
+    for _ in range(3000):
+        file.packet(Packet(b"\x1b\x00" + bytes(60), START_NS, 62, 249))
+    number = file.interface(Interface())
+    for packet in captured:
+        file.packet(packet, number)
+    file.statistics(100, dropped, number)
+    return file.bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "dropped"), [([], 5), (cut(captured(5, 40001), 20), 0)], ids=["lost", "without TCP heads"]
+)
+def test_a_capture_of_usb_with_a_network_of_which_nothing_is_kept_proves_nothing(
+    tmp_path: Path, content: list[Packet], dropped: int
+) -> None:
+    saved(tmp_path, "a.pcapng", pcapng(captured()))
+    saved(tmp_path, "b.pcapng", beside_usb(content, dropped))
+    assert (read(tmp_path).verdict, read(tmp_path).skipped) == ("inconclusive", ())
 
 
 # -- files that overlap

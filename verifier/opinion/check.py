@@ -62,14 +62,16 @@ def _of_file(program: tshark.Program, report: Report) -> tuple[tuple[Count, ...]
     every = compare.units(report, seen)
     found = compare.differences(every, seen, report.totals.packets)
     for experiment in EXPERIMENTS:
-        doubtful = [open_ for open_ in found if _in_doubt(open_)]
+        doubtful = [open_ for open_ in found if _is_for(experiment, open_)]
         if not doubtful:
-            break
+            continue
         wish = _wish(experiment, doubtful)
         if experiment.as_http and not wish.decode_as:
             continue
         again = tshark.read(program, path, wish)
-        found = [compare.settled(open_, again, experiment.rule) if _in_doubt(open_) else open_ for open_ in found]
+        found = [
+            compare.settled(open_, again, experiment.rule) if _is_for(experiment, open_) else open_ for open_ in found
+        ]
     found = _below_tcp(program, path, _in_plain_sight(program, path, found))
     found = _theirs_alone(program, path, found)
     found = _bad_openings(program, path, _torn(program, path, found, seen))
@@ -130,6 +132,12 @@ def _bad_openings(program: tshark.Program, path: str, found: list[Open]) -> list
     if not wanted:
         return found
     return compare.bad_openings(found, tshark.faulty_heads(program, path, sorted(wanted)[:MOST_PAYLOADS]))
+
+
+def _is_for(experiment: Experiment, open_: Open) -> bool:
+    """Whether trying this may help."""
+    hidden = open_.difference.ours > open_.difference.theirs
+    return _in_doubt(open_) and (hidden or not experiment.hidden_alone)
 
 
 def _in_doubt(open_: Open) -> bool:

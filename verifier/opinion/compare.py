@@ -288,7 +288,7 @@ def _connections_rule(unit: Unit) -> Rule | None:
     )
     if before and before == len(streams) - sum(opened_at > 0 for opened_at in opened):
         return rules.LATE_SYN
-    if any(stream.cut_frame == stream.first_frame for stream in streams):
+    if any(stream.cut_frame == stream.first_frame and not stream.first.flags for stream in streams):
         return rules.CUT_HEADERS
     reset = sum(stream.resets_at_once for stream in streams)
     return rules.SYN_AND_RST if reset >= len(streams) - len(unit.ours) > 0 else None
@@ -350,21 +350,21 @@ def _finals(responses: Sequence[Message]) -> int:
     return sum(not message.word.startswith("1") or message.word == _FINAL_INTERIM for message in responses)
 
 
-def missed(open_: Open) -> dict[int, bytes]:
-    """The frames in which messages begin that tshark does not show, with their first words; none where it shows more
-    than we do."""
+def missed(open_: Open) -> dict[int, list[bytes]]:
+    """The frames in which messages begin that tshark does not show, and those in which several of ours do, with the
+    first words of all messages there; none where it shows more than we do."""
     difference, unit = open_
     if difference.ours <= difference.theirs:
         return {}
-    words: dict[int, bytes] = {}
+    words: dict[int, list[bytes]] = {}
     for one in unit.ours:
         for exchange in one.exchanges:
             if difference.what is What.REQUESTS and exchange.request_frame:
-                words[exchange.request_frame] = exchange.method.encode() + b" "
+                words.setdefault(exchange.request_frame, []).append(exchange.method.encode() + b" ")
             elif difference.what is What.RESPONSES and exchange.response_frame:
-                words[exchange.response_frame] = b"HTTP/"
-    mine, others = _message_frames(unit, difference.what)
-    return {frame: words[frame] for frame in _unmatched(mine, others) if frame in words}
+                words.setdefault(exchange.response_frame, []).append(b"HTTP/")
+    unmatched = _unmatched(*_message_frames(unit, difference.what))
+    return {frame: begun for frame, begun in words.items() if frame in unmatched or len(begun) > 1}
 
 
 def surplus(open_: Open) -> dict[int, bytes]:
@@ -393,20 +393,25 @@ def no_start_line(open_: Open, payloads: Mapping[int, bytes]) -> Open:
 
 
 def in_plain_sight(open_: Open, payloads: Mapping[int, bytes]) -> Open:
-    """With the rule, if the first words of all that is missed stand in these payloads."""
+    """With the rule, if the first words of all that is missed stand in these payloads, as often as we say: what
+    we count twice is no doing of tshark's."""
     difference = open_.difference
     words = missed(open_)
-    if not words or not all(_begins_in(payloads.get(frame, b""), word) for frame, word in words.items()):
+    if not words or not all(
+        begun.count(word) <= _beginnings(payloads.get(frame, b""), word)
+        for frame, begun in words.items()
+        for word in begun
+    ):
         return open_
     return Open(difference._replace(rule=rules.PLAIN_SIGHT), open_.unit)
 
 
-def _begins_in(payload: bytes, word: bytes) -> bool:
-    """Whether the word is in the payload, or as much of its beginning as a segment's end has left, two bytes or all
-    that there is."""
-    if word in payload or (payload and word.startswith(payload)):
-        return True
-    return any(payload.endswith(word[:size]) for size in range(2, len(word)))
+def _beginnings(payload: bytes, word: bytes) -> int:
+    """How often the word is in the payload; as much of its beginning as a segment's end has left, two bytes or all that
+    there is, counts, too."""
+    if payload and word.startswith(payload):
+        return 1
+    return payload.count(word) + any(payload.endswith(word[:size]) for size in range(2, len(word)))
 
 
 def unseen(open_: Open) -> bool:

@@ -178,6 +178,8 @@ class Experiment(NamedTuple):
     preferences: tuple[tuple[str, str], ...] = ()
     as_http: bool = False
     """Whether it is told that the server ports of connections in doubt speak HTTP."""
+    hidden_alone: bool = False
+    """Whether that explains only messages which we count and tshark does not."""
 
 
 EXPERIMENTS = (
@@ -198,6 +200,7 @@ EXPERIMENTS = (
             _TRIED.format("http.desegment_body off"),
         ),
         (("http.desegment_body", "FALSE"),),
+        hidden_alone=True,
     ),
     Experiment(
         Rule(
@@ -207,6 +210,7 @@ EXPERIMENTS = (
             _TRIED.format("tcp.reassemble_out_of_order on and http.desegment_body off"),
         ),
         (("tcp.reassemble_out_of_order", "TRUE"), ("http.desegment_body", "FALSE")),
+        hidden_alone=True,
     ),
     Experiment(
         Rule(
@@ -226,6 +230,7 @@ EXPERIMENTS = (
         ),
         (("tcp.reassemble_out_of_order", "TRUE"), ("http.desegment_body", "FALSE")),
         as_http=True,
+        hidden_alone=True,
     ),
 )
 

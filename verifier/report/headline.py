@@ -47,7 +47,7 @@ def _unreadable(report: Report) -> str:
     totals = report.totals
     if totals.requests:
         return f"{_counts(report)} seen; other requests can't be read, and they may have needed more connections"
-    if totals.connections == totals.handshakes == 1:
+    if totals.connections - totals.failed_attempts == totals.handshakes == 1:
         return "1 handshake: whatever was requested went over this one connection, but the requests can't be read"
     handshakes = count(totals.handshakes, "handshake")
     if totals.connections == totals.handshakes == len(report.pairs):

@@ -18,7 +18,7 @@ from verifier.errors import VerifierError
 from verifier.sources import operands
 from verifier.sources.beside import is_beside, is_next
 from verifier.sources.facts import Reading, Skipped, Source
-from verifier.sources.file import CHUNK, STANDARD_INPUT, Empty, Feed, Manner, NoNetwork, unheard
+from verifier.sources.file import CHUNK, STANDARD_INPUT, Empty, Feed, Manner, unheard
 from verifier.spelling import file_name
 from verifier.wire.merge import NEVER, Lane, Merged
 
@@ -175,6 +175,8 @@ def _looked_at(entries: list[_Entry], tell: Tell) -> tuple[list[_Entry], list[Sk
     captures: list[_Entry] = []
     failed: list[_Entry] = []
     empty: list[tuple[_Entry, VerifierError]] = []
+    unwritten: list[_Entry] = []
+    """Those of them that should be captures."""
     beside: dict[str, list[Skipped]] = {}
     """By the folder or the pattern that led to them."""
     for number, entry in enumerate(entries):
@@ -187,7 +189,7 @@ def _looked_at(entries: list[_Entry], tell: Tell) -> tuple[list[_Entry], list[Sk
                 raise
             if isinstance(error, Empty):
                 empty.append((entry, error))
-            elif is_beside(entry.found, error) and not (isinstance(error, NoNetwork) and _has_tcp(name)):
+            elif is_beside(entry.found, error):
                 beside.setdefault(entry.found.operand, []).append(Skipped(name, _without_name(error, name)))
             else:
                 entry.fail(error)
@@ -200,33 +202,18 @@ def _looked_at(entries: list[_Entry], tell: Tell) -> tuple[list[_Entry], list[Sk
             beside.setdefault(entry.found.operand, []).append(Skipped(name, _without_name(problem, name)))
         else:
             entry.fail(problem)
-            entry.is_next = is_next(name, {each.found.path: each.begin_ns for each in captures if each.begin_ns > 0})
             failed.append(entry)
+            unwritten.append(entry)
+    if len(unwritten) == 1:  # behind one of several a set went on
+        (entry,) = unwritten
+        begins = {each.found.path: each.begin_ns for each in captures if each.begin_ns > 0}
+        entry.is_next = is_next(entry.found.path, begins)
     fruitful = {entry.found.operand for entry in (*captures, *failed)}
     for operand, files in beside.items():
         if operand not in fruitful:
             raise operands.no_capture_in(operand, files)
     captures.sort(key=lambda entry: (entry.begin_ns, operands.natural(entry.found.path)))
     return captures + failed, [each for files in beside.values() for each in files]
-
-
-def _has_tcp(path: str) -> bool:
-    """Whether a capture that begins with what is no network has TCP in it nevertheless, as one behind the other in one
-    file. Taken for granted where it can't be read to its end."""
-    from verifier.wire.engine import Engine
-
-    engine = Engine(0, False)
-    try:
-        feed = Feed(path, Manner(SMALL_CHUNK, guess=False))
-    except NoNetwork:
-        return False  # pcap: all of it is of one link
-    feed.described = None
-    try:
-        while feed.advance():
-            engine.read(feed.reader)
-    finally:
-        feed.close()
-    return engine.tcp_packets > 0 or bool(feed.problem)
 
 
 def _read(entries: list[_Entry], engine: Engine, merged: Merged, tell: Tell) -> None:

@@ -186,33 +186,35 @@ def _opened(path: str) -> int:
     """The file, empty. VerifierError where it has something in it that is not to be lost."""
     flags = os.O_WRONLY | os.O_CLOEXEC
     try:
-        kind = os.stat(path).st_mode
+        if stat.S_ISBLK(os.stat(path).st_mode):
+            raise VerifierError(f"can't write {file_name(path)}: it is a disk, and no file", "--write takes a file")
     except FileNotFoundError:
-        return os.open(path, flags | os.O_CREAT, 0o666)
-    if stat.S_ISBLK(kind):
-        raise VerifierError(f"can't write {file_name(path)}: it is a disk, and no file", "--write takes a file")
-    if not stat.S_ISREG(kind):
-        # A pipe or /dev/null takes what comes and loses nothing; a folder the system refuses.
-        return os.open(path, flags)
-    file = os.open(path, flags)
+        flags |= os.O_CREAT
+    file = os.open(path, flags, 0o666)
     try:
-        if os.fstat(file).st_size and not _ours(path):
-            raise VerifierError(
-                f"can't write {file_name(path)}: it exists, and verify did not write it",
-                f"give --write another name, or remove it first: rm {file_word(path)}",
-            )
-        os.ftruncate(file, 0)
+        status = os.fstat(file)  # somebody may have made it meanwhile
+        # A pipe or /dev/null takes what comes and loses nothing; a folder the system refuses.
+        if stat.S_ISREG(status.st_mode) and status.st_size:
+            if not _ours(path, status):
+                removing = "" if os.path.islink(path) else f", or remove it first: rm {file_word(path)}"
+                raise VerifierError(
+                    f"can't write {file_name(path)}: it exists, and verify did not write it",
+                    f"give --write another name{removing}",
+                )
+            os.ftruncate(file, 0)
     except BaseException:
         os.close(file)
         raise
     return file
 
 
-def _ours(path: str) -> bool:
-    """Whether a file begins as those of this program do: with a section header that names it. One that can't be read
-    is nobody's to replace."""
+def _ours(path: str, status: os.stat_result) -> bool:
+    """Whether the file of this status, found at the path, begins as those of this program do: with a section header
+    that names it. One that can't be read is nobody's to replace."""
     try:
         with open(path, "rb", buffering=0) as file:
+            if not os.path.samestat(os.fstat(file.fileno()), status):
+                return False  # another one took its place
             head = file.read(_LONGEST_HEAD)
     except OSError:
         return False
