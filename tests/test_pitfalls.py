@@ -586,6 +586,36 @@ def test_a_snaplen_that_cuts_bodies_off_leaves_requests() -> None:
     assert totals(report)[:3] == (1, 1, 2)
 
 
+def behind(captured: list[Packet]) -> list[Packet]:
+    """A capture that proves re-use by itself, and behind it these packets."""
+    return [*reused().packets(), *captured]
+
+
+@pytest.mark.parametrize("snaplen", [0, 10, 14, 20, 33, 40])
+def test_packets_cut_off_before_their_flags_may_be_anybodys(snaplen: int) -> None:
+    other = Conversation(("10.0.0.1", 40001), now=START_NS + 10**9)
+    other.handshake()
+    other.exchange(1)
+    report = examine(behind(cut(other.packets(), snaplen)))
+    assert report.verdict == "inconclusive"
+    assert reasons(report) == {"packets-unreadable"}
+    assert examine(behind(other.packets())).verdict == "refuted"
+
+
+def test_zeros_written_over_a_file_read_as_packets_of_which_nothing_is_there() -> None:
+    zeros = reused().packets()[0]._replace(data=b"", ts_ns=0, wire_length=0)
+    report = examine(behind([zeros] * 5))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"packets-unreadable"})
+
+
+def test_a_packet_that_is_whole_and_has_no_header_hides_nothing() -> None:
+    """Whoever received it found the same."""
+    (runt, *_) = cut(reused().packets(), 20)
+    report = examine(behind([runt._replace(wire_length=20)]))
+    assert report.verdict == "proved"
+    assert "malformed-packet" in note_codes(report)
+
+
 def test_a_wire_length_that_lies_is_not_a_cut() -> None:
     """The packet is whole by its IP length; the file says it was longer on the wire."""
     captured = [packet._replace(wire_length=packet.wire_length * 2) for packet in reused().packets()]

@@ -231,6 +231,10 @@ class Engine:
         elif packet.ts > self.last_ns:
             self.last_ns = packet.ts
         segments: cython.int = 0
+        if packet.at == packet.end:
+            # Nothing of it is there: cut off, or a file that was written over with zeros, which read as empty records.
+            self.notes.add(note.TCP_HEADER_CUT, packet.frame)
+            return 0
         if (packet.link_type == ETHERNET and packet.plain()) or decode(packet, packet.link_type) == TCP:
             segments += 1
             self._segment(packet)

@@ -124,7 +124,9 @@ class Packet:
         return (cython.cast(cython.ulonglong, self.u32(at)) << 32) | self.u32(at + 4)
 
     def bad(self) -> cython.int:
-        self.notes.add(note.MALFORMED, self.frame)
+        """No header is where one has to be. Of a packet that the capture cut off there might have been one, and TCP
+        behind it; one that is here in whole is nobody's segment, as whoever received it found the same."""
+        self.notes.add(note.TCP_HEADER_CUT if self.end < self.wire_end else note.MALFORMED, self.frame)
         return BAD
 
     def tagged(self, number: cython.ulonglong) -> cython.int:
