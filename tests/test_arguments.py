@@ -107,6 +107,7 @@ def test_the_command_of_a_line(line: str, command: str, operands: tuple[str, ...
         ("demo --write", "--write needs a value; give it as --write FILE"),
         ("demo --write --json", "--write needs a value; give it as --write FILE"),
         ("demo --write=", "--write needs a value; give it as --write FILE"),
+        ("demo --write -", "--write -: standard output has the report; give --write the name of a file"),
         ("http", "http needs a URL; give one like http://localhost:8000/"),
         ("analyze", "analyze needs a capture file; name one, or - for standard input"),
         ("open", "open needs a capture file; name one: verify open FILE"),

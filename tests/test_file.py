@@ -446,7 +446,7 @@ def test_a_pipe_that_ends_too_early() -> None:
 
 
 def test_a_pipe_that_brings_nothing() -> None:
-    assert said_of_pipe([]).startswith("standard input: the file is empty")
+    assert said_of_pipe([]).startswith("standard input: nothing came")
 
 
 def test_a_pipe_that_brings_no_capture() -> None:

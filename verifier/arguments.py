@@ -378,7 +378,10 @@ def _capture(words: Words) -> CaptureWish:
     from verifier.sources.options import CaptureWish
 
     packets = Keep(_choice(words, "--packets", ("full", "headers", "control")))
-    return CaptureWish(_last(words, "--interface"), _last(words, "--write"), packets, _buffer(words))
+    path = _last(words, "--write")
+    if path == "-":
+        raise VerifierError("--write -: standard output has the report", "give --write the name of a file")
+    return CaptureWish(_last(words, "--interface"), path, packets, _buffer(words))
 
 
 def _buffer(words: Words) -> int | None:

@@ -300,6 +300,8 @@ class Feed:
             # bzip2, zstd and lz4 give whole blocks alone: of a small capture that is cut they give nothing.
             raise VerifierError(f"{self.shown}: {self.stream.problem}: nothing of it can be unpacked", "copy it again")
         if not head:
+            if self.path == STANDARD_INPUT:
+                raise Empty(f"{self.shown}: nothing came", "see what the program in front of the pipe says")
             raise Empty(f"{self.shown}: the file is empty", "capture something into it, or name another")
         if not pcap.recognised(head) and not head.startswith(SECTION_HEADER):
             head = self._converted(head)
