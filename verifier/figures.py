@@ -5,7 +5,12 @@ from __future__ import annotations
 
 def count(number: int, noun: str) -> str:
     """`1 handshake`, `2 handshakes`, `613,293 requests`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {plural(number, noun)}"
+
+
+def plural(number: int, noun: str) -> str:
+    """The noun as it stands behind that number: `handshake`, `handshakes`."""
+    return noun if number == 1 else f"{noun}s"
 
 
 def duration(nanoseconds: int) -> str:

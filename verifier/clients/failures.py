@@ -14,6 +14,8 @@ import ssl
 from requests import exceptions as outer
 from urllib3 import exceptions as inner
 
+from verifier.figures import plural
+
 _ERRNO = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset by the server",
@@ -90,9 +92,9 @@ def _cut_short(error: http.client.IncompleteRead) -> str:
     partial: int | bytes = error.partial
     read = partial if isinstance(partial, int) else len(partial)
     if error.expected is None:
-        return f"response cut short after {read} byte{'' if read == 1 else 's'}"
+        return f"response cut short after {read} {plural(read, 'byte')}"
     whole = read + error.expected
-    return f"response cut short: {read} of {whole} byte{'' if whole == 1 else 's'}"
+    return f"response cut short: {read} of {whole} {plural(whole, 'byte')}"
 
 
 def _chain(error: BaseException) -> list[BaseException]:

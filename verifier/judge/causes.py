@@ -225,21 +225,9 @@ _UNANSWERED = (
 _ANNOUNCED = (
     Rule("request-close-header", ended=f.ASKED_CLOSE, either=DONE),
     # A client without a Session stays on a connection for a redirect alone.
-    Rule(
-        "no-session",
-        ended=f.HTTP10_RESPONSE,
-        stands=f.SESSIONLESS,
-        either=DONE,
-        not_stands=f.REDIRECTED,
-        also=("http10",),
-    ),
-    Rule(
-        "no-session",
-        ended=f.SAID_CLOSE,
-        stands=f.SESSIONLESS,
-        either=DONE,
-        not_stands=f.REDIRECTED,
-        also=("response-close-header",),
+    *(
+        Rule("no-session", ended=sign, stands=f.SESSIONLESS, either=DONE, not_stands=f.REDIRECTED, also=(besides,))
+        for sign, besides in ((f.HTTP10_RESPONSE, "http10"), (f.SAID_CLOSE, "response-close-header"))
     ),
     Rule("http10", ended=f.HTTP10_REQUEST, either=DONE, blame="client"),
     Rule("http10", ended=f.HTTP10_RESPONSE, either=DONE),

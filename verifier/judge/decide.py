@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from verifier.figures import plural
 from verifier.judge import verdict
 from verifier.judge.details import REUSES, Details, Numbering, address
 from verifier.judge.model import (
@@ -168,7 +169,7 @@ def missing_from_run(run: Run, live: LiveFacts) -> list[Missing]:
         missing.append(Missing(Reason.CAPTURE_NOT_DRAINED, text))
     if run.interrupted:
         made = len({request.number for request in run.requests})
-        text = f"interrupted after {made} of {run.planned} request{'' if run.planned == 1 else 's'}"
+        text = f"interrupted after {made} of {run.planned} {plural(run.planned, 'request')}"
         missing.append(Missing(Reason.INTERRUPTED, text))
     failed = [request for request in run.requests if request.error and request.sent_ns is None]
     if failed:
@@ -348,8 +349,7 @@ class _Bench:
                 missing.append(Missing(Reason.CAPTURE_TRUNCATED, f"{source.name}: {source.problem}"))
         unread = [(code, count, frame) for code, count, frame in self.case.ledger.notes.seen() if code in UNREAD]
         for code, count, frame in unread:
-            packets = "1 packet" if count == 1 else f"{count:,} packets"
-            text = f"{packets} could not be read: {code}, first in {self.frames.named(frame)}"
+            text = f"{count:,} {plural(count, 'packet')} could not be read: {code}, first in {self.frames.named(frame)}"
             missing.append(Missing(Reason.PACKETS_UNREADABLE, text))
         for code, count, frame in self.case.ledger.notes.seen():
             if code == SEEN_TWICE and not self.client_knows:

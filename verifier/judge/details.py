@@ -68,14 +68,8 @@ class Numbering:
         return max(bisect_right(runs.first, frame) - 1, 0)
 
 
-_FRAMES = (
-    ("syn", "syn_frame"),
-    ("synack", "synack_frame"),
-    ("ack", "ack_frame"),
-    ("first_request", "request_frame"),
-    ("first_close", "close_frame"),
-)
-"""The names of a connection's frames, with those of the columns that have them."""
+_FRAMES = ("syn_frame", "synack_frame", "ack_frame", "request_frame", "close_frame")
+"""The columns that have the frames of a connection, in the order of `model.Frames`."""
 
 
 class Details:
@@ -112,7 +106,6 @@ class Details:
     def connection(self, row: int) -> model.Connection:
         column = {name: values[row] for name, values in self.columns.items()}
         client = column["client"]
-        local = self.frames.local
         tls = self.ledger.connections.tls.get(row)
         begun_in = self.frames.source(column["first_frame"])
         return model.Connection(
@@ -133,13 +126,7 @@ class Details:
             protocol=PROTOCOLS[column["protocol"]],
             tls=tls_of(tls) if tls is not None else None,
             cause=None if self.diagnosis is None else self.diagnosis.cause(row),
-            frames=model.Frames(
-                syn=local(column["syn_frame"]),
-                synack=local(column["synack_frame"]),
-                ack=local(column["ack_frame"]),
-                first_request=local(column["request_frame"]),
-                first_close=local(column["close_frame"]),
-            ),
+            frames=model.Frames(*(self.frames.local(column[name]) for name in _FRAMES)),
             source=begun_in,
             extra=bool(self.tally.is_extra(row)),
             elsewhere=self._elsewhere(column, begun_in),
@@ -147,7 +134,10 @@ class Details:
 
     def _elsewhere(self, column: dict[str, int], begun_in: int) -> dict[str, int] | None:
         """The sources of a connection's frames that are not in the one that it began in."""
-        found = {name: self.frames.source(column[frame]) for name, frame in _FRAMES if column[frame]}
+        if self.frames.runs is None:
+            return None
+        columns = zip(model.Frames._fields, _FRAMES, strict=True)
+        found = {name: self.frames.source(column[frame]) for name, frame in columns if column[frame]}
         return {name: source for name, source in found.items() if source != begun_in} or None
 
     def _exchange(self, row: int) -> model.Exchange:

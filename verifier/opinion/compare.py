@@ -72,6 +72,10 @@ class Open(NamedTuple):
     difference: Difference
     unit: Unit
 
+    def explained(self, rule: Rule | None) -> Open:
+        """The same, with this rule."""
+        return self._replace(difference=self.difference._replace(rule=rule))
+
 
 # -- pairing
 
@@ -389,13 +393,12 @@ def no_start_line(open_: Open, payloads: Mapping[int, bytes]) -> Open:
     lines = [payloads.get(frame, b"").lstrip(b"\r\n").partition(b"\n")[0] for frame in words]
     if not lines or not all(lines) or any(pattern.match(line) for line in lines):
         return open_
-    return Open(difference._replace(rule=rules.START_LINE), open_.unit)
+    return open_.explained(rules.START_LINE)
 
 
 def in_plain_sight(open_: Open, payloads: Mapping[int, bytes]) -> Open:
     """With the rule, if the first words of all that is missed stand in these payloads, as often as we say: what
     we count twice is no doing of tshark's."""
-    difference = open_.difference
     words = missed(open_)
     if not words or not all(
         begun.count(word) <= _beginnings(payloads.get(frame, b""), word)
@@ -403,7 +406,7 @@ def in_plain_sight(open_: Open, payloads: Mapping[int, bytes]) -> Open:
         for word in begun
     ):
         return open_
-    return Open(difference._replace(rule=rules.PLAIN_SIGHT), open_.unit)
+    return open_.explained(rules.PLAIN_SIGHT)
 
 
 def _beginnings(payload: bytes, word: bytes) -> int:
@@ -431,7 +434,7 @@ def theirs_alone(open_: Open, numbers: set[int], rule: Rule) -> Open:
     alone = streams_of_theirs_alone(open_)
     if not alone or not numbers.issuperset(alone):
         return open_
-    return Open(open_.difference._replace(rule=rule), open_.unit)
+    return open_.explained(rule)
 
 
 def opened_by(open_: Open) -> set[int]:
@@ -454,7 +457,7 @@ def bad_openings(found: Sequence[Open], faulty: Collection[int]) -> list[Open]:
     and for all else between such ends, because what follows is of another stream in tshark."""
     units = [open_.unit for open_ in found if opened_by(open_) and _opened_badly(open_, faulty)]
     return [
-        Open(open_.difference._replace(rule=rules.BAD_HEADS), open_.unit)
+        open_.explained(rules.BAD_HEADS)
         if open_.difference.rule is None and any(open_.unit is unit for unit in units)
         else open_
         for open_ in found
@@ -504,7 +507,7 @@ def mended(open_: Open, seen: Seen) -> Open:
     have connections."""
     now = sum(stream.ends == open_.unit.ends for stream in seen.streams.values())
     rule = rules.OWN_CONVERSATION if now == open_.difference.ours else None
-    return Open(open_.difference._replace(rule=rule), open_.unit)
+    return open_.explained(rule)
 
 
 def below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
@@ -514,8 +517,8 @@ def below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
     if not known:
         return open_
     if not any("tcp" in each.names for each in known):
-        return Open(difference._replace(rule=rules.BELOW_TCP), open_.unit)
-    return Open(difference._replace(rule=rules.CUT_HEADERS), open_.unit) if all(each.cut for each in known) else open_
+        return open_.explained(rules.BELOW_TCP)
+    return open_.explained(rules.CUT_HEADERS) if all(each.cut for each in known) else open_
 
 
 def hidden(open_: Open) -> list[tuple[int, ...]]:
@@ -538,7 +541,7 @@ def partly_below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
     affected = sum(not without.isdisjoint(frames) for frames in hidden(open_))
     if not 0 < open_.difference.ours - open_.difference.theirs <= affected:
         return open_
-    return Open(open_.difference._replace(rule=rules.BELOW_TCP), open_.unit)
+    return open_.explained(rules.BELOW_TCP)
 
 
 def last_resort(open_: Open, notes: Collection[str]) -> Open:
@@ -559,7 +562,7 @@ def last_resort(open_: Open, notes: Collection[str]) -> Open:
         rule = rules.BYTES_MISSING
     elif streams and not any(stream.syns for stream in streams):
         rule = rules.BEGINS_INSIDE
-    return Open(difference._replace(rule=rule), unit)
+    return open_.explained(rule)
 
 
 def settled(open_: Open, seen: Seen, rule: Rule) -> Open:
@@ -572,4 +575,4 @@ def settled(open_: Open, seen: Seen, rule: Rule) -> Open:
         now = _finals([message for stream in streams for message in stream.responses])
     else:
         return open_
-    return Open(difference._replace(rule=rule), unit) if now == difference.ours else open_
+    return open_.explained(rule) if now == difference.ours else open_

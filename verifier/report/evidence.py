@@ -15,6 +15,7 @@ from verifier.report.wording import (
     file_of,
     handshake_frames,
     has_several,
+    known,
     reuse,
 )
 from verifier.spelling import Style, safe
@@ -233,7 +234,7 @@ def _connection_row(connection: Connection, report: Report, style: Style) -> Row
         Cell(ends if several else str(connection.client.port)),
         *((Cell(file_of(connection.source)),) if has_several(report) else ()),
         Cell(handshake_frames(connection)),
-        Cell(f"{connection.requests:,}" if connection.requests or report.pairs[connection.pair].counted else "unknown"),
+        Cell(known(connection.requests, report.pairs[connection.pair])),
         Cell(closed),
         cause,
     )

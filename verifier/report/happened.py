@@ -13,6 +13,7 @@ from verifier.report.wording import (
     file_of,
     handshake_frames,
     has_several,
+    known,
     reuse,
     unreadable,
 )
@@ -305,20 +306,15 @@ def _figures(pair: Pair) -> Row:
     return (
         Cell(f"{pair.connections:,}"),
         Cell(f"{pair.handshakes:,}"),
-        Cell(_known(pair, pair.lower_bound)),
+        Cell(known(pair.lower_bound, pair)),
         Cell(
-            "0" if pair.handshakes < 2 else _known(pair, pair.extra_handshakes),
+            "0" if pair.handshakes < 2 else known(pair.extra_handshakes, pair),
             Role.BAD if pair.extra_handshakes else None,
         ),
-        Cell(_known(pair, pair.requests)),
-        Cell(_known(pair, pair.reused_requests), Role.GOOD if pair.reused_requests else None),
+        Cell(known(pair.requests, pair)),
+        Cell(known(pair.reused_requests, pair), Role.GOOD if pair.reused_requests else None),
         Cell(duration(pair.cost_ns) if pair.extra_handshakes else ""),
     )
-
-
-def _known(pair: Pair, number: int) -> str:
-    """What was seen; where that is nothing, and nothing was there to be seen, it is no 0."""
-    return f"{number:,}" if number or pair.counted else "unknown"
 
 
 def _main_cause(pair: Pair) -> str:

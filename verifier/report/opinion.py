@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier.figures import count
+from verifier.figures import count, plural
 from verifier.report.table import INDENT, Cell, Column, lay_out
 from verifier.report.terminal import Role, paint, wrap
 from verifier.report.wording import TOP, file_of
@@ -115,7 +115,7 @@ def _sentence(kind: _Kind, several: bool, style: Style) -> str:
     shown = ", ".join(str(frame) for frame in frames[:_MOST_FRAMES])
     place = f"{file_of(first.source)}, " if several else ""
     more = ", ..." if len(frames) > _MOST_FRAMES or any(each.source != first.source for each in kind.members) else ""
-    at = f" ({place}frame{'' if len(frames) == 1 else 's'} {shown}{more})" if shown else ""
+    at = f" ({place}{plural(len(frames), 'frame')} {shown}{more})" if shown else ""
     if kind.rule is None:
         return f"{kind.what}, nothing explains it{at}: {safe(first.text, style)}" + (
             f", and {len(kind.members) - 1} more such" if len(kind.members) > 1 else ""

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verifier.judge.model import Connection, Endpoint, Finding, Report
+    from verifier.judge.model import Connection, Endpoint, Finding, Pair, Report
 
 FEW = 20
 """Requests that are shown one by one: with the verdict they fit a screen of some 40 lines."""
@@ -51,6 +51,11 @@ def unreadable(report: Report) -> bool:
     """Whether no request is known because none can be read: how many there were is not known either."""
     codes = {missing.code for missing in report.inconclusive_because}
     return not report.totals.requests and bool(codes & {Reason.REQUESTS_UNREADABLE, Reason.BYTES_MISSING})
+
+
+def known(number: int, pair: Pair) -> str:
+    """What was seen of a pair; where that is nothing, and not all could be seen, it is no 0."""
+    return f"{number:,}" if number or pair.counted else "unknown"
 
 
 def has_several(report: Report) -> bool:

@@ -205,9 +205,7 @@ class Feed:
             self._load(memoryview(self.left))
             self.left = b""
             return True
-        if self.described is not None and self.described.interfaces:
-            self._refuse_beside_networks([interface.link_type for interface in self.described.interfaces])
-            self.described = None
+        self.refuse_beside_networks()
         if reader.problem:
             self.problem = reader.problem
             return False
@@ -239,9 +237,10 @@ class Feed:
         self.kept = True
 
     def refuse_beside_networks(self) -> None:
-        """NoNetwork where what was read so far is of links that are no networks."""
+        """NoNetwork where what was read so far is of links that are no networks; asked until a first link is known."""
         if self.described is not None and self.described.interfaces:
             self._refuse_beside_networks([interface.link_type for interface in self.described.interfaces])
+            self.described = None
 
     def fill(self, buffer: memoryview, headroom: int) -> None:
         """The next chunk goes into this buffer, behind so many bytes."""

@@ -15,6 +15,7 @@ import stat
 import struct
 
 from verifier.errors import VerifierError
+from verifier.figures import plural
 from verifier.sources.frames import Frames
 from verifier.spelling import file_name, file_word
 from verifier.values import NamedTuple
@@ -179,7 +180,7 @@ class CaptureWriter:
             # says why.
             return
         if self._written:
-            self.problem += f" (it ends after {self.packets} packet{'' if self.packets == 1 else 's'})"
+            self.problem += f" (it ends after {self.packets} {plural(self.packets, 'packet')})"
 
 
 def _opened(path: str) -> int:
