@@ -140,6 +140,14 @@ def test_a_close_in_another_file_than_the_handshake(tmp_path: Path) -> None:
     assert "1  FIN (file 2): the client closed first" in render(report, Style(120, color=False, unicode=True), 0)
 
 
+def test_a_close_in_another_file_where_connections_are_rows(tmp_path: Path) -> None:
+    """Of more requests than are shown one by one, too."""
+    whole = captured(exchanges=40)
+    first = saved(tmp_path, "a.pcap", pcap(whole[:-4]))
+    second = saved(tmp_path, "b.pcap", pcap(whole[-4:]))
+    assert "client FIN 1 (file 2)" in render(read(first, second), Style(120, color=False, unicode=True), 0)
+
+
 def test_each_frame_in_a_file_of_its_own(tmp_path: Path) -> None:
     """Of the handshake, and of the exchange, each is named with its file."""
     whole = captured()

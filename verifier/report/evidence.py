@@ -227,7 +227,9 @@ def _connection_row(connection: Connection, report: Report, style: Style) -> Row
     frame = connection.frames.first_close
     closed = "still open"
     if connection.closed_with is not ClosedWith.NONE:
-        closed = f"{connection.first_closer} {connection.closed_with.upper()}" + ("" if frame is None else f" {frame}")
+        closed = f"{connection.first_closer} {connection.closed_with.upper()}"
+        if frame is not None:
+            closed += f" {frame}{elsewhere(connection, 'first_close')}"
     cause = Cell(safe(connection.cause or "", style), Role.BAD if connection.extra else None)
     return (
         Cell(f"#{connection.id}"),
