@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from craft import START_NS, Conversation, Interface, Order, Packet, Pcapng, PcapStyle, pcap, pcapng
@@ -17,8 +19,13 @@ from verifier.app import analyze
 from verifier.errors import VerifierError
 from verifier.judge.options import Expectations, Selection
 
+TIME_LIMIT_S = 60
 TWICE = ["complete: new reused; client fin"]
 ORDERS: tuple[Order, ...] = ("<", ">")
+
+needs_editcap = pytest.mark.skipif(
+    not shutil.which("editcap"), reason="editcap is not installed (apt-get install wireshark-common)"
+)
 
 
 def captured() -> list[Packet]:
@@ -39,6 +46,49 @@ def test_pcap(order: Order, nanoseconds: bool) -> None:
     assert (source.format, source.packets, source.truncated, source.dropped) == ("pcap", 15, False, None)
     assert (source.first_ns, source.last_ns) == (captured()[0].ts_ns, captured()[-1].ts_ns)
     assert source.bytes == sum(len(packet.data) for packet in captured())
+
+
+MORE = [(0xA1B2C3D4, 0), (0xA1B2CD34, 8), (0xA1B2C3D4, 8), (0xA1B2C3D4, 4), (0xA1B2CD34, 12)]
+"""Magic, and bytes behind the four numbers of a record: of tcpdump, Kuznetzov's, Red Hat 6.1, Nokia, SuSE 6.3."""
+
+
+def with_more(packets: Sequence[Packet], order: Order, magic: int, more: bytes) -> bytes:
+    """A pcap file, records with more in their headers."""
+    whole = pcap(packets, PcapStyle(order))
+    parts = [struct.pack(order + "I", magic), whole[4:24]]
+    at = 24
+    for packet in packets:
+        parts += [whole[at : at + 16], more, packet.data]
+        at += 16 + len(packet.data)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("magic", "more"), MORE)
+@pytest.mark.parametrize("filler", [0, 2, 255])
+def test_pcap_with_more_in_its_records(order: Order, magic: int, more: int, filler: int) -> None:
+    """Whether or not the magic says so."""
+    content = with_more(captured(), order, magic, bytes([filler]) * more)
+    report = examine_file(content)
+    assert story(report) == TWICE
+    (source,) = report.sources
+    assert (source.format, source.packets, source.truncated) == ("pcap", 15, False)
+    assert source.last_ns == captured()[-1].ts_ns
+
+
+@pytest.mark.parametrize(("magic", "more"), MORE)
+def test_two_records_tell_what_more_there_is(magic: int, more: int) -> None:
+    (source,) = examine_file(with_more(captured()[:2], "<", magic, bytes(more))).sources
+    assert (source.packets, source.truncated) == (2, False)
+
+
+@needs_editcap
+@pytest.mark.parametrize("kind", ["modpcap", "rh6_1pcap", "nokiapcap", "suse6_3pcap"])
+def test_pcap_as_editcap_writes_it(tmp_path: Path, kind: str) -> None:
+    usual, other = tmp_path / "usual", tmp_path / "other"
+    usual.write_bytes(pcap(captured()))
+    subprocess.run(["editcap", "-F", kind, usual, other], check=True, timeout=TIME_LIMIT_S)
+    assert story(examine_file(other.read_bytes())) == TWICE
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -1,6 +1,10 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """The pcap file format (draft-ietf-opsawg-pcap): micro- and nanoseconds, both byte orders, Kuznetzov's longer record
-header, and what was written before version 2.4: the two lengths of a record the other way round (section 4)."""
+header, and what was written before version 2.4: the two lengths of a record the other way round (section 4).
+
+Some systems wrote more behind the four numbers of a record without saying so: there the first records tell how much
+(as in Wireshark, wiretap/libpcap.c).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import array
 import cython
 
 from verifier.wire import records
+from verifier.wire.octets import Octets
 
 if cython.compiled:
     from cython.cimports.libc.string import memcpy
@@ -25,7 +30,14 @@ LARGEST_RECORD = cython.declare(cython.longlong, records.LARGEST_RECORD)
 
 # Magic, as a big-endian number: (nanoseconds in a tick, bytes in a record's header).
 MAGICS = {0xA1B2C3D4: (1000, 16), 0xA1B23C4D: (1, 16), 0xA1B2CD34: (1000, 24)}
-
+UNSAID = {0xA1B2C3D4: (24, 20), 0xA1B2CD34: (28,)}
+"""Bytes in a record's header, in files whose magic says otherwise: of Red Hat 6.1 and Nokia, and of SuSE 6.3."""
+TELLING = cython.declare(cython.int, 3)
+"""Records, one behind the other, that tell it."""
+LARGEST_TELLING = cython.declare(cython.uint, 256 << 10)
+"""Bytes of such a record: the largest packets that capture programs write."""
+FARTHEST_APART = cython.declare(cython.longlong, 366 * 86400)
+"""Seconds between such records."""
 
 AIX = (2, 2)
 """The version that AIX's tcpdump writes: nanoseconds, and its own numbers for links (RFC 1573, ifType)."""
@@ -58,7 +70,8 @@ class PcapReader(Reader):
         super().__init__()
         self.big = recognised(head) == "big"
         order = "big" if self.big else "little"
-        self.tick, self.header = MAGICS[int.from_bytes(head[:4], order)]  # type: ignore[arg-type]
+        magic = int.from_bytes(head[:4], order)  # type: ignore[arg-type]
+        self.tick, self.header = MAGICS[magic]
         self.link_type = int.from_bytes(head[20:24], order) & 0xFFFF  # type: ignore[arg-type]
         self.base = HEADER
         version = (int.from_bytes(head[4:6], order), int.from_bytes(head[6:8], order))  # type: ignore[arg-type]
@@ -67,6 +80,38 @@ class PcapReader(Reader):
             self.tick = 1
             self.link_type = LINKS_OF_AIX.get(self.link_type, self.link_type)
         self.native = self.big == NATIVE_BIG and not self.old
+        self.unsaid: tuple[int, ...] = () if self.old else UNSAID.get(magic, ())
+
+    def load(self, view: Octets, end: cython.Py_ssize_t) -> None:
+        Reader.load(self, view, end)
+        if self.base > HEADER:
+            self.unsaid = ()
+        size: cython.Py_ssize_t
+        for size in self.unsaid:
+            if self._sound(self.header) < 0 and self._sound(size) > 1:
+                self.header = size
+
+    def _sound(self, header: cython.Py_ssize_t) -> cython.int:
+        """How many of the first records, as far as they are loaded, may be such with headers of this size; -1 where one
+        can't be."""
+        at: cython.Py_ssize_t = 0
+        first: cython.longlong = -1
+        count: cython.int = 0
+        while count < TELLING and at + header <= self.end:
+            seconds: cython.longlong = self.u32(at)
+            captured: cython.uint = self.u32(at + 8)
+            if first < 0:
+                first = seconds
+            if (
+                self.u32(at + 4) >= 1000000
+                or captured > self.u32(at + 12)
+                or captured > LARGEST_TELLING
+                or not -FARTHEST_APART <= seconds - first <= FARTHEST_APART
+            ):
+                return -1
+            count += 1
+            at += header + captured
+        return count
 
     def next(self, packet: Packet) -> cython.bint:
         at: cython.Py_ssize_t = self.at
