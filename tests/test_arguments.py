@@ -274,7 +274,7 @@ def test_a_body_makes_a_post() -> None:
         ("http http://x --pool-maxsize 0", "--pool-maxsize takes a whole number of 1 or more, not '0'"),
         ("http http://x --method G@T", "not an HTTP method: 'G@T'; give one like GET"),
         ("http http://x --concurrency two", "--concurrency takes a whole number of 1 or more, not 'two'"),
-        ("http http://x --timeout 0", "--timeout takes more than 0 seconds"),
+        ("http http://x --timeout 0", "--timeout takes more than 0 seconds, like 0.5 or 30, not '0'"),
         ("http http://x --timeout inf", "--timeout takes seconds, like 0.5 or 30, not 'inf'"),
         ("http http://x --pause -1", "--pause takes seconds, like 0.5 or 30, not '-1'"),
         ("http http://x --pause .", "--pause takes seconds, like 0.5 or 30, not '.'"),

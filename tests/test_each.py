@@ -91,7 +91,7 @@ def test_a_line_for_each_in_the_order_of_the_operands() -> None:
     assert rows(done.stdout) == [
         ["✗ REFUTED", "3", "3", "3", "2", "no Session, or a new one for each request", WASTEFUL],
         ["✓ PROVED", "2", "1", "1", "0", REUSED],
-        ["? INCONCLUSIVE", "0", "1", "1", "0", "requests unreadable", ENCRYPTED],
+        ["? INCONCLUSIVE", "?", "1", "1", "0", "requests unreadable", ENCRYPTED],
     ]
     assert summary(done.stdout) == "3 files: 1 proved, 1 refuted, 1 inconclusive, 0 not read"
     assert done.stdout.endswith("Exit status  1, refuted\n")

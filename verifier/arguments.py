@@ -465,7 +465,7 @@ def _seconds(words: Words, name: str) -> float | None:
 def _timeout(words: Words) -> float:
     seconds = _seconds(words, "--timeout")
     if seconds == 0:
-        raise VerifierError("--timeout takes more than 0 seconds")
+        raise VerifierError(f"--timeout takes more than 0 seconds, like 0.5 or 30, not {_last(words, '--timeout')!r}")
     return 30.0 if seconds is None else seconds
 
 

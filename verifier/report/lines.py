@@ -10,7 +10,7 @@ from __future__ import annotations
 from verifier.figures import count
 from verifier.report.table import INDENT
 from verifier.report.terminal import Role, columns, glyphs, hanging, paint, wrap
-from verifier.report.wording import TOP, by_cause
+from verifier.report.wording import TOP, by_cause, unreadable
 from verifier.spelling import Style, file_name, safe
 from verifier.values import NamedTuple
 from verifier.vocabulary import Verdict
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from verifier.errors import VerifierError
-    from verifier.judge.model import Report, Totals
+    from verifier.judge.model import Report
     from verifier.sources.facts import Skipped
 
 _GAP = "  "
@@ -94,21 +94,24 @@ def line(report: Report, path: str, place: Layout) -> str:
     signs = glyphs(style)
     mark = {Role.GOOD: signs.good, Role.BAD: signs.bad, Role.UNSURE: signs.unsure}[role]
     cells = [paint(f"{mark}{report.verdict.upper()}".ljust(_verdict_width(style)), role, style)]
-    cells += [_number(report.totals, title, style) for title in place.numbers]
+    cells += [_number(report, title, style) for title in place.numbers]
     why = _cut(_why(report), place.why, style)
     name = file_name(path, style)
     cells += [why.ljust(place.why), _tail(name, place.name, style) if place.name else name]
     return INDENT + _GAP.join(cells) + "\n"
 
 
-def _number(totals: Totals, title: str, style: Style) -> str:
+def _number(report: Report, title: str, style: Style) -> str:
+    totals = report.totals
     number = {
         "REQUESTS": totals.requests,
         "CONNECTIONS": totals.connections,
         "HANDSHAKES": totals.handshakes,
         "EXTRA": totals.extra_handshakes,
     }[title]
-    return paint(f"{number:,}".rjust(len(title)), Role.STRONG if title == "EXTRA" and number else None, style)
+    uncounted = title == "REQUESTS" or (title == "EXTRA" and totals.handshakes > 1)
+    shown = "?" if uncounted and not number and unreadable(report) else f"{number:,}"
+    return paint(shown.rjust(len(title)), Role.STRONG if title == "EXTRA" and number else None, style)
 
 
 def _why(report: Report) -> str:
