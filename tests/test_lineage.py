@@ -387,7 +387,7 @@ def check(report: Report) -> None:
     lines = lineage(report)
     if lines is not None:
         in_use = {connection.id for connection in found if lines.was_in_use(connection.id)}
-        later = {connection.id for connection in found if lines.group_number(connection.id) is not None}
+        later = {connection.id for connection in found if lines.is_later(connection.id)}
         assert later == {connection.id for connection in found if connection.cause} - in_use
 
 

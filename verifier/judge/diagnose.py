@@ -11,6 +11,7 @@ from array import array
 from verifier.judge import facts as f
 from verifier.judge.causes import NEARLY_CONCURRENT, RULES, UNKNOWN, decide
 from verifier.judge.endings import Endings, speech
+from verifier.judge.groups import Groups
 from verifier.judge.lineage import Lineage
 from verifier.judge.model import Evidence, Finding, Measured
 from verifier.judge.peers import peers_of
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from verifier.judge.details import Details
     from verifier.judge.facts import Account
-    from verifier.judge.lineage import Extent, Summary
-    from verifier.judge.lineage import Group as Grouped
+    from verifier.judge.groups import Extent, Summary
+    from verifier.judge.groups import Group as Grouped
     from verifier.judge.tally import Tally
     from verifier.wire.tables import ExchangeTable, Ledger
 
@@ -94,11 +95,11 @@ class Diagnosis:
         self.columns = matter.details.columns
         self.column = {name: self.exchanges.column(name) for name in ("end_ns", "request_ns", "status", "host")}
         self.frames = {name: self.exchanges.column(name) for name in ("request_frame", "response_frame", "end_frame")}
-        groups = self.lineage.grouped(self._decided)
-        self.rules = [rule_of(group) for group in groups]
+        self.groups = Groups(self.lineage, self._decided)
+        self.rules = [rule_of(group) for group in self.groups.all]
         """By group."""
-        self.causes = self._causes(groups)
-        findings = self._findings(groups)
+        self.causes = self._causes(self.groups.all)
+        findings = self._findings(self.groups.all)
         self.findings = tuple(sorted(findings, key=lambda found: (-found.extra, -found.cost_ns, found.connections[0])))
         if self._is_odd():
             from verifier.judge.sightings import sightings
@@ -116,7 +117,7 @@ class Diagnosis:
     def races(self) -> dict[int, int]:
         """By pair: extra connections that were opened while all others were in use, as far as packets can show."""
         counted: dict[int, int] = {}
-        for group, rule in zip(self.lineage.groups, self.rules, strict=True):
+        for group, rule in zip(self.groups.all, self.rules, strict=True):
             if rule == NEARLY_CONCURRENT:
                 counted[group.pair] = counted.get(group.pair, 0) + group.size
         return counted
@@ -130,7 +131,7 @@ class Diagnosis:
 
     def rule(self, row: int) -> int | None:
         """The place in `RULES` of what decided on a connection; None where nothing had to."""
-        number = self.lineage.group_number(row)
+        number = self.groups.number(row)
         return None if number is None else self.rules[number]
 
     def cause(self, row: int) -> str | None:
@@ -178,7 +179,7 @@ class Diagnosis:
         self.left_off = max(0, len(weighty) - MOST_FINDINGS)
         del weighty[MOST_FINDINGS:]
         places = {(cause.pair, cause.cause): place for place, cause in enumerate(weighty)}
-        rows = self.lineage.gathered(
+        rows = self.groups.gathered(
             [places.get((group.pair, RULES[rule].cause), -1) for group, rule in zip(groups, self.rules, strict=True)],
             [cause.size for cause in weighty],
         )
@@ -193,7 +194,7 @@ class Diagnosis:
         pair, cause = decided.pair, decided.cause
         rule = RULES[max(decided.parts, key=decided.parts.__getitem__)]
         blame = rule.blame or catalogue.CAUSES.get(cause, catalogue.UNKNOWN).blame
-        found = self.lineage.summary(rows)
+        found = self.groups.summary(rows)
         text = sentence(cause, self._group(pair, rows, found))
         sure = cause != UNKNOWN and (rule.sure or self._told(cause))
         if not sure and cause != UNKNOWN:

@@ -1,23 +1,20 @@
 cimport cython
 
 from verifier.judge.endings cimport Endings, Members
+from verifier.judge.openings cimport Failures, Openings
 from verifier.judge.tally cimport Heap, Order, Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 
 # Facts, and numbers of the tables, by their names.
-cdef unsigned long long AFTER_PAUSE, PARTIAL, SEVERAL, SPENT, TUNNEL, UNUSED, UPGRADED, WAITING
+cdef unsigned long long PARTIAL, SEVERAL, SPENT, TUNNEL, UNUSED, UPGRADED
 cdef unsigned int ADJACENT, AFTER_CHALLENGE, ALIAS, BESIDE_OTHER, BESIDE_RESPONSE, BOTH_ENCRYPTED, CLOSED
 cdef unsigned int CLOSED_KNOWING, CONNECTION_AUTH, CONNECT_REQUEST, ELSEWHERE, ENCRYPTED, FEW_EXTRA, GIVEN_UP, GOES_ON
 cdef unsigned int IN_TURN, JUST_IDLE, KNOWING, NEW_REUSED, NEW_TUNNEL, NEW_UNUSED, OPEN_BUSY, OPEN_IDLE, OTHER_AGENT
 cdef unsigned int OTHER_NAME, PAIR_OVERLAPS, PAIR_REUSES, REDIRECTED, REFUSED_BETWEEN, REUSED_BEFORE, TAKING_TIME
 cdef unsigned int TOGETHER
-cdef int CLIENT, NOT_SEEN, REFUSED, UNANSWERED
+cdef int CLIENT, NOT_SEEN
 
 # Of a final class `except? 1`, not -1: Cython 3.3 writes a negative long long there with four Ls, which is no C.
-@cython.final
-cdef class Group:
-    cdef public Py_ssize_t pair, number, first, size
-
 @cython.final
 cdef class Line:
     cdef Py_ssize_t newest
@@ -30,44 +27,16 @@ cdef class Line:
     cdef int remove(self, Py_ssize_t row) except -1
 
 @cython.final
-cdef class Failures:
-    cdef int[::1] ends
-    cdef long long[::1] times
-    cdef long long latest(self, Py_ssize_t pair, long long moment) except? 1
-
-@cython.final
-cdef class Openings:
-    cdef ConnectionTable table
-    cdef Tally tally
-    cdef int[::1] client_of, rows, starts
-    cdef Py_ssize_t found
-    cdef Py_ssize_t first(self, Py_ssize_t row, long long moment) except -2
-
-@cython.final
-cdef class Extent:
-    cdef public long long least, most
-    cdef int take(self, long long value) except -1
-
-@cython.final
-cdef class Summary:
-    cdef public Extent gap, pause, waited, count, left, came
-    cdef public list lost
-    cdef public Py_ssize_t unanswered, adjacent
-    cdef public set statuses
-    cdef public dict counts
-    cdef public long long extra, cost_ns, packets, octets, lengths
-
-@cython.final
 cdef class Lineage:
     cdef Tally tally
     cdef ConnectionTable table
     cdef Endings endings
     cdef ExchangeTable exchanges
     cdef Words words
-    cdef int[::1] before, source, group, reached
+    cdef int[::1] before, source, reached
+    cdef unsigned char[::1] standing
     cdef public int[::1] in_use
     cdef public unsigned int[::1] bits
-    cdef public list groups
     cdef Openings openings
     cdef Order by_request
     cdef Line open, lost
@@ -77,9 +46,9 @@ cdef class Lineage:
     cpdef Py_ssize_t predecessor(self, Py_ssize_t row) except -2
     cpdef Py_ssize_t redirect(self, Py_ssize_t row) except -2
     cpdef bint was_in_use(self, Py_ssize_t row) except -1
-    cpdef object group_number(self, Py_ssize_t row)
+    cpdef bint is_later(self, Py_ssize_t row) except -1
     cdef int _walk(self, Py_ssize_t pair, Members members) except -1
-    cdef bint _is_later(self, Py_ssize_t row) except -1
+    cdef bint _is_unneeded(self, Py_ssize_t row) except -1
     cdef int _retire(self, Py_ssize_t row) except -1
     cdef int _meet(self, Py_ssize_t pair, Py_ssize_t row) except -1
     cdef long long _left(self, Py_ssize_t row) except? 1
@@ -107,11 +76,6 @@ cdef class Lineage:
     cdef bint _same_name(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef unsigned int _named_otherwise(self, Py_ssize_t row, Py_ssize_t other) except? 1
     cdef bint _in_turn(self, Py_ssize_t row, Py_ssize_t other) except -1
-    @cython.locals(counts=cython.int[::1])
-    cpdef list grouped(self, object decide)
-    @cython.locals(rows=cython.int[::1], ends=cython.int[::1], place_of=cython.int[::1])
-    cpdef list gathered(self, list places, list sizes)
-    cpdef Summary summary(self, int[::1] rows)
     cdef Order _by_request(self)
     cdef bint _beside_response(self, Py_ssize_t row, Py_ssize_t pair) except -1
     cdef bint _same_client(self, Py_ssize_t row, Py_ssize_t other) except -1

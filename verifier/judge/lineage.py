@@ -15,7 +15,6 @@ from verifier.judge import facts
 from verifier.judge.facts import (
     ADJACENT,
     AFTER_CHALLENGE,
-    AFTER_PAUSE,
     ALIAS,
     BESIDE_OTHER,
     BESIDE_RESPONSE,
@@ -48,9 +47,8 @@ from verifier.judge.facts import (
     TUNNEL,
     UNUSED,
     UPGRADED,
-    WAITING,
 )
-from verifier.wire.octets import widened, zeros
+from verifier.wire.octets import zeros
 from verifier.wire.tables import (
     CLIENT,
     CLOSED_KNOWING,
@@ -58,13 +56,11 @@ from verifier.wire.tables import (
     CONNECTION_AUTH,
     ENCRYPTED,
     NOT_SEEN,
-    REFUSED,
-    UNANSWERED,
 )
 
 if cython.compiled:
     from cython.cimports.verifier.judge.endings import Endings, Members
-    from cython.cimports.verifier.judge.repetition import Numbering
+    from cython.cimports.verifier.judge.openings import Failures, Openings
     from cython.cimports.verifier.judge.tally import Heap, Order, Tally, ends_whole
     from cython.cimports.verifier.wire.rows import connection_row
     from cython.cimports.verifier.wire.tables import (
@@ -74,31 +70,25 @@ if cython.compiled:
     )
 else:
     from verifier.judge.endings import Endings, Members
-    from verifier.judge.repetition import Numbering
+    from verifier.judge.openings import Failures, Openings
     from verifier.judge.tally import Heap, Order, Tally, ends_whole
     from verifier.wire.rows import connection_row
     from verifier.wire.tables import ConnectionTable, ExchangeTable, Words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     Numbers = memoryview
-    Decide = Callable[[int, int, bool], int]
-
-FIRST_GROUPS = 16
 
 # Where a row of `Line` is.
 AWAY = cython.declare(cython.int, 0)
 OPEN = cython.declare(cython.int, 1)
 LOST = cython.declare(cython.int, 2)
 
-# What `Lineage` has of a connection's group, beside its number plus one.
-NO_GROUP = cython.declare(cython.int, 0)
-IN_USE = cython.declare(cython.int, -1)
-"""All earlier connections of the pair were in use when it was opened."""
-LATER = cython.declare(cython.int, -2)
-"""It was opened although its pair had one; not grouped yet."""
+# How a connection that is not the first of its pair stands to those before it; 0 where that is not known.
+IN_USE = cython.declare(cython.int, 1)
+"""All of them were in use when it was opened."""
+LATER = cython.declare(cython.int, 2)
+"""It was opened although one was not."""
 
 MOST_OPEN = cython.declare(cython.int, 64)
 """Connections of a pair, open or given up, that are looked at for each new one, the newest: bounded work where a client
@@ -120,19 +110,15 @@ RESPONSE_NS = cython.declare(cython.longlong, 5_000_000)
 REDIRECT_NS = cython.declare(cython.longlong, 5_000_000_000)
 MOST_OTHERS = 256
 """Exchanges of others that are looked at for one of the same client."""
-MOST_LOST = 2
-"""Unanswered requests that a summary names."""
 MOST_BACK = 16
 """Exchanges of a client that are looked at in search of the redirect that sent it."""
 
-ENCRYPTED_BEFORE = cython.declare(cython.ulonglong, facts.ENCRYPTED)
 DEAD = cython.declare(cython.ulonglong, facts.WAITING | facts.UNACKNOWLEDGED)
 
 
 class Lineage:
     """What went before each connection, `before`, and how the two stand to each other, `bits`: the facts of
-    `verifier.judge.facts`. `groups`: what `grouped` made of the connections that were opened although their pair had
-    one. `in_use`, by pair: how many were opened while all others were in use."""
+    `verifier.judge.facts`. `in_use`, by pair: how many were opened while all others were in use."""
 
     def __init__(self, tally: Tally, endings: Endings, words: Words) -> None:
         self.tally = tally
@@ -146,9 +132,7 @@ class Lineage:
         self.source = memoryview(zeros("i", rows))
         """The exchange whose redirect led here, plus one, 0 for none."""
         self.bits = memoryview(zeros("I", rows))
-        self.group = memoryview(zeros("i", rows))
-        """NO_GROUP, IN_USE, LATER, or the number of its group, plus one."""
-        self.groups: list[Group] = []
+        self.standing = memoryview(zeros("B", rows))
         self.reached = memoryview(zeros("i", rows))
         self.openings: Openings | None = None
         """Made where it is first asked for."""
@@ -186,12 +170,11 @@ class Lineage:
 
     def was_in_use(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether all earlier connections of the pair were in use when this one was opened."""
-        return self.group[row] == IN_USE
+        return self.standing[row] == IN_USE
 
-    def group_number(self, row: cython.Py_ssize_t) -> int | None:
-        """The number of the group that a connection was put in; None for the first of its pair, and those that were
-        needed."""
-        return self.group[row] - 1 if self.group[row] > 0 else None
+    def is_later(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether a connection was opened although its pair had one."""
+        return self.standing[row] == LATER
 
     def _walk(self, pair: cython.Py_ssize_t, members: Members) -> cython.int:
         """Goes through a pair's connections in order, keeping those that are open and those that nothing replaced."""
@@ -212,11 +195,11 @@ class Lineage:
             latest = max(latest, moment)
             while self.closings.size and self.closings.keys[0] <= moment:
                 self._retire(self.closings.pop())
-            if place > begin and self._is_later(row):
+            if place > begin and self._is_unneeded(row):
                 self._meet(pair, row)
-                self.group[row] = LATER
+                self.standing[row] = LATER
             elif place > begin and table.state[row] != NOT_SEEN:
-                self.group[row] = IN_USE
+                self.standing[row] = IN_USE
                 self.in_use[pair] += 1
             self.open.add(row)
             if 0 <= closed <= moment:
@@ -234,7 +217,7 @@ class Lineage:
                 self.lost.add(row)
         return 0
 
-    def _is_later(self, row: cython.Py_ssize_t) -> cython.bint:
+    def _is_unneeded(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether something has to account for this connection, other than that all before it were in use."""
         if self.table.state[row] == NOT_SEEN:
             return False
@@ -569,122 +552,6 @@ class Lineage:
                 two = self.endings.following(two)
         return True
 
-    def grouped(self, decide: Decide) -> list[Group]:
-        """The later connections by pair and by the number that `decide` gives to their situation, which it is asked
-        once for each: how the one before ended, how the two stand, and whether the new one is extra. In the order of
-        first ones."""
-        numbers: dict[tuple[int, int, bool], int] = {}
-        known: dict[tuple[int, int], int] = {}
-        counts = memoryview(zeros("i", FIRST_GROUPS))
-        row: cython.Py_ssize_t
-        pair: cython.Py_ssize_t
-        ended: cython.ulonglong
-        extra: cython.bint
-        group: cython.Py_ssize_t = -1
-        # The situation of the last one, which mostly comes again.
-        last_pair: cython.Py_ssize_t = -1
-        last_ended: cython.ulonglong = 0
-        last_bits: cython.uint = 0
-        last_extra: cython.bint = False
-        for row in range(self.table.rows):
-            if self.group[row] != LATER:
-                continue
-            pair = self.tally.pair_of[row]
-            ended = self.endings.bits[self.before[row] - 1] if self.before[row] else 0
-            extra = self.tally.is_extra(row)
-            if pair != last_pair or ended != last_ended or self.bits[row] != last_bits or extra != last_extra:
-                last_pair = pair
-                last_ended = ended
-                last_bits = self.bits[row]
-                last_extra = extra
-                situation = (ended, last_bits, extra)
-                number = numbers.get(situation)
-                if number is None:
-                    number = decide(*situation)
-                    numbers[situation] = number
-                group = known.setdefault((pair, number), len(known))
-                if group == len(self.groups):
-                    self.groups.append(Group(pair, number, row))
-                    if group == len(counts):
-                        counts = memoryview(widened(counts, group * 2))
-            counts[group] += 1
-            self.group[row] = group + 1
-        for group in range(len(self.groups)):
-            cython.cast(Group, self.groups[group]).size = counts[group]
-        return self.groups
-
-    def gathered(self, places: Sequence[int], sizes: Sequence[int]) -> list[memoryview]:
-        """The connections of the groups that have the same place, in their order: `places`, by group, are indices of
-        the result, -1 for none; `sizes`, by place, how many there are."""
-        begin: cython.Py_ssize_t = 0
-        group: cython.Py_ssize_t
-        row: cython.Py_ssize_t
-        rows = memoryview(zeros("i", sum(sizes)))
-        ends = memoryview(zeros("i", len(sizes) + 1))
-        place_of = memoryview(zeros("i", len(self.groups) + 1))
-        for group in range(len(self.groups)):
-            place_of[group] = places[group]
-        for group in range(len(sizes)):
-            ends[group] = begin
-            begin += sizes[group]
-        for row in range(self.table.rows):
-            if self.group[row] > 0 and place_of[self.group[row] - 1] >= 0:
-                group = place_of[self.group[row] - 1]
-                rows[ends[group]] = row
-                ends[group] += 1
-        whole = memoryview(rows)
-        return [whole[ends[group] - sizes[group] : ends[group]] for group in range(len(sizes))]
-
-    def summary(self, rows: Numbers) -> Summary:
-        """Adds up some later connections."""
-        table: ConnectionTable = self.table
-        endings: Endings = self.endings
-        found: Summary = Summary()
-        counts: Numbering = Numbering()
-        place: cython.Py_ssize_t
-        row: cython.Py_ssize_t
-        before: cython.Py_ssize_t
-        last: cython.Py_ssize_t
-        gap: cython.longlong
-        status: cython.int = -1
-        for place in range(len(rows)):
-            row = rows[place]
-            if self.tally.is_extra(row):
-                found.extra += 1
-                found.cost_ns += max(0, table.handshake_ns[row]) + max(0, table.tls_ns[row] - 1)
-                found.packets += table.setup_packets[row]
-                found.octets += table.setup_bytes[row]
-            before = self.before[row] - 1
-            if before < 0:
-                continue
-            gap = endings.gap(before)
-            if gap >= 0:
-                found.gap.take(gap)
-                found.came.take(table.opened[row] - (table.closed[before] - gap))
-            if self.bits[row] & ADJACENT:
-                found.adjacent += 1
-            if endings.bits[before] & WAITING and not endings.bits[before] & ENCRYPTED_BEFORE:
-                found.unanswered += 1
-                if len(found.lost) < MOST_LOST:
-                    found.lost.append(endings.last[before])
-            if endings.bits[before] & AFTER_PAUSE:
-                found.pause.take(endings.pause(before))
-            if table.body_left[before]:
-                found.left.take(table.body_left[before])
-                found.lengths += table.body_left[before] > 0
-            if endings.count[before]:
-                found.count.take(endings.count[before])
-                counts.add(endings.count[before])
-            last = endings.last[before]
-            if last >= 0:
-                if table.closed[before] >= 0:
-                    found.waited.take(table.closed[before] - endings.asked_ns[before])
-                if endings.status[before] != status:
-                    status = endings.status[before]
-                    found.statuses.add(status)
-        found.counts = counts.counted()
-        return found
-
     # -- the client's other doings
 
     def _same_client(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
@@ -793,16 +660,6 @@ class Lineage:
         return leads_to(location, (self.words.text(self.exchanges.host[exchange]) or "").lower(), target)
 
 
-class Group:
-    """Later connections of one pair whose situation was given the same number. `first`: the first of them."""
-
-    def __init__(self, pair: int, number: int, first: int) -> None:
-        self.pair = pair
-        self.number = number
-        self.first = first
-        self.size = 0
-
-
 class Line:
     """Rows in a line, the newest in front: any can be taken out at once. Lines can share their columns, where no row
     is in two of them: `where` tells in which one it is, by the `mark` of the line."""
@@ -841,165 +698,3 @@ class Line:
             self.newer[self.older[row]] = self.newer[row]
         self.where[row] = AWAY
         return 0
-
-
-class Failures:
-    """When attempts to connect failed: those of one pair behind those of another, each in the order of their times."""
-
-    def __init__(self, tally: Tally) -> None:
-        table: ConnectionTable = tally.table
-        row: cython.Py_ssize_t
-        pair: cython.Py_ssize_t
-        place: cython.Py_ssize_t
-        total: cython.Py_ssize_t = 0
-        self.ends = memoryview(zeros("i", tally.pairs + 1))
-        """Where those of each pair end; one before, where they begin."""
-        for row in range(table.rows):
-            if tally.pair_of[row] >= 0 and table.state[row] in (REFUSED, UNANSWERED):
-                self.ends[tally.pair_of[row]] += 1
-                total += 1
-        self.times = memoryview(zeros("q", total))
-        if total == 0:
-            return
-        total = 0
-        for pair in range(tally.pairs + 1):
-            place = total
-            total += self.ends[pair]
-            self.ends[pair] = place
-        order: Order = Order(table.opened, table.rows)
-        for place in range(table.rows):
-            row = order.row(place)
-            pair = tally.pair_of[row]
-            if pair >= 0 and table.state[row] in (REFUSED, UNANSWERED):
-                self.times[self.ends[pair]] = table.opened[row]
-                self.ends[pair] += 1
-
-    def latest(self, pair: cython.Py_ssize_t, moment: cython.longlong) -> cython.longlong:
-        """The last time at this moment or before that an attempt of the pair failed, -1 for none."""
-        low: cython.Py_ssize_t = self.ends[pair - 1] if pair else 0
-        first: cython.Py_ssize_t = low
-        high: cython.Py_ssize_t = self.ends[pair]
-        middle: cython.Py_ssize_t
-        while low < high:
-            middle = (low + high) // 2
-            if self.times[middle] <= moment:
-                low = middle + 1
-            else:
-                high = middle
-        return self.times[low - 1] if low > first else -1
-
-
-class Openings:
-    """The connections of each client in the order in which it opened them: the rows of one behind those of another."""
-
-    def __init__(self, tally: Tally) -> None:
-        table: ConnectionTable = tally.table
-        self.table = table
-        self.tally = tally
-        self.client_of = memoryview(zeros("i", tally.pairs))
-        """By pair."""
-        numbers: dict[tuple[int, int], int] = {}
-        row: cython.Py_ssize_t
-        pair: cython.Py_ssize_t
-        for pair in range(tally.pairs):
-            row = tally.first_row[pair]
-            if table.client[row] == 0:
-                address = (table.hi0[row], table.lo0[row])
-            else:
-                address = (table.hi1[row], table.lo1[row])
-            self.client_of[pair] = numbers.setdefault(address, len(numbers))
-        self.rows = memoryview(zeros("i", table.rows))
-        self.starts = memoryview(zeros("i", len(numbers) + 2))
-        """Where the rows of each client begin; those of the next one begin where they end."""
-        self.found = 0
-        """Where the last answer was: the next one is mostly near."""
-        client: cython.Py_ssize_t
-        place: cython.Py_ssize_t
-        order: Order = Order(table.opened, table.rows)
-        for row in range(table.rows):
-            if tally.pair_of[row] >= 0:
-                client = self.client_of[tally.pair_of[row]]
-                self.starts[client + 2] += 1
-        for client in range(2, len(self.starts)):
-            self.starts[client] += self.starts[client - 1]
-        for place in range(table.rows):
-            row = order.row(place)
-            if tally.pair_of[row] >= 0:
-                client = self.client_of[tally.pair_of[row]]
-                self.rows[self.starts[client + 1]] = row
-                self.starts[client + 1] += 1
-
-    def first(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
-        """The first connection beside this one that its client opened at this moment or later, -1 for none."""
-        client: cython.Py_ssize_t = self.client_of[self.tally.pair_of[row]]
-        low: cython.Py_ssize_t = self.starts[client]
-        end: cython.Py_ssize_t = self.starts[client + 1]
-        high: cython.Py_ssize_t = end
-        middle: cython.Py_ssize_t
-        step: cython.Py_ssize_t = 1
-        if low <= self.found < end:
-            # From there in growing steps, to either side.
-            middle = self.found
-            if self.table.opened[self.rows[middle]] < moment:
-                low = middle + 1
-                while middle + step < end and self.table.opened[self.rows[middle + step]] < moment:
-                    low = middle + step + 1
-                    step *= 2
-                high = min(end, middle + step)
-            else:
-                high = middle
-                while middle - step >= low and not self.table.opened[self.rows[middle - step]] < moment:
-                    high = middle - step
-                    step *= 2
-                low = max(low, middle - step)
-        while low < high:
-            middle = (low + high) // 2
-            if self.table.opened[self.rows[middle]] < moment:
-                low = middle + 1
-            else:
-                high = middle
-        self.found = low if low < end else end - 1
-        if low < end and self.rows[low] == row:
-            low += 1
-        return self.rows[low] if low < end else -1
-
-
-class Extent:
-    """The least and the most of some values that are there."""
-
-    def __init__(self) -> None:
-        self.least = -1
-        self.most = -1
-
-    def take(self, value: cython.longlong) -> cython.int:
-        """Negative values are not there."""
-        if value >= 0:
-            self.least = value if self.least < 0 else min(self.least, value)
-            self.most = max(self.most, value)
-        return 0
-
-
-class Summary:
-    """What some later connections, and those before them, have in common. Extents of: `gap`, `pause`, `waited` (from
-    the last request to the close), `count`, `left` (bytes that never came, of `lengths` responses), `came` (from the
-    last response to the new SYN). `statuses` of last responses; `counts`, how many connections carried how many
-    requests; `unanswered` requests, the first of them in `lost`; `adjacent`, how many were closed as the new ones were
-    opened; `extra` ones, and what they cost: `cost_ns`, `packets`, `octets`."""
-
-    def __init__(self) -> None:
-        self.gap = Extent()
-        self.pause = Extent()
-        self.waited = Extent()
-        self.count = Extent()
-        self.left = Extent()
-        self.came = Extent()
-        self.lost: list[int] = []
-        self.unanswered = 0
-        self.adjacent = 0
-        self.statuses: set[int] = set()
-        self.counts: dict[int, int] = {}
-        self.extra = 0
-        self.cost_ns = 0
-        self.packets = 0
-        self.octets = 0
-        self.lengths = 0
