@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -159,6 +160,17 @@ def test_the_demo_for_people(tmp_path: Path) -> None:
     assert "PROVED" in done.stdout.splitlines()[0]
     (saved,) = tmp_path.glob("verify-*.pcapng")
     assert saved.name in done.stdout
+
+
+def test_in_a_folder_that_was_removed_a_capture_goes_elsewhere(tmp_path: Path) -> None:
+    gone, elsewhere = tmp_path / "gone", tmp_path / "elsewhere"
+    gone.mkdir()
+    elsewhere.mkdir()
+    lines = f"cd {gone} && rmdir {gone} && TMPDIR={elsewhere} {shlex.join(VERIFY)}"
+    done = run(tmp_path, "sh", "-c", lines)
+    assert (done.returncode, done.stderr) == (0, "")
+    (saved,) = elsewhere.glob("verify-*.pcapng")
+    assert f"Saved as     {saved}\n" in done.stdout
 
 
 def test_what_is_expected_of_the_demo_counts(tmp_path: Path) -> None:
@@ -430,8 +442,7 @@ def test_a_capture_is_replaced_by_the_next_and_nothing_else_is(tmp_path: Path) -
         assert len(server.requests) == requests
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "verify: can't write capture.pcapng: it exists, and verify did not write it;"
-        " give --write another name, or remove it first: rm capture.pcapng\n"
+        "verify: can't write capture.pcapng: it exists, and verify did not write it; give --write another name\n"
     )
     assert capture.read_bytes() == b"someone's"
 

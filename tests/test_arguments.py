@@ -278,6 +278,18 @@ def test_a_body_makes_a_post() -> None:
         ("http http://x --timeout inf", "--timeout takes seconds, like 0.5 or 30, not 'inf'"),
         ("http http://x --pause -1", "--pause takes seconds, like 0.5 or 30, not '-1'"),
         ("http http://x --pause .", "--pause takes seconds, like 0.5 or 30, not '.'"),
+        (
+            "http http://x --data @/dev/zero",
+            "--data @/dev/zero has more than 256 MiB; each request has all of it: send less",
+        ),
+        (
+            "analyze x --host http://a/",
+            "--host takes a name or an IP address alone, not 'http://a/'; like --host example.com --port 8080",
+        ),
+        (
+            "analyze x --host a:80",
+            "--host takes a name or an IP address alone, not 'a:80'; like --host example.com --port 8080",
+        ),
         ("http http://x --data @/absent", "can't read --data @/absent: No such file or directory"),
         ("http http://x --data @", "can't read --data @: No such file or directory"),
         (

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from apart import ordinary_user
-from reports import with_findings
+from reports import LIVE, with_findings
 
 from verifier.lab import playbill
 from verifier.lab.perform import Performance
@@ -157,6 +157,14 @@ def test_interrupted_it_leaves_no_file_untold(tmp_path: Path, argv: str, said: s
         process.kill()
     assert (process.returncode, told, complained) == (130, "", f"verify: {said}\n")
     assert [file.name for file in tmp_path.iterdir()] == left
+
+
+def test_the_table_of_all_says_what_was_not_saved() -> None:
+    report = with_findings()
+    live = LIVE._replace(saved_as=None, save_problem="No space left on device")
+    performances = [Performance(SCENES["redirect"], report._replace(live=each), 0.1) for each in (LIVE, live, live)]
+    *_, last = playbill.table(performances, 1.0, Style(100, color=False, unicode=True)).splitlines()
+    assert last == "2 captures not saved: No space left on device"
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])

@@ -134,13 +134,16 @@ def test_tls_with_an_untrusted_certificate() -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with Server([[ok()]], tls=context) as server:
-        assert error_of(carry_out(Plan((server.url,)))).startswith("certificate not trusted: ")
+        error = error_of(carry_out(Plan((server.url,))))
+    assert error.startswith("certificate not trusted: ")
+    assert "--insecure" in error
 
 
 def test_tls_to_a_server_that_speaks_none() -> None:
     with Server([[Send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), CLOSE]]) as server:
         error = error_of(carry_out(Plan((server.url.replace("http:", "https:"),))))
     assert error.startswith("TLS failed: ")
+    assert error.endswith(" (is it http?)")
 
 
 def test_a_body_whose_redirect_can_not_be_followed_keeps_its_status() -> None:

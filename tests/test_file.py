@@ -94,7 +94,9 @@ def test_a_file_of_another_user(tmp_path: Path) -> None:
     path.chmod(0o600)
     with as_another_user():
         said = str(problem_of(path))
-    assert said == f"{path}: not readable by this user; sudo cat {path} | verify analyze -"
+    assert said.startswith(f"{path}: not readable by this user; ")
+    assert f"cat {path}" in said
+    assert said.endswith(" | verify analyze -")
 
 
 def test_one_bad_name_among_several_stops_all(tmp_path: Path) -> None:

@@ -275,6 +275,13 @@ def test_a_run_over_several_servers_adds_them_up() -> None:
     assert pairs.endswith("All 2 pairs: 2 connections, 2 handshakes (0 extra), 3 requests (1 re-used)")
 
 
+def test_a_request_that_is_led_on_and_on_has_one_number() -> None:
+    run = (request(1, 0, Reuse.NEW), *(request(1, 0, Reuse.REUSED) for _ in range(29)))
+    table = text(long_run()._replace(run=run)).split("\n\n")[1]
+    assert [line.split()[0] for line in table.splitlines()] == ["#", "1", "1"]
+    assert "29 requests" in table
+
+
 def test_a_long_run_without_any_pattern_is_cut() -> None:
     run = tuple(request(number, number % 2, Reuse.NEW if number % 2 else Reuse.REUSED) for number in range(1, 101))
     assert lines_with(long_run()._replace(run=run), "more request") == [

@@ -260,15 +260,16 @@ def first_hop(url: str) -> str:
 
 
 def unused_path() -> str:
-    """Where a capture is saved that nobody named: in the current folder where that can be written, else with other
-    temporary files."""
-    folder = "." if os.access(".", os.W_OK) else tempfile_folder()
+    """Where a capture is saved that nobody named: in the current folder where that can be written and has not been
+    removed, else with other temporary files."""
+    folder = "" if os.access(".", os.W_OK) and os.stat(".").st_nlink else tempfile_folder()
     stem = time.strftime("verify-%Y%m%d-%H%M%S")
     for number in range(1, 1000):
         path = os.path.join(folder, f"{stem}{'' if number == 1 else f'-{number}'}.pcapng")
         if not os.path.exists(path):
-            return os.path.relpath(path) if folder == "." else path
-    raise VerifierError(f"{folder} has a thousand captures of this second already", "name one with --write FILE")
+            return path
+    shown = folder or "this folder"
+    raise VerifierError(f"{shown} has a thousand captures of this second already", "name one with --write FILE")
 
 
 def tempfile_folder() -> str:

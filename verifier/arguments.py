@@ -139,7 +139,8 @@ def _split(command: Command, argv: Sequence[str]) -> Words:
         flag, joined = _flag_of(word)
         option = options.get(flag)
         if option is None:
-            raise VerifierError(f"{command.name} has no option {flag}", _instead_of(flag, command, options))
+            mend = f"a file of that name is ./{word}" if os.path.lexists(word) else _instead_of(flag, command, options)
+            raise VerifierError(f"{command.name} has no option {flag}", mend)
         if option.metavar:
             values.setdefault(option.name, []).append(_value(option, joined, rest, options))
         elif joined is None:
@@ -160,6 +161,8 @@ def _flag_of(word: str) -> tuple[str, str | None]:
 
 
 _MAY_BE_EMPTY = ("--data",)
+MOST_DATA = 256 << 20
+"""Bytes of a request's body: a device or a pipe may have no end."""
 
 
 def _value(option: Option, joined: str | None, rest: list[str], options: dict[str, Option]) -> str:
@@ -299,7 +302,7 @@ def analyze(words: Words) -> Analyze:
         raise VerifierError("analyze needs a capture file", "name one, or - for standard input")
     selection = Selection(
         ports=tuple(_port(text) for text in words.values.get("--port", ())),
-        hosts=tuple(_address(text) or text.lower() for text in words.values.get("--host", ())),
+        hosts=tuple(_host(text) for text in words.values.get("--host", ())),
         clients=tuple(_client(text) for text in words.values.get("--client", ())),
     )
     cross_check = _is_set(words, "--cross-check")
@@ -403,9 +406,14 @@ def _data(words: Words) -> bytes | None:
         return os.fsencode(text)
     try:
         with open(text[1:], "rb") as file:
-            return file.read()
+            body = file.read(MOST_DATA + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise VerifierError(f"can't read --data {text}: {getattr(error, 'strerror', None) or error}") from error
+    if len(body) > MOST_DATA:
+        raise VerifierError(
+            f"--data {text} has more than {MOST_DATA >> 20} MiB", "each request has all of it: send less"
+        )
+    return body
 
 
 def _is_sent(words: Words, path: str) -> bool:
@@ -510,6 +518,15 @@ def _port(text: str) -> int:
     if number is None or not 1 <= number <= 65535:
         raise VerifierError(f"--port takes a number from 1 to 65535, not {text!r}")
     return number
+
+
+def _host(text: str) -> str:
+    address = _address(text)
+    if address is None and ("/" in text or ":" in text):
+        raise VerifierError(
+            f"--host takes a name or an IP address alone, not {text!r}", "like --host example.com --port 8080"
+        )
+    return address or text.lower()
 
 
 def _client(text: str) -> str:

@@ -32,6 +32,8 @@ _ERRNO = {
     errno.EPERM: "not permitted (a firewall)",
 }
 
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+"""What OpenSSL says where the other end answers in plain text."""
 _LONGEST = 200
 
 
@@ -70,9 +72,11 @@ def _known(error: BaseException) -> str:
     if isinstance(error, inner.DecodeError):
         return "body not decodable as its Content-Encoding says"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not trusted: {error.verify_message or _first_line(error)}"
+        why = error.verify_message or _first_line(error)
+        return f"certificate not trusted: {why} (--insecure does without, REQUESTS_CA_BUNDLE names yours)"
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {(error.reason or _first_line(error)).lower().replace('_', ' ')}"
+        hint = " (is it http?)" if error.reason in _NO_TLS else ""
+        return f"TLS failed: {(error.reason or _first_line(error)).lower().replace('_', ' ')}{hint}"
     if isinstance(error, http.client.RemoteDisconnected):
         return "connection closed by the server without a response"
     if isinstance(error, inner.InvalidChunkLength):

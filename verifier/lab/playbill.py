@@ -53,7 +53,7 @@ def epilogue(performance: Performance, style: Style) -> str:
 
 
 def table(performances: Sequence[Performance], seconds: float, style: Style) -> str:
-    """A line for each performance, and how many were named."""
+    """A line for each performance, how many were named, and of captures that could not be saved the first reason."""
     heads = (
         Column("STAGED", "left"),
         Column("DIAGNOSED", "left"),
@@ -66,8 +66,12 @@ def table(performances: Sequence[Performance], seconds: float, style: Style) -> 
     rows = [_row(performance, style) for performance in performances]
     if style.width < _WIDE:
         rows = [row[:2] + row[4:] for row in rows]
-    lines = lay_out(heads, rows, style)
-    return "\n".join([*lines, "", paint(outcome, role, style)]) + "\n"
+    lines = [*lay_out(heads, rows, style), "", paint(outcome, role, style)]
+    lives = [performance.report.live for performance in performances]
+    unsaved = [live.save_problem for live in lives if live is not None and live.save_problem]
+    if unsaved:
+        lines.append(paint(f"{count(len(unsaved), 'capture')} not saved: {safe(unsaved[0], style)}", Role.BAD, style))
+    return "\n".join(lines) + "\n"
 
 
 def _row(performance: Performance, style: Style) -> tuple[Cell, ...]:

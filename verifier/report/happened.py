@@ -98,9 +98,10 @@ def _group_row(report: Report, group: list[RunRequest], style: Style) -> Row:
     if len(group) == 1:
         return _request_row(report, group[0], style)
     statuses = sorted({str(request.status) for request in group})
+    first, last = group[0].number, group[-1].number  # the same, where one was led on and on
     word, role = reuse(Reuse.REUSED)
     return (
-        Cell(f"{group[0].number:,}-{group[-1].number:,}"),
+        Cell(f"{first:,}" if first == last else f"{first:,}-{last:,}"),
         Cell(count(len(group), "request")),
         Cell(statuses[0] if len(statuses) == 1 else f"{len(statuses)} kinds"),
         Cell(word, role),

@@ -285,9 +285,11 @@ class Feed:
         if isinstance(error, FileNotFoundError):
             return Unopened(f"{shown}: no such file")
         if isinstance(error, PermissionError):
-            # Of a file that others are not to read nothing is changed.
-            path = file_word(self.path)
-            mend = f"sudo chmod a+rx {path}" if os.path.isdir(self.path) else f"sudo cat {path} | verify analyze -"
+            from verifier.sources.rights import as_root, elevated
+
+            # What others are not to read is not opened to them; and of a file nothing but reading needs the right.
+            reading = as_root(f"cat {file_word(self.path)}")
+            mend = elevated(sys.argv) if os.path.isdir(self.path) else f"{reading} | verify analyze -"
             return Unopened(f"{shown}: not readable by this user", mend)
         return Unopened(f"{shown}: cannot be read: {error.strerror or error}")
 

@@ -54,7 +54,7 @@ def elevated(argv: Sequence[str]) -> str:
     else:
         found = program if os.sep in program else shutil.which(program)
         start = [os.path.abspath(found)] if found else [sys.executable, "-m", "verifier"]
-    return _as_root([*start, *argv[1:]])
+    return as_root(shlex.join([*start, *argv[1:]]))
 
 
 def lasting() -> str:
@@ -73,10 +73,9 @@ def lasting() -> str:
         alone = ["chmod", "700", python]
     else:
         return ""
-    return f"{shlex.join(alone)} && {_as_root(['setcap', 'cap_net_raw+ep', python])}"
+    return f"{shlex.join(alone)} && {as_root(shlex.join(['setcap', 'cap_net_raw+ep', python]))}"
 
 
-def _as_root(words: Sequence[str]) -> str:
-    """The command line that runs `words` as root. A system without sudo has su."""
-    command = shlex.join(words)
+def as_root(command: str) -> str:
+    """The command line that runs this one as root. A system without sudo has su."""
     return f"sudo {command}" if shutil.which("sudo") else f"su -c {shlex.quote(command)}"

@@ -237,7 +237,8 @@ def _read(entries: list[_Entry], engine: Engine, merged: Merged, tell: Tell) -> 
                 continue
             if is_open == MOST_OPEN:
                 raise VerifierError(
-                    f"more than {MOST_OPEN} captures overlap in time", "merge them first: mergecap -w merged.pcapng ..."
+                    f"more than {MOST_OPEN} captures overlap in time",
+                    "merge them first (mergecap -w merged.pcapng ...), or have each on its own: verify analyze --each",
                 )
             entry = readable[opened]
             try:

@@ -17,7 +17,7 @@ import struct
 from verifier.errors import VerifierError
 from verifier.figures import plural
 from verifier.sources.frames import Frames
-from verifier.spelling import file_name, file_word
+from verifier.spelling import file_name
 from verifier.values import NamedTuple
 
 BUFFER_BYTES = 1 << 19
@@ -197,11 +197,8 @@ def _opened(path: str) -> int:
         # A pipe or /dev/null takes what comes and loses nothing; a folder the system refuses.
         if stat.S_ISREG(status.st_mode) and status.st_size:
             if not _ours(path, status):
-                removing = "" if os.path.islink(path) else f", or remove it first: rm {file_word(path)}"
-                raise VerifierError(
-                    f"can't write {file_name(path)}: it exists, and verify did not write it",
-                    f"give --write another name{removing}",
-                )
+                problem = f"can't write {file_name(path)}: it exists, and verify did not write it"
+                raise VerifierError(problem, "give --write another name")
             os.ftruncate(file, 0)
     except BaseException:
         os.close(file)
