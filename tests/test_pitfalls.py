@@ -26,6 +26,7 @@ from craft import (
     STEP_NS,
     TIMESTAMPS,
     WRAP,
+    Address,
     Conversation,
     Interface,
     IPv4,
@@ -591,11 +592,17 @@ def behind(captured: list[Packet]) -> list[Packet]:
     return [*reused().packets(), *captured]
 
 
+def another(client: Address = ("10.0.0.1", 40001), server: Address = ("10.0.0.2", 80)) -> Conversation:
+    """The connection that refutes it."""
+    talk = Conversation(client, server, now=START_NS + 10**9)
+    talk.handshake()
+    talk.exchange(1)
+    return talk
+
+
 @pytest.mark.parametrize("snaplen", [0, 10, 14, 20, 33, 40])
 def test_packets_cut_off_before_their_flags_may_be_anybodys(snaplen: int) -> None:
-    other = Conversation(("10.0.0.1", 40001), now=START_NS + 10**9)
-    other.handshake()
-    other.exchange(1)
+    other = another()
     report = examine(behind(cut(other.packets(), snaplen)))
     assert report.verdict == "inconclusive"
     assert reasons(report) == {"packets-unreadable"}
@@ -606,6 +613,49 @@ def test_zeros_written_over_a_file_read_as_packets_of_which_nothing_is_there() -
     zeros = reused().packets()[0]._replace(data=b"", ts_ns=0, wire_length=0)
     report = examine(behind([zeros] * 5))
     assert (report.verdict, reasons(report)) == ("inconclusive", {"packets-unreadable"})
+
+
+@pytest.mark.parametrize("link", sorted({link.link_type for link in LINKS.values()} | {105, 107, 119, 127, 197, 239}))
+def test_a_frame_of_nothing_but_zeros_is_a_hole_in_the_file(link: int) -> None:
+    """Nobody sends one: the record's head was written, and what it stands before was not."""
+    hole = Packet(bytes(74), START_NS + 10**9, 74, link)
+    report = examine(behind([hole]))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"packets-unreadable"})
+    assert note_codes(report) == {"packet-blank"}
+
+
+@pytest.mark.parametrize("kept", [14, 34])
+def test_a_frame_of_which_headers_are_zeros_is_one_too(kept: int) -> None:
+    (syn, *_) = another().packets()
+    report = examine(behind([syn._replace(data=syn.data[:kept] + bytes(len(syn.data) - kept))]))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"packets-unreadable"})
+    assert note_codes(report) == {"packet-blank"}
+
+
+def test_frames_with_zeros_in_front_are_no_holes() -> None:
+    """Loopback has no addresses; a datagram of zeros has headers."""
+    datagram = struct.pack(">BBHHHBBH4s4sHHHH", 0x45, 0, 68, 1, 0, 64, 17, 0, bytes(4), bytes(4), 9, 9, 48, 0) + bytes(
+        40
+    )
+    frames = [bytes(12) + b"\x08\x00" + datagram, bytes(12) + b"\x08\x06" + bytes(46), bytes(59) + b"\x01"]
+    report = examine(behind([Packet(frame, START_NS + 10**9, len(frame), 1) for frame in frames]))
+    assert report.verdict == "proved"
+    assert note_codes(report) == set()
+
+
+@pytest.mark.parametrize("size", [34, 40, 48, 54, 57])
+def test_packets_that_were_cut_on_their_way_may_be_anybodys(size: int) -> None:
+    """Mirror ports cut packets, and the capture has them for whole: only their IP length tells."""
+    (syn, *_) = another().packets()
+    report = examine(behind([syn._replace(data=syn.data[:size], wire_length=size)]))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"packets-unreadable"})
+
+
+@pytest.mark.parametrize("size", range(54, 62))
+def test_packets_cut_off_inside_of_extension_headers_may_be_anybodys(size: int) -> None:
+    talk = another(("2001:db8::1", 40001), V6_SERVER)
+    captured = cut(talk.packets(network=with_ipv6(IPv6(extensions=(HOP_BY_HOP,)))), size)
+    assert reasons(examine(behind(captured))) == {"packets-unreadable"}
 
 
 def test_a_packet_that_is_whole_and_has_no_header_hides_nothing() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from verifier.wire.tables import ExchangeTable, Ledger
 
 
-UNREAD = frozenset({"tcp-header-cut", "link-type-unknown", "fragment-lost"})
+UNREAD = frozenset({"tcp-header-cut", "link-type-unknown", "fragment-lost", "packet-blank"})
 """Notes of packets that may have been TCP, and may have been anybody's handshake."""
 
 SEEN_TWICE = "port-reuse-same-isn"

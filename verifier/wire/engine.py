@@ -50,6 +50,7 @@ LINGER = cython.declare(cython.Py_ssize_t, 1024)
 """Closed connections that are kept whole, for segments that the capture shows late."""
 
 TCP = cython.declare(cython.int, layers.TCP)
+OTHER = cython.declare(cython.int, layers.OTHER)
 ETHERNET = cython.declare(cython.int, 1)
 AGGREGATE = cython.declare(cython.int, layers.AGGREGATE - layers.LINK_TYPE)
 ACK_LETTER = cython.declare(cython.int, connections.LETTERS.index("a"))
@@ -235,9 +236,16 @@ class Engine:
             # Nothing of it is there: cut off, or a file that was written over with zeros, which read as empty records.
             self.notes.add(note.TCP_HEADER_CUT, packet.frame)
             return 0
-        if (packet.link_type == ETHERNET and packet.plain()) or decode(packet, packet.link_type) == TCP:
+        begin: cython.Py_ssize_t = packet.at
+        end: cython.Py_ssize_t = packet.end
+        layer: cython.int = TCP
+        if packet.link_type != ETHERNET or not packet.plain():
+            layer = decode(packet, packet.link_type)
+        if layer == TCP:
             segments += 1
             self._segment(packet)
+        elif layer == OTHER and not packet.swapped and packet.blank(begin, end):
+            self.notes.add(note.PACKET_BLANK, packet.frame)
         while packet.rest and packet.next_of_aggregate():
             if decode(packet, AGGREGATE) == TCP:
                 segments += 1

@@ -41,6 +41,7 @@ CODES = (
     "handshake-mismatch",
     "addresses-shared",
     "tunnel-limit",
+    "packet-blank",
 )
 
 MALFORMED = 0
@@ -75,6 +76,7 @@ WORD_LIMIT = 28
 HANDSHAKE_MISMATCH = 29
 ADDRESSES_SHARED = 30
 TUNNEL_LIMIT = 31
+PACKET_BLANK = 32
 
 
 class Notes:
