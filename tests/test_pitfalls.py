@@ -974,6 +974,75 @@ def test_time_that_steps_back_keeps_the_order_of_the_file() -> None:
     assert report.totals.cost_ns >= 0
 
 
+def talks_of_two(concurrent: bool) -> tuple[list[Segment], list[Segment], list[Segment]]:
+    """A request, the connection of another one, and the response to the first, which lasts for ten seconds."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    begun = len(talk.segments)
+    if not concurrent:
+        talk.pause(10)
+        talk.response(ok())
+    other = Conversation(("10.0.0.1", 40001), now=talk.now + STEP_NS)
+    other.handshake()
+    other.exchange(2)
+    if concurrent:
+        talk.now = other.now
+        talk.response(ok())
+        return talk.segments[:begun], other.segments, talk.segments[begun:]
+    return talk.segments[:begun], talk.segments[begun:], other.segments
+
+
+@pytest.mark.parametrize("concurrent", [True, False])
+@pytest.mark.parametrize("step_ns", [500_000, 5_000_000_000])
+def test_a_clock_that_is_set_back_makes_and_hides_concurrency(concurrent: bool, step_ns: int) -> None:
+    """By their times requests are under way at once that were not, or the other way round. A little disorder is that of
+    captures on several processors."""
+    first, second, third = talks_of_two(concurrent)
+    truth = "proved" if concurrent else "refuted"
+    assert examine(packets(first + second + third)).verdict == truth
+    if concurrent:
+        second = [segment._replace(ts_ns=segment.ts_ns - step_ns) for segment in second]
+    third = [segment._replace(ts_ns=segment.ts_ns - step_ns) for segment in third]
+    report = examine(packets(first + second + third))
+    if step_ns < STEP_NS:
+        assert (report.verdict, note_codes(report)) == (truth, set())
+    else:
+        assert (report.verdict, reasons(report)) == ("inconclusive", {"times-unsure"})
+        assert "times-disordered" in note_codes(report)
+
+
+def test_a_single_time_that_is_wrong_makes_no_concurrency() -> None:
+    first, second, third = talks_of_two(concurrent=False)
+    second = [segment._replace(ts_ns=segment.ts_ns + 10**18) for segment in second[:1]] + second[1:]
+    report = examine(packets(first + second + third))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"times-unsure"})
+
+
+def test_times_in_disorder_matter_only_to_what_was_under_way_at_once() -> None:
+    """A capture behind another one in one file: each pair's packets are in order, or it has one connection."""
+    alone, late = reused(), Conversation(("10.0.0.3", 40001), now=START_NS - 10**9)
+    late.handshake()
+    late.exchange(1)
+    late.exchange(2)
+    report = examine(packets(alone.segments + late.segments))
+    assert (report.verdict, note_codes(report)) == ("proved", {"times-disordered"})
+    first, second, third = talks_of_two(concurrent=True)
+    behind_it = [segment._replace(ts_ns=segment.ts_ns - 10**12) for segment in first + second + third]
+    report = examine(
+        packets(
+            alone.segments[:-2]
+            + [s._replace(sender=other_end(s.sender), receiver=other_end(s.receiver)) for s in behind_it]
+        )
+    )
+    assert (report.verdict, note_codes(report)) == ("proved", {"times-disordered"})
+
+
+def other_end(address: Address) -> Address:
+    """The same machine in another network."""
+    return address[0].replace("10.0.0.", "10.0.7."), address[1]
+
+
 def test_handshake_time_that_steps_back_is_not_negative() -> None:
     captured = [
         packet._replace(ts_ns=packet.ts_ns - (600_000_000_000_000_000 if place else 0))

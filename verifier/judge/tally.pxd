@@ -96,3 +96,5 @@ cdef class Tally:
     cpdef object mark_extra(self, int[::1] bounds)
     @cython.locals(peaks=cython.int[::1])
     cpdef object most_open(self)
+    @cython.locals(peaks=cython.int[::1], begins=cython.longlong[::1])
+    cpdef object peaks_in_order(self, ExchangeTable exchanges)

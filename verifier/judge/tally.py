@@ -411,6 +411,31 @@ class Tally:
             self.least[pair] = max(self.peak[pair], peaks[pair])
         return 0
 
+    def peaks_in_order(self, exchanges: ExchangeTable) -> memoryview:
+        """For each pair the most exchanges that were busy at once if packets were sent in the order in which they
+        stand, whatever their times."""
+        table: ConnectionTable = self.table
+        peaks = memoryview(zeros("i", self.pairs))
+        begins = memoryview(zeros("q", exchanges.rows))
+        busy: Busy = Busy(peaks, table.rows)
+        row: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        connection: cython.Py_ssize_t
+        for row in range(exchanges.rows):
+            begins[row] = exchanges.request_frame[row]
+        order: Order = Order(begins, exchanges.rows)
+        for place in range(exchanges.rows):
+            row = order.row(place)
+            connection = exchanges.connection[row]
+            if self.pair_of[connection] < 0:
+                continue
+            if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
+                continue
+            self.end(exchanges, row, connection)
+            busy.go_to(begins[row], 0)
+            busy.begin(self.pair_of[connection], connection, self.ends_frame if self.ends_frame else FOREVER, 0)
+        return peaks
+
     def end(self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t) -> cython.longlong:
         """When the exchange stopped being busy; leaves the frame of it in `ends_frame`, 0 for none."""
         table: ConnectionTable = self.table

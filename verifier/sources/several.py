@@ -21,6 +21,7 @@ from verifier.sources.facts import Reading, Skipped, Source
 from verifier.sources.file import CHUNK, STANDARD_INPUT, Empty, Feed, Manner, unheard
 from verifier.spelling import file_name
 from verifier.wire.merge import NEVER, Lane, Merged
+from verifier.wire.records import INVERSION_NS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,12 +40,10 @@ MOST_OPEN = 200
 """Files that may overlap at a time. Of 256 open files, the least that systems allow by default (macOS), some are in
 use."""
 
-INVERSION_NS = 1_000_000
-"""By how much a packet may be earlier than one written before it. In a capture of loopback by tcpdump on two processors
-1 packet of 5,000 was, by up to 0.1 ms. Where only so much of a file is left when another begins, that is not taken for
-an overlap: of a rotated set the order of the files is the order in which packets were written."""
 MOST_LOADS = 2
-"""How often a file may be read on to see that."""
+"""How often a file may be read on to see whether all that is left of it is due by the time at which the next one
+begins, but for `INVERSION_NS`. Then they don't overlap: of a rotated set the order of the files is the order in which
+packets were written."""
 
 
 class _Entry:

@@ -77,6 +77,7 @@ tunnels took 9 us a packet."""
 LARGEST_FRAME = cython.declare(cython.longlong, 0xFFFFFFFF)
 """Frame numbers are 32 bits wide in the tables: they begin anew behind 4,294,967,295 packets."""
 LATEST_NS = cython.declare(cython.longlong, records.LATEST_NS)
+INVERSION_NS = cython.declare(cython.longlong, records.INVERSION_NS)
 
 
 class Engine:
@@ -157,7 +158,7 @@ class Engine:
         `_take` would, without asking for what is rare; else False, and nothing was touched.
 
         The usual: of a connection met lately that is steady, with bytes whose turn it is, or none, that acknowledges
-        nothing that was not seen.
+        nothing that was not seen, and no earlier than what came before.
         """
         if cython.compiled:
             glimpse = cython.address(reader.glimpses[place])
@@ -178,7 +179,7 @@ class Engine:
                 or glimpse.seq != half.next
                 or connection.tunnel != 0
                 or self.first_ns < 0
-                or ts < connection.last
+                or ts < self.last_ns
                 or ts > LATEST_NS
             ):
                 return False
@@ -187,8 +188,7 @@ class Engine:
             self.packets += 1
             self.tcp_packets += 1
             self.bytes += glimpse.size
-            if ts > self.last_ns:
-                self.last_ns = ts
+            self.last_ns = ts
             connection.last = ts
             half.packets += 1
             if not half.acks or diff(ack, half.acked) > 0:
@@ -231,6 +231,8 @@ class Engine:
             self.last_ns = packet.ts
         elif packet.ts > self.last_ns:
             self.last_ns = packet.ts
+        elif packet.ts < self.last_ns - INVERSION_NS:
+            self.notes.add(note.TIMES_DISORDERED, packet.frame)
         segments: cython.int = 0
         if packet.at == packet.end:
             # Nothing of it is there: cut off, or a file that was written over with zeros, which read as empty records.

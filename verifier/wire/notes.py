@@ -42,6 +42,7 @@ CODES = (
     "addresses-shared",
     "tunnel-limit",
     "packet-blank",
+    "times-disordered",
 )
 
 MALFORMED = 0
@@ -77,6 +78,7 @@ HANDSHAKE_MISMATCH = 29
 ADDRESSES_SHARED = 30
 TUNNEL_LIMIT = 31
 PACKET_BLANK = 32
+TIMES_DISORDERED = 33
 
 
 class Notes:
