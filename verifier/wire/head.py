@@ -276,7 +276,11 @@ class Head:
         while colon < stop and text.view[colon] != 58:
             colon += 1
         size: cython.Py_ssize_t = colon - at
-        if colon == stop or size < 3 or size > 18:
+        if colon == stop or size < 3:
+            return 0
+        if text.view[colon - 1] == SP or text.view[colon - 1] == HTAB:
+            return self._spaced(at, colon)
+        if size > 18:
             return 0
         value: cython.Py_ssize_t = colon + 1
         while value < stop and (text.view[value] == SP or text.view[value] == HTAB):
@@ -326,6 +330,15 @@ class Head:
                 self.chunked = self._ends_chunked(value, stop)
         elif self._is_forwarding(at, colon):
             self.forwarded = True
+        return 0
+
+    def _spaced(self, at: cython.Py_ssize_t, colon: cython.Py_ssize_t) -> cython.int:
+        """A name with a blank behind it. Some read it as if there were none, some pass over the field, and servers have
+        to refuse it (RFC 9112, section 5.1): where it is one that frames, nobody knows where the message ends."""
+        while colon > at and (self.text.view[colon - 1] == SP or self.text.view[colon - 1] == HTAB):
+            colon -= 1
+        if self.text.is_word(at, colon, b"content-length") or self.text.is_word(at, colon, b"transfer-encoding"):
+            self.length = BAD_LENGTH
         return 0
 
     def _folded(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:
