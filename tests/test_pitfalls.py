@@ -220,6 +220,38 @@ def test_client_reset_does_not_complete_a_handshake() -> None:
     assert totals(report) == Totals(1, 0, 0, 0) == second_opinion(talk.packets())
 
 
+@pytest.mark.parametrize("begun", [1, 2, 3])
+@pytest.mark.parametrize("last", ["RST", "ACK"])
+def test_numbers_tell_of_bytes_that_nobody_acknowledged(begun: int, last: str) -> None:
+    """Of the second connection no more than this: the client sent something before that is not in the capture. A reset
+    or a half handshake alone would be an attempt that it took back."""
+    other = Conversation(("10.0.0.1", 40001), now=START_NS + 10**9)
+    other.handshake()
+    alone = other.segments[:begun]
+    other.say("client", "PA", get("/2"))
+    if last == "RST":
+        other.reset("client", "R")
+    else:
+        other.ack("client")
+    report = examine(packets(reused().segments + alone + other.segments[-1:]))
+    assert report.verdict == "inconclusive"
+    assert "bytes-missing" in reasons(report)
+
+
+def test_numbers_ahead_of_bytes_that_come_later_tell_of_nothing() -> None:
+    """The capture has neighbours the other way round."""
+    talk = reused()
+    talk.reset("client")
+    segments = talk.segments
+    asked = next(place for place, segment in enumerate(segments) if segment.payload == get("/2"))
+    again = segments[asked]._replace(seq=segments[asked].seq + len(get("/2")), payload=b"", flags="A")
+    report = examine(packets([*segments[:asked], again, *segments[asked:]]))
+    assert report.verdict == "proved"
+    assert story(report) == ["complete: new reused; client rst"]
+    behind_it = segments[:asked] + segments[asked + 1 :]
+    assert examine(packets(behind_it)).verdict == "inconclusive"
+
+
 @pytest.mark.parametrize("third", ["data", "fin"])
 def test_data_or_fin_completes_a_handshake(third: str) -> None:
     talk = Conversation()
