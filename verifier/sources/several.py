@@ -16,7 +16,7 @@ import os
 
 from verifier.errors import VerifierError
 from verifier.sources import operands
-from verifier.sources.beside import is_beside, is_next
+from verifier.sources.beside import gaps, is_beside, is_next
 from verifier.sources.facts import Reading, Skipped, Source
 from verifier.sources.file import CHUNK, STANDARD_INPUT, Empty, Feed, Manner, unheard
 from verifier.spelling import file_name
@@ -25,7 +25,7 @@ from verifier.wire.records import INVERSION_NS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from verifier.sources.file import Tell
     from verifier.sources.operands import Found
@@ -148,8 +148,18 @@ def read(paths: Sequence[str], engine: Engine, tell: Tell = unheard) -> Reading:
     if _is_rotated(entries):
         skipped += [Skipped(entry.found.path, _NEXT) for entry in entries if entry.is_next]
         entries = [entry for entry in entries if not entry.is_next]
-    sources = tuple(entry.source for entry in entries if entry.source is not None)
+    lacking = gaps([entry.found.path for entry in entries])
+    sources = tuple(_before_gap(entry.source, lacking) for entry in entries if entry.source is not None)
     return Reading(sources, merged.runs, (*skipped, *files.skipped))
+
+
+def _before_gap(source: Source, lacking: Mapping[str, int]) -> Source:
+    """What there is to say of a file: `lacking` has how many of its set behind it are not there."""
+    count = lacking.get(source.name, 0)
+    if not count or source.truncated:
+        return source
+    files = "the next file of its set is" if count == 1 else f"the next {count:,} files of its set are"
+    return source._replace(truncated=True, problem=f"by the numbers in the names {files} not there")
 
 
 _NEXT = "the file is empty: the next of its set, into which nothing was written yet"
