@@ -466,6 +466,54 @@ def test_a_handshake_with_a_lost_segment_proves_nothing(lost: str) -> None:
     assert report.verdict == "inconclusive"
 
 
+def ended(how: str) -> Conversation:
+    """A connection that refutes what `reused` proves, in eight segments."""
+    talk = another()
+    if how == "reset":
+        talk.reset("client", "R")
+    else:
+        del talk.segments[4]  # an acknowledgement that the response makes needless
+        talk.fin("client")
+        talk.fin("server")
+    return talk
+
+
+@pytest.mark.parametrize("how", ["reset", "closed"])
+def test_whatever_is_lost_of_a_connection_the_rest_of_it_proves_nothing(how: str) -> None:
+    """Unless no more is left of it than any connection has that was there before the capture, or never answered: no
+    bytes, and nothing of its handshake but a SYN."""
+    segments = ended(how).segments
+    assert len(segments) == 8
+    whole_one = reused().segments
+    for lost in range(1, 1 << len(segments)):
+        left = [segment for place, segment in enumerate(segments) if not lost >> place & 1]
+        report = examine(packets(whole_one + left))
+        if any(segment.payload or segment.flags == "SA" for segment in left):
+            assert report.verdict != "proved", left
+        if report.verdict == "proved":
+            assert report.totals.handshakes == 1
+            assert "S" not in "".join(segment.flags for segment in left) or len(left) == 1
+
+
+def test_a_syn_ack_that_its_client_did_not_ask_for_opens_nothing() -> None:
+    """Somebody else uses its address."""
+    other = another()
+    other.reset("client", "R")
+    report = examine(packets([*reused().segments, other.segments[1], other.segments[-1]._replace(seq=1001)]))
+    assert report.verdict == "proved"
+
+
+def test_bytes_at_the_beginning_of_a_capture_that_acknowledge_what_is_not_there() -> None:
+    """A response whose request was lost, between an acknowledgement and both ends' closes."""
+    talk = another()
+    talk.close("server")
+    response, server_fin, client_fin = talk.segments[5], talk.segments[7], talk.segments[9]
+    report = examine(packets([talk.segments[2], response, server_fin, client_fin]))
+    assert totals(report) == Totals(1, 0, 0, 0)
+    assert "response-without-request" in note_codes(report)
+    assert report.verdict == "inconclusive"
+
+
 def test_a_lost_third_segment_is_made_up_for_by_data() -> None:
     segments = reused().segments
     del segments[2]

@@ -518,6 +518,7 @@ class Tally:
         lost: cython.bint
         carried: cython.bint
         taken_back: cython.bint
+        half: cython.bint
         for row in range(table.rows):
             pair = self.pair_of[row]
             if pair < 0:
@@ -532,9 +533,10 @@ class Tally:
             for place in range(3):
                 if place == 0:
                     # A half one without bytes counts where the client went on, or may have: not where it took its SYN
-                    # back.
+                    # back. Of some the SYN-ACK alone is there.
                     taken_back = table.closer[row] == CLIENT and table.closed_with[row] == RST
-                    if state in (COMPLETE, REFUSED, UNANSWERED) or not (carried or (state == HALF and not taken_back)):
+                    half = state == HALF or table.synack_frame[row] > 0
+                    if state in (COMPLETE, REFUSED, UNANSWERED) or not (carried or (half and not taken_back)):
                         continue
                     if state == HALF and self.halves_count:
                         continue

@@ -447,7 +447,9 @@ class Connection:
                 fin = False  # of an earlier connection between the same ends
             else:
                 self._finished(packet, side, half, peer)
-        if self.ledger.control_only or (not half.isn_known and half.bytes == 0 and not half.gaps):
+        if self.ledger.control_only or (
+            not half.isn_known and half.bytes == 0 and not half.gaps and half.pieces is None
+        ):
             # The capture begins inside: with these bytes, wherever an acknowledgement or a keep-alive probe stood
             # before.
             half.next = seq
