@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import pytest
 from craft import Conversation, Side, chunked, get, noise, ok, packets, request_head, response_head, retimed
-from examine import examine, second_opinion, totals
+from examine import examine, reasons, second_opinion, totals
 
 from verifier.judge.model import Report
 
@@ -488,6 +488,24 @@ def test_a_blank_behind_the_name_of_a_field_that_frames(name: str, blank: str, w
     for report in (asked, examine(packets(first + later.segments))):
         assert report.verdict == "inconclusive"
         assert "http-framing" in {note.code for note in report.notes}
+
+
+@pytest.mark.parametrize("size", [20, 40])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_zeros_in_a_head_are_a_hole_in_the_file(goes_on: bool, size: int) -> None:
+    """A response of which nobody knows how long it is keeps its connection in use, as far as that goes."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    head = response_head("200 OK", "Server: a", "Content-Length: 2")
+    talk.response(head[:size] + bytes(500 - size))
+    if goes_on:
+        talk.response(b"\r\n\r\nok")
+    later = Conversation(("10.0.0.1", 40001), now=talk.now + 10**9)
+    later.handshake()
+    later.exchange(2)
+    report = examine(packets(talk.segments + later.segments))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
 
 
 @pytest.mark.parametrize("begun", [b"GET /2 HTTP/1.1\r\nHost: a.example\r\nCookie: ", b"POST /2 HTTP/1.1\r\n"])

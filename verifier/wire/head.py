@@ -134,6 +134,9 @@ class Head:
             if stop > at and text.view[stop - 1] == CR:
                 stop -= 1
             if stop == at:
+                if text.find(0, self.start, line_end) >= 0:
+                    # No field may have one (RFC 9110, section 5.5): zeros where a file has a hole, and fields before.
+                    self.length = BAD_LENGTH
                 self._remember(first_end, line_end + 1)
                 return line_end + 1
             self.field(at, stop)

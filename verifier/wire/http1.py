@@ -294,6 +294,8 @@ class Http1(Speech):
                 self.flags |= REQUESTS_MISSED
             elif self.front < 0:
                 self._in_excess(lane, lane.first_frame)
+            elif lane.held.find(b"\0") >= 0:
+                self.flags |= RESPONSES_MISSED
         return 0
 
     def _keep_last_byte(self, lane: Lane) -> cython.int:
