@@ -268,5 +268,5 @@ def test_aggregates_cut_off_behind_a_frame(snaplen: int) -> None:
 def test_parts_of_packets_that_are_not_put_together_may_be_anybodys() -> None:
     """PPP over several links: packets that were taken apart."""
     (packet, *_) = captured(Link(9, behind(b"\xff\x03\x00\x3d\x80\x00\x00\x01", ppp)), 4)
-    report = examine([*captured(Link(9, behind(b"\xff\x03", ppp)), 4), packet])
+    report = examine([packet, *captured(Link(9, behind(b"\xff\x03", ppp)), 4)])
     assert (report.verdict, note_codes(report)) == ("inconclusive", {"fragment-lost"})
