@@ -591,19 +591,19 @@ class Pcapng:
         self.interfaces.append(interface)
         return len(self.interfaces) - 1
 
-    def packet(self, packet: Packet, number: int = 0) -> None:
+    def packet(self, packet: Packet, number: int = 0, options: bytes = b"") -> None:
         """An Enhanced Packet Block."""
         ticks = self.interfaces[number].ticks(packet.ts_ns)
         head = struct.pack(
             self.order + "IIIII", number, ticks >> 32, ticks & 0xFFFFFFFF, len(packet.data), packet.wire_length
         )
-        self.block(6, head + packet.data)
+        self.block(6, head + packet.data + b"\x00" * (-len(packet.data) % 4 if options else 0) + options)
 
-    def old_packet(self, packet: Packet, number: int = 0) -> None:
+    def old_packet(self, packet: Packet, number: int = 0, dropped: int = 0xFFFF) -> None:
         """The obsolete Packet Block, which old files still hold."""
         ticks = self.interfaces[number].ticks(packet.ts_ns)
         times = (ticks >> 32, ticks & 0xFFFFFFFF)
-        head = struct.pack(self.order + "HHIIII", number, 0xFFFF, *times, len(packet.data), packet.wire_length)
+        head = struct.pack(self.order + "HHIIII", number, dropped, *times, len(packet.data), packet.wire_length)
         self.block(2, head + packet.data)
 
     def simple(self, packet: Packet) -> None:

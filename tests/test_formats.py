@@ -184,6 +184,62 @@ def test_pcapng_unknown_blocks_are_skipped(order: Order) -> None:
     assert story(examine_file(file.bytes())) == TWICE
 
 
+@pytest.mark.parametrize("kind", [1, 3, 6, 0x0BAD])
+@pytest.mark.parametrize("order", ORDERS)
+def test_pcapng_a_block_that_ends_as_another_is_damage(order: Order, kind: int) -> None:
+    """A block's size is at both its ends: of one that says too much packets would be a part."""
+    file = Pcapng(order)
+    file.interface(Interface(1))
+    for packet in captured():
+        file.packet(packet)
+    content = file.bytes()
+    swallowed = Pcapng(order)
+    swallowed.interface(Interface(1))
+    begin = len(swallowed.bytes())
+    for packet in captured()[:3]:
+        swallowed.packet(packet)
+    body = swallowed.bytes()[begin:]
+    body = body[8 : len(body) if kind == 6 else len(body) // 4 * 4]
+    for size, end, packets in ((len(body) + 8, b"", 15), (len(body) + 12, b"\x01\x02\x03\x04", 15)):
+        report = examine_file(content + struct.pack(order + "II", kind, size) + body + end)
+        assert (report.sources[0].packets, report.sources[0].truncated) == (packets, True)
+        assert f"a block of {size} bytes ends as one of " in report.sources[0].problem
+        assert (report.verdict, reasons(report)) == ("inconclusive", {"capture-truncated"})
+
+
+def test_pcapng_the_end_of_a_large_block_is_looked_at_too() -> None:
+    """One that is never in memory whole."""
+    file = Pcapng()
+    file.interface(Interface(1))
+    for packet in captured():
+        file.packet(packet)
+    file.block(0x0BAD, bytes(1_500_000))
+    content = file.bytes()
+    assert examine_file(content).verdict == "proved"
+    assert examine_file(content[:-4]).sources[0].truncated
+    assert examine_file(content[:-1] + b"\x01").sources[0].truncated
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_pcapng_packets_can_say_what_was_dropped_before_them(order: Order) -> None:
+    count = [Pcapng(order).option(4, struct.pack(order + "Q", number)) + bytes(4) for number in range(3)]
+    for dropped in (0, 1, 2):
+        new, old = Pcapng(order), Pcapng(order)
+        for file in (new, old):
+            file.interface(Interface(1))
+        for place, packet in enumerate(captured()):
+            new.packet(packet, options=count[dropped] if place in (4, 9) else b"")
+            old.old_packet(packet, dropped=dropped if place in (4, 9) else 0xFFFF)
+        for file in (new, old):
+            alone = examine_file(file.bytes())
+            assert alone.sources[0].dropped == (2 * dropped or None)
+            assert reasons(alone) == ({"dropped-packets"} if dropped else set())
+            file.statistics(received=20, dropped=0)
+            assert (examine_file(file.bytes()).sources[0].dropped or 0) == 2 * dropped
+            file.statistics(received=20, dropped=9)
+            assert examine_file(file.bytes()).sources[0].dropped == 9
+
+
 def test_pcapng_packet_of_an_interface_that_is_not_there() -> None:
     file = Pcapng()
     file.interface(Interface(1))

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import pytest
 from craft import Conversation, Side, chunked, get, noise, ok, packets, request_head, response_head, retimed
-from examine import examine, second_opinion, totals
+from examine import examine, reasons, second_opinion, totals
 
 from verifier.judge.model import Report
 
@@ -470,6 +470,56 @@ def test_framing_that_cannot_be_known_proves_nothing() -> None:
     report = examine(packets(talk.segments))
     assert report.totals.requests == 1
     assert "http-framing" in {note.code for note in report.notes}
+
+
+@pytest.mark.parametrize("way", WAYS[:2])
+@pytest.mark.parametrize("blank", [" ", "\t", "  "])
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding"])
+def test_a_blank_behind_the_name_of_a_field_that_frames(name: str, blank: str, way: Way) -> None:
+    """Some see the field, and some don't (RFC 9112 5.1): the body of a request may be another one, and a response may
+    have ended, or not."""
+    body = chunked(get("/2")) if name == "transfer-encoding" else get("/2")
+    field = f"{name}{blank}: {'chunked' if name == 'transfer-encoding' else len(body)}"
+    asked = examine(conversation((*answered(request_head("POST", "/", field) + body, ok()), *NEXT), way).packets())
+    first = conversation(answered(get(), response_head("200 OK", field) + body), way).segments[:-4]
+    later = Conversation(("10.0.0.1", 40001), now=first[-1].ts_ns + 10**9)
+    later.handshake()
+    later.exchange(2)
+    for report in (asked, examine(packets(first + later.segments))):
+        assert report.verdict == "inconclusive"
+        assert "http-framing" in {note.code for note in report.notes}
+
+
+@pytest.mark.parametrize("size", [20, 40])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_zeros_in_a_head_are_a_hole_in_the_file(goes_on: bool, size: int) -> None:
+    """A response of which nobody knows how long it is keeps its connection in use, as far as that goes."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    head = response_head("200 OK", "Server: a", "Content-Length: 2")
+    talk.response(head[:size] + bytes(500 - size))
+    if goes_on:
+        talk.response(b"\r\n\r\nok")
+    later = Conversation(("10.0.0.1", 40001), now=talk.now + 10**9)
+    later.handshake()
+    later.exchange(2)
+    report = examine(packets(talk.segments + later.segments))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+@pytest.mark.parametrize("begun", [b"GET /2 HTTP/1.1\r\nHost: a.example\r\nCookie: ", b"POST /2 HTTP/1.1\r\n"])
+def test_a_first_head_that_is_not_over_when_the_capture_ends(begun: bytes) -> None:
+    """The connection is in use, beside another one that is: nothing shows that it was opened in vain."""
+    busy = Conversation()
+    busy.handshake()
+    busy.request(get("/1"))
+    other = Conversation(("10.0.0.1", 40001), now=busy.now)
+    other.handshake()
+    other.request(begun)
+    report = examine(packets(busy.segments + other.segments))
+    assert (report.verdict, totals(report)[:3]) == ("inconclusive", (2, 2, 1))
+    assert "http-head-unfinished" in {note.code for note in report.notes}
 
 
 @pytest.mark.parametrize("swapped", [False, True])

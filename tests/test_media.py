@@ -236,10 +236,37 @@ def test_aggregates_of_several_frames() -> None:
 
 
 @pytest.mark.parametrize("name", [*MEDIA, *UNREAD_BY_TSHARK])
-def test_a_head_cut_anywhere_is_no_error(name: str) -> None:
+def test_a_head_cut_anywhere_may_be_anybodys(name: str) -> None:
+    """No error, and a note as long as the flags are not there, which are followed by ten bytes of a SYN."""
     link = MEDIA.get(name) or UNREAD_BY_TSHARK[name]
     (packet, *_) = captured(link, 4)
     cut = [packet._replace(data=packet.data[:size]) for size in range(len(packet.data))]
     report = examine(cut)
     assert report.totals.packets == len(cut)
-    assert "unsupported-link-type" not in note_codes(report)
+    assert [(note.code, note.count) for note in report.notes if note.code != "syn-retransmission"] == [
+        ("tcp-header-cut", len(cut) - 10)
+    ]
+
+
+@pytest.mark.parametrize("snaplen", [0, 8, 14, 15, 20])
+def test_aggregates_cut_off_behind_a_frame(snaplen: int) -> None:
+    whole = Conversation()
+    whole.handshake()
+    whole.exchange(1)
+    whole.exchange(2)
+    frames = whole.packets(Link(105, aggregate))
+    assert examine(frames).verdict == "proved"
+    talk = Conversation(("10.0.0.1", 40001))
+    talk.syn()
+    other = snap(talk.packets(Link(101, either))[0].data)
+    last = frames[-1].data + b"\0" * (-(len(frames[-1].data) - 26) % 4)
+    data = last + MACS + struct.pack(">H", len(other)) + other
+    report = examine([*frames[:-1], Packet(data[: len(last) + snaplen], frames[-1].ts_ns, len(data), 105)])
+    assert (report.verdict, {note.code for note in report.notes}) == ("inconclusive", {"tcp-header-cut"})
+
+
+def test_parts_of_packets_that_are_not_put_together_may_be_anybodys() -> None:
+    """PPP over several links: packets that were taken apart."""
+    (packet, *_) = captured(Link(9, behind(b"\xff\x03\x00\x3d\x80\x00\x00\x01", ppp)), 4)
+    report = examine([packet, *captured(Link(9, behind(b"\xff\x03", ppp)), 4)])
+    assert (report.verdict, note_codes(report)) == ("inconclusive", {"fragment-lost"})

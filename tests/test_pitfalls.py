@@ -26,6 +26,7 @@ from craft import (
     STEP_NS,
     TIMESTAMPS,
     WRAP,
+    Address,
     Conversation,
     Interface,
     IPv4,
@@ -217,6 +218,38 @@ def test_client_reset_does_not_complete_a_handshake() -> None:
     report = examine(talk.packets())
     assert story(report) == ["half: -; client rst"]
     assert totals(report) == Totals(1, 0, 0, 0) == second_opinion(talk.packets())
+
+
+@pytest.mark.parametrize("begun", [1, 2, 3])
+@pytest.mark.parametrize("last", ["RST", "ACK"])
+def test_numbers_tell_of_bytes_that_nobody_acknowledged(begun: int, last: str) -> None:
+    """Of the second connection no more than this: the client sent something before that is not in the capture. A reset
+    or a half handshake alone would be an attempt that it took back."""
+    other = Conversation(("10.0.0.1", 40001), now=START_NS + 10**9)
+    other.handshake()
+    alone = other.segments[:begun]
+    other.say("client", "PA", get("/2"))
+    if last == "RST":
+        other.reset("client", "R")
+    else:
+        other.ack("client")
+    report = examine(packets(reused().segments + alone + other.segments[-1:]))
+    assert report.verdict == "inconclusive"
+    assert "bytes-missing" in reasons(report)
+
+
+def test_numbers_ahead_of_bytes_that_come_later_tell_of_nothing() -> None:
+    """The capture has neighbours the other way round."""
+    talk = reused()
+    talk.reset("client")
+    segments = talk.segments
+    asked = next(place for place, segment in enumerate(segments) if segment.payload == get("/2"))
+    again = segments[asked]._replace(seq=segments[asked].seq + len(get("/2")), payload=b"", flags="A")
+    report = examine(packets([*segments[:asked], again, *segments[asked:]]))
+    assert report.verdict == "proved"
+    assert story(report) == ["complete: new reused; client rst"]
+    behind_it = segments[:asked] + segments[asked + 1 :]
+    assert examine(packets(behind_it)).verdict == "inconclusive"
 
 
 @pytest.mark.parametrize("third", ["data", "fin"])
@@ -433,6 +466,54 @@ def test_a_handshake_with_a_lost_segment_proves_nothing(lost: str) -> None:
     assert report.verdict == "inconclusive"
 
 
+def ended(how: str) -> Conversation:
+    """A connection that refutes what `reused` proves, in eight segments."""
+    talk = another()
+    if how == "reset":
+        talk.reset("client", "R")
+    else:
+        del talk.segments[4]  # an acknowledgement that the response makes needless
+        talk.fin("client")
+        talk.fin("server")
+    return talk
+
+
+@pytest.mark.parametrize("how", ["reset", "closed"])
+def test_whatever_is_lost_of_a_connection_the_rest_of_it_proves_nothing(how: str) -> None:
+    """Unless no more is left of it than any connection has that was there before the capture, or never answered: no
+    bytes, and nothing of its handshake but a SYN."""
+    segments = ended(how).segments
+    assert len(segments) == 8
+    whole_one = reused().segments
+    for lost in range(1, 1 << len(segments)):
+        left = [segment for place, segment in enumerate(segments) if not lost >> place & 1]
+        report = examine(packets(whole_one + left))
+        if any(segment.payload or segment.flags == "SA" for segment in left):
+            assert report.verdict != "proved", left
+        if report.verdict == "proved":
+            assert report.totals.handshakes == 1
+            assert "S" not in "".join(segment.flags for segment in left) or len(left) == 1
+
+
+def test_a_syn_ack_that_its_client_did_not_ask_for_opens_nothing() -> None:
+    """Somebody else uses its address."""
+    other = another()
+    other.reset("client", "R")
+    report = examine(packets([*reused().segments, other.segments[1], other.segments[-1]._replace(seq=1001)]))
+    assert report.verdict == "proved"
+
+
+def test_bytes_at_the_beginning_of_a_capture_that_acknowledge_what_is_not_there() -> None:
+    """A response whose request was lost, between an acknowledgement and both ends' closes."""
+    talk = another()
+    talk.close("server")
+    response, server_fin, client_fin = talk.segments[5], talk.segments[7], talk.segments[9]
+    report = examine(packets([talk.segments[2], response, server_fin, client_fin]))
+    assert totals(report) == Totals(1, 0, 0, 0)
+    assert "response-without-request" in note_codes(report)
+    assert report.verdict == "inconclusive"
+
+
 def test_a_lost_third_segment_is_made_up_for_by_data() -> None:
     segments = reused().segments
     del segments[2]
@@ -591,11 +672,17 @@ def behind(captured: list[Packet]) -> list[Packet]:
     return [*reused().packets(), *captured]
 
 
+def another(client: Address = ("10.0.0.1", 40001), server: Address = ("10.0.0.2", 80)) -> Conversation:
+    """The connection that refutes it."""
+    talk = Conversation(client, server, now=START_NS + 10**9)
+    talk.handshake()
+    talk.exchange(1)
+    return talk
+
+
 @pytest.mark.parametrize("snaplen", [0, 10, 14, 20, 33, 40])
 def test_packets_cut_off_before_their_flags_may_be_anybodys(snaplen: int) -> None:
-    other = Conversation(("10.0.0.1", 40001), now=START_NS + 10**9)
-    other.handshake()
-    other.exchange(1)
+    other = another()
     report = examine(behind(cut(other.packets(), snaplen)))
     assert report.verdict == "inconclusive"
     assert reasons(report) == {"packets-unreadable"}
@@ -606,6 +693,49 @@ def test_zeros_written_over_a_file_read_as_packets_of_which_nothing_is_there() -
     zeros = reused().packets()[0]._replace(data=b"", ts_ns=0, wire_length=0)
     report = examine(behind([zeros] * 5))
     assert (report.verdict, reasons(report)) == ("inconclusive", {"packets-unreadable"})
+
+
+@pytest.mark.parametrize("link", sorted({link.link_type for link in LINKS.values()} | {105, 107, 119, 127, 197, 239}))
+def test_a_frame_of_nothing_but_zeros_is_a_hole_in_the_file(link: int) -> None:
+    """Nobody sends one: the record's head was written, and what it stands before was not."""
+    hole = Packet(bytes(74), START_NS + 10**9, 74, link)
+    report = examine(behind([hole]))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"packets-unreadable"})
+    assert note_codes(report) == {"packet-blank"}
+
+
+@pytest.mark.parametrize("kept", [14, 34])
+def test_a_frame_of_which_headers_are_zeros_is_one_too(kept: int) -> None:
+    (syn, *_) = another().packets()
+    report = examine(behind([syn._replace(data=syn.data[:kept] + bytes(len(syn.data) - kept))]))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"packets-unreadable"})
+    assert note_codes(report) == {"packet-blank"}
+
+
+def test_frames_with_zeros_in_front_are_no_holes() -> None:
+    """Loopback has no addresses; a datagram of zeros has headers."""
+    datagram = struct.pack(">BBHHHBBH4s4sHHHH", 0x45, 0, 68, 1, 0, 64, 17, 0, bytes(4), bytes(4), 9, 9, 48, 0) + bytes(
+        40
+    )
+    frames = [bytes(12) + b"\x08\x00" + datagram, bytes(12) + b"\x08\x06" + bytes(46), bytes(59) + b"\x01"]
+    report = examine(behind([Packet(frame, START_NS + 10**9, len(frame), 1) for frame in frames]))
+    assert report.verdict == "proved"
+    assert note_codes(report) == set()
+
+
+@pytest.mark.parametrize("size", [34, 40, 48, 54, 57])
+def test_packets_that_were_cut_on_their_way_may_be_anybodys(size: int) -> None:
+    """Mirror ports cut packets, and the capture has them for whole: only their IP length tells."""
+    (syn, *_) = another().packets()
+    report = examine(behind([syn._replace(data=syn.data[:size], wire_length=size)]))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"packets-unreadable"})
+
+
+@pytest.mark.parametrize("size", range(54, 62))
+def test_packets_cut_off_inside_of_extension_headers_may_be_anybodys(size: int) -> None:
+    talk = another(("2001:db8::1", 40001), V6_SERVER)
+    captured = cut(talk.packets(network=with_ipv6(IPv6(extensions=(HOP_BY_HOP,)))), size)
+    assert reasons(examine(behind(captured))) == {"packets-unreadable"}
 
 
 def test_a_packet_that_is_whole_and_has_no_header_hides_nothing() -> None:
@@ -922,6 +1052,75 @@ def test_time_that_steps_back_keeps_the_order_of_the_file() -> None:
         for exchange in report.details.exchanges()
     )
     assert report.totals.cost_ns >= 0
+
+
+def talks_of_two(concurrent: bool) -> tuple[list[Segment], list[Segment], list[Segment]]:
+    """A request, the connection of another one, and the response to the first, which lasts for ten seconds."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    begun = len(talk.segments)
+    if not concurrent:
+        talk.pause(10)
+        talk.response(ok())
+    other = Conversation(("10.0.0.1", 40001), now=talk.now + STEP_NS)
+    other.handshake()
+    other.exchange(2)
+    if concurrent:
+        talk.now = other.now
+        talk.response(ok())
+        return talk.segments[:begun], other.segments, talk.segments[begun:]
+    return talk.segments[:begun], talk.segments[begun:], other.segments
+
+
+@pytest.mark.parametrize("concurrent", [True, False])
+@pytest.mark.parametrize("step_ns", [500_000, 5_000_000_000])
+def test_a_clock_that_is_set_back_makes_and_hides_concurrency(concurrent: bool, step_ns: int) -> None:
+    """By their times requests are under way at once that were not, or the other way round. A little disorder is that of
+    captures on several processors."""
+    first, second, third = talks_of_two(concurrent)
+    truth = "proved" if concurrent else "refuted"
+    assert examine(packets(first + second + third)).verdict == truth
+    if concurrent:
+        second = [segment._replace(ts_ns=segment.ts_ns - step_ns) for segment in second]
+    third = [segment._replace(ts_ns=segment.ts_ns - step_ns) for segment in third]
+    report = examine(packets(first + second + third))
+    if step_ns < STEP_NS:
+        assert (report.verdict, note_codes(report)) == (truth, set())
+    else:
+        assert (report.verdict, reasons(report)) == ("inconclusive", {"times-unsure"})
+        assert "times-disordered" in note_codes(report)
+
+
+def test_a_single_time_that_is_wrong_makes_no_concurrency() -> None:
+    first, second, third = talks_of_two(concurrent=False)
+    second = [segment._replace(ts_ns=segment.ts_ns + 10**18) for segment in second[:1]] + second[1:]
+    report = examine(packets(first + second + third))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"times-unsure"})
+
+
+def test_times_in_disorder_matter_only_to_what_was_under_way_at_once() -> None:
+    """A capture behind another one in one file: each pair's packets are in order, or it has one connection."""
+    alone, late = reused(), Conversation(("10.0.0.3", 40001), now=START_NS - 10**9)
+    late.handshake()
+    late.exchange(1)
+    late.exchange(2)
+    report = examine(packets(alone.segments + late.segments))
+    assert (report.verdict, note_codes(report)) == ("proved", {"times-disordered"})
+    first, second, third = talks_of_two(concurrent=True)
+    behind_it = [segment._replace(ts_ns=segment.ts_ns - 10**12) for segment in first + second + third]
+    report = examine(
+        packets(
+            alone.segments[:-2]
+            + [s._replace(sender=other_end(s.sender), receiver=other_end(s.receiver)) for s in behind_it]
+        )
+    )
+    assert (report.verdict, note_codes(report)) == ("proved", {"times-disordered"})
+
+
+def other_end(address: Address) -> Address:
+    """The same machine in another network."""
+    return address[0].replace("10.0.0.", "10.0.7."), address[1]
 
 
 def test_handshake_time_that_steps_back_is_not_negative() -> None:

@@ -311,6 +311,33 @@ def test_overwritten_files_amid_a_set_prove_nothing(tmp_path: Path) -> None:
     assert "not read: the file is empty" in shown
 
 
+@pytest.mark.parametrize(
+    ("numbers", "lacking"),
+    [
+        ([1, 2, 3], ""),
+        ([7, 8, 9], ""),
+        ([8, 9, 1], ""),
+        ([1, 3, 4], "the next file of its set is"),
+        ([1, 2, 12], "the next 9 files of its set are"),
+    ],
+    ids=["whole", "ring", "begun anew", "one", "nine"],
+)
+@pytest.mark.parametrize("name", ["set_{:05}_2026112213171{}.pcapng", "set_2026112213171{1}_{0:05}.pcapng.cap"])
+def test_numbered_files_that_are_not_there_prove_nothing(
+    tmp_path: Path, numbers: list[int], lacking: str, name: str
+) -> None:
+    """A ring that lost its oldest files is whole from there on."""
+    for place, number in enumerate(numbers):
+        saved(tmp_path, name.format(number, place), pcap(captured(place * 10, 40000 + place)))
+    saved(tmp_path, "other_00008_20261122131719.pcapng", pcap(captured(40, 40040)))
+    report = tolerant(tmp_path)
+    assert report.verdict == ("inconclusive" if lacking else "proved")
+    assert reasons(report) == ({"capture-truncated"} if lacking else set())
+    assert [source.problem for source in report.sources if source.truncated] == (
+        [f"by the numbers in the names {lacking} not there"] if lacking else []
+    )
+
+
 def rotated(folder: Path, numbers: Sequence[int], name: str = "set_{:05}.pcap") -> None:
     """A capture for each number, one behind the other in the order given."""
     for place, number in enumerate(numbers):

@@ -112,6 +112,7 @@ class Reason(Word):
     BYTES_MISSING = "bytes-missing"
     PACKETS_UNREADABLE = "packets-unreadable"
     SEEN_TWICE = "seen-twice"
+    TIMES_UNSURE = "times-unsure"
     NETWORKS_UNSURE = "networks-unsure"
     HANDSHAKE_NOT_SEEN = "handshake-not-seen"
     CAPTURE_TRUNCATED = "capture-truncated"

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from verifier.wire.tables import ExchangeTable, Ledger
 
 
-UNREAD = frozenset({"tcp-header-cut", "link-type-unknown", "fragment-lost"})
+UNREAD = frozenset({"tcp-header-cut", "link-type-unknown", "fragment-lost", "packet-blank"})
 """Notes of packets that may have been TCP, and may have been anybody's handshake."""
 
 SEEN_TWICE = "port-reuse-same-isn"
+DISORDERED = "times-disordered"
 FINDINGS_LIMIT = "findings-limit"
 
 # What `Tally.lacking` counts, in its order: the reason, its words for one connection, and for several.
@@ -359,6 +360,13 @@ class _Bench:
                     f" {self.frames.named(frame)}: the same traffic may be in the capture twice"
                 )
                 missing.append(Missing(Reason.SEEN_TWICE, text))
+            elif code == DISORDERED and not self.client_knows and self._hinges_on_times():
+                text = (
+                    f"packets have earlier times than others in front of them, first in {self.frames.named(frame)}:"
+                    " whether requests were under way at the same time depends on which of the two is right, their"
+                    " times or their order"
+                )
+                missing.append(Missing(Reason.TIMES_UNSURE, text))
         wanted = self.wanted
         doubts = [row for row, other in self.case.ledger.connections.doubts if wanted[row] or wanted[other]]
         if doubts and not self.client_knows:
@@ -376,6 +384,14 @@ class _Bench:
             self.known = [self.client_knows] * self.tally.pairs
             self.all_counted = False
         return missing
+
+    def _hinges_on_times(self) -> bool:
+        """Whether more or fewer handshakes would be extra if packets were sent in the order in which they stand."""
+        placed = self.tally.peaks_in_order(self.exchanges)
+        return any(
+            peak != other and handshakes > min(peak, other)
+            for peak, other, handshakes in zip(self.fields["peak"], placed, self.fields["handshakes"], strict=True)
+        )
 
     def _networks_untold(self) -> list[Missing]:
         """That pairs with the same addresses may be one: some were told apart by their tunnels, and these not from

@@ -153,7 +153,8 @@ class Tally:
         self.unknown = memoryview(arrays["unknown"])
         self.peak = memoryview(arrays["peak"])
         self.least = memoryview(arrays["least"])
-        """The fewest connections that could have carried the exchanges: the peak, if upgraded ones stay in use."""
+        """The fewest connections that could have carried the exchanges: the peak, if upgraded ones stay in use, and
+        those that the client pipelined are one."""
         self.unreadable = memoryview(arrays["unreadable"])
         self.missed = memoryview(arrays["missed"])
         self.speaks = memoryview(arrays["speaks"])
@@ -377,13 +378,14 @@ class Tally:
             self.least[pair] = self.peak[pair]
             if self.connections[pair] > 1 or self.peak[pair] > 1:
                 self.curious = True
-        if upgraded:
-            self._use_up(exchanges, upgraded)
+        if upgraded or busy.pipelined:
+            self._use_up(exchanges, upgraded, busy.pipelined)
         return True
 
-    def _use_up(self, exchanges: ExchangeTable, upgraded: Pairs) -> cython.int:
+    def _use_up(self, exchanges: ExchangeTable, upgraded: Pairs, pipelined: cython.bint) -> cython.int:
         """Finds the lower bound of pairs with connections that were upgraded to another protocol: such a one can't
-        carry a request ever again (RFC 9110, section 7.8), so it counts as in use to the end."""
+        carry a request ever again (RFC 9110, section 7.8), so it counts as in use to the end. And of all pairs where a
+        client pipelines: what is under way on one connection at once needs no more than that one."""
         row: cython.Py_ssize_t
         place: cython.Py_ssize_t
         pair: cython.Py_ssize_t
@@ -392,12 +394,13 @@ class Tally:
         table: ConnectionTable = self.table
         peaks = memoryview(zeros("i", self.pairs))
         busy: Busy = Busy(peaks, table.rows)
+        busy.together = pipelined
         order: Order = Order(exchanges.request_ns, exchanges.rows)
         for place in range(exchanges.rows):
             row = order.row(place)
             connection = exchanges.connection[row]
             pair = self.pair_of[connection]
-            if pair not in upgraded:
+            if pair < 0 or not (pipelined or pair in upgraded):
                 continue
             if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
                 continue
@@ -407,9 +410,35 @@ class Tally:
             busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
             if busy.begin(pair, connection, end_ns, self.ends_frame):
                 self.marks[connection] |= NEEDED
-        for pair in upgraded:
-            self.least[pair] = max(self.peak[pair], peaks[pair])
+        for pair in range(self.pairs):
+            if pipelined or pair in upgraded:
+                self.least[pair] = peaks[pair]
         return 0
+
+    def peaks_in_order(self, exchanges: ExchangeTable) -> memoryview:
+        """For each pair the most exchanges that were busy at once if packets were sent in the order in which they
+        stand, whatever their times."""
+        table: ConnectionTable = self.table
+        peaks = memoryview(zeros("i", self.pairs))
+        begins = memoryview(zeros("q", exchanges.rows))
+        busy: Busy = Busy(peaks, table.rows)
+        row: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        connection: cython.Py_ssize_t
+        for row in range(exchanges.rows):
+            begins[row] = exchanges.request_frame[row]
+        order: Order = Order(begins, exchanges.rows)
+        for place in range(exchanges.rows):
+            row = order.row(place)
+            connection = exchanges.connection[row]
+            if self.pair_of[connection] < 0:
+                continue
+            if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
+                continue
+            self.end(exchanges, row, connection)
+            busy.go_to(begins[row], 0)
+            busy.begin(self.pair_of[connection], connection, self.ends_frame if self.ends_frame else FOREVER, 0)
+        return peaks
 
     def end(self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t) -> cython.longlong:
         """When the exchange stopped being busy; leaves the frame of it in `ends_frame`, 0 for none."""
@@ -493,6 +522,7 @@ class Tally:
         lost: cython.bint
         carried: cython.bint
         taken_back: cython.bint
+        half: cython.bint
         for row in range(table.rows):
             pair = self.pair_of[row]
             if pair < 0:
@@ -507,9 +537,10 @@ class Tally:
             for place in range(3):
                 if place == 0:
                     # A half one without bytes counts where the client went on, or may have: not where it took its SYN
-                    # back.
+                    # back. Of some the SYN-ACK alone is there.
                     taken_back = table.closer[row] == CLIENT and table.closed_with[row] == RST
-                    if state in (COMPLETE, REFUSED, UNANSWERED) or not (carried or (state == HALF and not taken_back)):
+                    half = state == HALF or table.synack_frame[row] > 0
+                    if state in (COMPLETE, REFUSED, UNANSWERED) or not (carried or (half and not taken_back)):
                         continue
                     if state == HALF and self.halves_count:
                         continue
@@ -576,6 +607,10 @@ class Busy:
         """The place of the interval that began last."""
         self.moment = -1
         self.frame = 0
+        self.pipelined = False
+        """Whether an interval began on a connection whose last one was not over."""
+        self.together = False
+        """Whether such two are one."""
 
     def go_to(self, moment: cython.longlong, frame: cython.uint) -> cython.int:
         """From now on it is this moment, with this frame, 0 for none: what ends with it is over if its frame came
@@ -603,6 +638,14 @@ class Busy:
                 self.frames[place] = frame
                 self.newest = place
                 return False
+            if not self._over(before, before_frame):
+                self.pipelined = True
+                if self.together:
+                    if sooner(before, before_frame, end, frame):
+                        self.ends[place] = end
+                        self.frames[place] = frame
+                    self.newest = place
+                    return False
             self.owners[place] = -1
         return self._begin_elsewhere(pair, owner, end, frame)
 

@@ -3,13 +3,14 @@
 A file that nobody named may be anything: notes, a log, a link that leads nowhere. It is passed over, and nothing is the
 less proved. But where its name says that it is a capture, packets are missing: it was overwritten, or never written to
 (a full disk leaves files of no bytes). Such a file counts as one that can't be read. But the one of no bytes that comes
-next in a rotated set hides nothing: the capture has just begun it, or ended there. Names decide nothing else: what is a
-capture by its content is read, whatever it is called. One of USB and the like is passed over where it is that to its
-end.
+next in a rotated set hides nothing: the capture has just begun it, or ended there. And where Wireshark and dumpcap
+numbered files, one that is not there between two others has packets. Names decide nothing else: what is a capture by
+its content is read, whatever it is called. One of USB and the like is passed over where it is that to its end.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 
@@ -32,6 +33,9 @@ _CHUNK = 1 << 16
 """Bytes asked for at once of what is only looked through."""
 _TIME = r"(?<![0-9])(?:19|20)[0-9]{2}(?:[-_.:T]?[0-9]{2}){2,5}(?![0-9])"
 """A date in a name, perhaps with the time of day."""
+_NUMBERED = r"_(?:([0-9]{5,9})_([0-9]{14})|([0-9]{14})_([0-9]{5,9}))(?=\.|\Z)"
+"""What dumpcap and editcap put into a name: the file's number and the time of its beginning; the other way round with
+`-b nametimenum:2`."""
 
 
 def is_beside(found: Found, error: VerifierError) -> bool:
@@ -71,6 +75,30 @@ def is_next(path: str, captures: Mapping[str, int]) -> bool:
         return False
     # One that unpacks to nothing was ended; one older than the latest was begun beside it, as of another interface.
     return status.st_size == 0 and status.st_mtime_ns >= captures[latest]
+
+
+def gaps(paths: Sequence[str]) -> dict[str, int]:
+    """The files of numbered sets behind which others of their set are not there, and how many. Where numbers begin anew
+    another capture was started under the same name."""
+    if len(paths) < 2:
+        return {}
+    import re
+
+    sets: dict[str, list[tuple[str, int, str]]] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        found = re.search(_NUMBERED, name)
+        if found:
+            number, time = found[1] or found[4], found[2] or found[3]
+            of = os.path.join(folder, name[: found.start()] + "*" + name[found.end() :])
+            sets.setdefault(of, []).append((time, int(number), path))
+    lacking: dict[str, int] = {}
+    for files in sets.values():
+        files.sort()
+        for (_, number, path), (_, following, _) in itertools.pairwise(files):
+            if following > number + 1:
+                lacking[path] = following - number - 1
+    return lacking
 
 
 def _numbers_in_set(paths: Sequence[str]) -> list[int]:

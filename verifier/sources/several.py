@@ -16,15 +16,16 @@ import os
 
 from verifier.errors import VerifierError
 from verifier.sources import operands
-from verifier.sources.beside import is_beside, is_next
+from verifier.sources.beside import gaps, is_beside, is_next
 from verifier.sources.facts import Reading, Skipped, Source
 from verifier.sources.file import CHUNK, STANDARD_INPUT, Empty, Feed, Manner, unheard
 from verifier.spelling import file_name
 from verifier.wire.merge import NEVER, Lane, Merged
+from verifier.wire.records import INVERSION_NS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from verifier.sources.file import Tell
     from verifier.sources.operands import Found
@@ -39,12 +40,10 @@ MOST_OPEN = 200
 """Files that may overlap at a time. Of 256 open files, the least that systems allow by default (macOS), some are in
 use."""
 
-INVERSION_NS = 1_000_000
-"""By how much a packet may be earlier than one written before it. In a capture of loopback by tcpdump on two processors
-1 packet of 5,000 was, by up to 0.1 ms. Where only so much of a file is left when another begins, that is not taken for
-an overlap: of a rotated set the order of the files is the order in which packets were written."""
 MOST_LOADS = 2
-"""How often a file may be read on to see that."""
+"""How often a file may be read on to see whether all that is left of it is due by the time at which the next one
+begins, but for `INVERSION_NS`. Then they don't overlap: of a rotated set the order of the files is the order in which
+packets were written."""
 
 
 class _Entry:
@@ -149,8 +148,18 @@ def read(paths: Sequence[str], engine: Engine, tell: Tell = unheard) -> Reading:
     if _is_rotated(entries):
         skipped += [Skipped(entry.found.path, _NEXT) for entry in entries if entry.is_next]
         entries = [entry for entry in entries if not entry.is_next]
-    sources = tuple(entry.source for entry in entries if entry.source is not None)
+    lacking = gaps([entry.found.path for entry in entries])
+    sources = tuple(_before_gap(entry.source, lacking) for entry in entries if entry.source is not None)
     return Reading(sources, merged.runs, (*skipped, *files.skipped))
+
+
+def _before_gap(source: Source, lacking: Mapping[str, int]) -> Source:
+    """What there is to say of a file: `lacking` has how many of its set behind it are not there."""
+    count = lacking.get(source.name, 0)
+    if not count or source.truncated:
+        return source
+    files = "the next file of its set is" if count == 1 else f"the next {count:,} files of its set are"
+    return source._replace(truncated=True, problem=f"by the numbers in the names {files} not there")
 
 
 _NEXT = "the file is empty: the next of its set, into which nothing was written yet"

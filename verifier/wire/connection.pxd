@@ -22,6 +22,7 @@ cdef class Connection:
     cdef int take(self, Packet packet, int side) except -1
     cdef int fits(self, Packet packet, int side) except -1
     cdef int _probe(self, Packet packet, Half half, Half peer) except -1
+    cdef int _says_sent(self, Packet packet, Half half) except -1
     cdef int note_history(self, int kind, int side) except -1
     cdef int _syn(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _syn_ack(self, Packet packet, int side, Half half, Half peer) except -1

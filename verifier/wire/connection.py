@@ -249,12 +249,20 @@ class Connection:
         return ODD if far and not near else UNSURE
 
     def _probe(self, packet: Packet, half: Half, peer: Half) -> cython.int:
-        """An empty segment of the client with a number that has been: a keep-alive probe (RFC 9293, section 3.8.4)
-        where it is the last one."""
+        """An empty segment of the client with another number than the next one: a keep-alive probe (RFC 9293, section
+        3.8.4) where it is the last one, or a sign of bytes that come later or are not in the capture."""
+        self._says_sent(packet, half)
         if diff(packet.seq, half.next) == -1:
             self.probes = self.probes + 1 if peer.packets == self.heard else 1
             self.heard = peer.packets
             self.ledger.connections.again_frame[self.row] = packet.frame
+        return 0
+
+    def _says_sent(self, packet: Packet, half: Half) -> cython.int:
+        """An empty segment has the number behind all that its sender sent."""
+        if 0 < diff(packet.seq, half.sent if half.says_sent else half.next) <= LARGEST_WINDOW:
+            half.sent = packet.seq
+            half.says_sent = True
         return 0
 
     def note_history(self, kind: cython.int, side: cython.int) -> cython.int:
@@ -372,6 +380,8 @@ class Connection:
         elif half.known and not self._in_window(packet.seq, half, peer):
             self.ledger.notes.add(note.RESET_OUT_OF_WINDOW, packet.frame)
             return 0
+        if side == self.client and half.known:
+            self._says_sent(packet, half)
         if self.closer == NO_SIDE:
             self._closes(packet, side, peer, WITH_RST)
             if side != self.client and self.hops and packet.hops != self.hops:
@@ -437,7 +447,9 @@ class Connection:
                 fin = False  # of an earlier connection between the same ends
             else:
                 self._finished(packet, side, half, peer)
-        if self.ledger.control_only or (not half.isn_known and half.bytes == 0 and not half.gaps):
+        if self.ledger.control_only or (
+            not half.isn_known and half.bytes == 0 and not half.gaps and half.pieces is None
+        ):
             # The capture begins inside: with these bytes, wherever an acknowledgement or a keep-alive probe stood
             # before.
             half.next = seq
@@ -659,9 +671,12 @@ class Connection:
         return self._write()
 
     def _missing_tail(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
-        """Bytes that the other side acknowledged, and that never came. A single one was a FIN."""
-        if half.known and peer.acks and not half.ended and not self.ledger.control_only:
-            size: cython.longlong = diff(peer.acked, half.next)
+        """Bytes that the other side acknowledged, or that this one's numbers passed over, and that never came. A single
+        one was a FIN."""
+        if half.known and not half.ended and not self.ledger.control_only:
+            size: cython.longlong = diff(peer.acked, half.next) if peer.acks else 0
+            if half.says_sent:
+                size = max(size, diff(half.sent, half.next))
             if 1 < size < FARTHEST:
                 self._lose(packet, side, half, size)
         return 0

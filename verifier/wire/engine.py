@@ -50,6 +50,7 @@ LINGER = cython.declare(cython.Py_ssize_t, 1024)
 """Closed connections that are kept whole, for segments that the capture shows late."""
 
 TCP = cython.declare(cython.int, layers.TCP)
+OTHER = cython.declare(cython.int, layers.OTHER)
 ETHERNET = cython.declare(cython.int, 1)
 AGGREGATE = cython.declare(cython.int, layers.AGGREGATE - layers.LINK_TYPE)
 ACK_LETTER = cython.declare(cython.int, connections.LETTERS.index("a"))
@@ -76,6 +77,7 @@ tunnels took 9 us a packet."""
 LARGEST_FRAME = cython.declare(cython.longlong, 0xFFFFFFFF)
 """Frame numbers are 32 bits wide in the tables: they begin anew behind 4,294,967,295 packets."""
 LATEST_NS = cython.declare(cython.longlong, records.LATEST_NS)
+INVERSION_NS = cython.declare(cython.longlong, records.INVERSION_NS)
 
 
 class Engine:
@@ -156,7 +158,7 @@ class Engine:
         `_take` would, without asking for what is rare; else False, and nothing was touched.
 
         The usual: of a connection met lately that is steady, with bytes whose turn it is, or none, that acknowledges
-        nothing that was not seen.
+        nothing that was not seen, and no earlier than what came before.
         """
         if cython.compiled:
             glimpse = cython.address(reader.glimpses[place])
@@ -177,7 +179,7 @@ class Engine:
                 or glimpse.seq != half.next
                 or connection.tunnel != 0
                 or self.first_ns < 0
-                or ts < connection.last
+                or ts < self.last_ns
                 or ts > LATEST_NS
             ):
                 return False
@@ -186,8 +188,7 @@ class Engine:
             self.packets += 1
             self.tcp_packets += 1
             self.bytes += glimpse.size
-            if ts > self.last_ns:
-                self.last_ns = ts
+            self.last_ns = ts
             connection.last = ts
             half.packets += 1
             if not half.acks or diff(ack, half.acked) > 0:
@@ -230,14 +231,23 @@ class Engine:
             self.last_ns = packet.ts
         elif packet.ts > self.last_ns:
             self.last_ns = packet.ts
+        elif packet.ts < self.last_ns - INVERSION_NS:
+            self.notes.add(note.TIMES_DISORDERED, packet.frame)
         segments: cython.int = 0
         if packet.at == packet.end:
             # Nothing of it is there: cut off, or a file that was written over with zeros, which read as empty records.
             self.notes.add(note.TCP_HEADER_CUT, packet.frame)
             return 0
-        if (packet.link_type == ETHERNET and packet.plain()) or decode(packet, packet.link_type) == TCP:
+        begin: cython.Py_ssize_t = packet.at
+        end: cython.Py_ssize_t = packet.end
+        layer: cython.int = TCP
+        if packet.link_type != ETHERNET or not packet.plain():
+            layer = decode(packet, packet.link_type)
+        if layer == TCP:
             segments += 1
             self._segment(packet)
+        elif layer == OTHER and not packet.swapped and packet.blank(begin, end):
+            self.notes.add(note.PACKET_BLANK, packet.frame)
         while packet.rest and packet.next_of_aggregate():
             if decode(packet, AGGREGATE) == TCP:
                 segments += 1

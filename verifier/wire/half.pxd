@@ -13,8 +13,8 @@ cdef class Piece:
 # They hold each other in no circle, so that the collector need not know them.
 @cython.final
 cdef class Half:
-    cdef unsigned char known, isn_known, acks, fin_known, ended, closed_window, gaps
-    cdef unsigned int next, isn, acked, fin_seq, packets, largest, held_bytes
+    cdef unsigned char known, isn_known, acks, fin_known, ended, closed_window, says_sent, gaps
+    cdef unsigned int next, isn, acked, fin_seq, packets, largest, held_bytes, sent
     cdef list pieces
     cdef unsigned long long bytes
     cdef int begin(self) except -1

@@ -70,6 +70,10 @@ class Half:
         self.gaps = False
         """Whether bytes are missing."""
         self.closed_window = False
+        self.sent = 0
+        """The number of a RST or of an acknowledgement that was farther than all bytes were then: what comes before it
+        was sent."""
+        self.says_sent = False
         return 0
 
     def start(self, seq: cython.uint) -> cython.int:

@@ -37,6 +37,7 @@ cdef class Head:
     cdef bint _request_line(self, Py_ssize_t at, Py_ssize_t stop) except -1
     cdef bint is_preface(self) except -1
     cdef bint hinges_on_target(self) except -1
+    cdef int _spaced(self, Py_ssize_t at, Py_ssize_t colon) except -1
     cdef int _folded(self, Py_ssize_t at, Py_ssize_t stop) except -1
     cdef bint _is_forwarding(self, Py_ssize_t at, Py_ssize_t colon) except -1
     cdef int _authenticate(self, Py_ssize_t at, Py_ssize_t stop) except -1

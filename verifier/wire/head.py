@@ -134,6 +134,9 @@ class Head:
             if stop > at and text.view[stop - 1] == CR:
                 stop -= 1
             if stop == at:
+                if text.find(0, self.start, line_end) >= 0:
+                    # No field may have one (RFC 9110, section 5.5): zeros where a file has a hole, and fields before.
+                    self.length = BAD_LENGTH
                 self._remember(first_end, line_end + 1)
                 return line_end + 1
             self.field(at, stop)
@@ -276,7 +279,11 @@ class Head:
         while colon < stop and text.view[colon] != 58:
             colon += 1
         size: cython.Py_ssize_t = colon - at
-        if colon == stop or size < 3 or size > 18:
+        if colon == stop or size < 3:
+            return 0
+        if text.view[colon - 1] == SP or text.view[colon - 1] == HTAB:
+            return self._spaced(at, colon)
+        if size > 18:
             return 0
         value: cython.Py_ssize_t = colon + 1
         while value < stop and (text.view[value] == SP or text.view[value] == HTAB):
@@ -326,6 +333,15 @@ class Head:
                 self.chunked = self._ends_chunked(value, stop)
         elif self._is_forwarding(at, colon):
             self.forwarded = True
+        return 0
+
+    def _spaced(self, at: cython.Py_ssize_t, colon: cython.Py_ssize_t) -> cython.int:
+        """A name with a blank behind it. Some read it as if there were none, some pass over the field, and servers have
+        to refuse it (RFC 9112, section 5.1): where it is one that frames, nobody knows where the message ends."""
+        while colon > at and (self.text.view[colon - 1] == SP or self.text.view[colon - 1] == HTAB):
+            colon -= 1
+        if self.text.is_word(at, colon, b"content-length") or self.text.is_word(at, colon, b"transfer-encoding"):
+            self.length = BAD_LENGTH
         return 0
 
     def _folded(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.int:

@@ -287,13 +287,15 @@ class Http1(Speech):
         return 0
 
     def _unfinished(self, lane: Lane, side: cython.int) -> cython.int:
-        """Notes a head whose end never came."""
-        if lane.held is not None and lane.state == HEAD and self.protocol == HTTP1:
+        """Notes a head whose end never came: behind others, or the first, of which the start line is there."""
+        if lane.held is not None and lane.state == HEAD and (self.protocol == HTTP1 or lane.held.find(b"\n") >= 0):
             self.ledger.notes.add(note.HTTP_HEAD_UNFINISHED, lane.first_frame)
-            if self.asker == side:
+            if self.asker == side or self.protocol != HTTP1:
                 self.flags |= REQUESTS_MISSED
             elif self.front < 0:
                 self._in_excess(lane, lane.first_frame)
+            elif lane.held.find(b"\0") >= 0:
+                self.flags |= RESPONSES_MISSED
         return 0
 
     def _keep_last_byte(self, lane: Lane) -> cython.int:

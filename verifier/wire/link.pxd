@@ -27,6 +27,7 @@ cdef int teredo(Packet packet, Py_ssize_t body) except -100
 cdef int elsewhere(Packet packet, int kind) except -100
 cdef int radiotap(Packet packet) except -100
 cdef int multilink(Packet packet) except -100
+cdef int apart(Packet packet) except -100
 cdef int network_layer(int number) except -100
 cdef int wifi(Packet packet, bint padded) except -100
 cdef int wifi_data(Packet packet, int control, int flags, bint padded) except -100

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import cython
 
+from verifier.wire import notes as note
 from verifier.wire import packet as layers
 
 if cython.compiled:
@@ -45,6 +46,12 @@ WIFI = cython.declare(cython.int, layers.WIFI)
 PPP = cython.declare(cython.int, layers.PPP)
 PADDED_WIFI = cython.declare(cython.int, layers.PADDED_WIFI)
 AGGREGATE = cython.declare(cython.int, layers.AGGREGATE)
+
+TUNNELS = (
+    *(434, 1701, 2123, 2152, 3386, 3544, 4341, 4754, 4789, 4790, 5072, 5247),
+    *(6081, 6635, 8472, 12220, 12222, 30030, 37008),
+)
+"""The UDP ports of tunnels."""
 
 # Kinds of tunnels and tags, above the bits of their identifiers.
 VLAN = cython.declare(cython.ulonglong, 1 << 32)
@@ -326,7 +333,9 @@ def point_to_point(packet: Packet) -> cython.int:
         return IPV6
     if number == 0x3D:
         return multilink(packet)
-    if number == 0x31 and has(packet, 2):  # bridging (RFC 3518): flags, the kind of frame
+    if number == 0x31:  # bridging (RFC 3518): flags, the kind of frame
+        if not has(packet, 2):
+            return packet.other()
         return skip(packet, 2, ETHERNET) if packet.view[packet.at + 1] == 1 else OTHER
     return MPLS if number in (0x281, 0x283) else OTHER
 
@@ -335,14 +344,20 @@ def multilink(packet: Packet) -> cython.int:
     """PPP over several links (RFC 1990), with the long sequence number: packets that were not taken apart."""
     if not has(packet, 4):
         return packet.bad()
-    return skip(packet, 4, PPP) if packet.view[packet.at] & 0xC0 == 0xC0 else OTHER
+    return skip(packet, 4, PPP) if packet.view[packet.at] & 0xC0 == 0xC0 else apart(packet)
+
+
+def apart(packet: Packet) -> cython.int:
+    """A part of a packet that was taken apart on its way, of a kind that is not put together here."""
+    packet.notes.add(note.FRAGMENT_LOST, packet.frame)
+    return OTHER
 
 
 def logical_link(packet: Packet) -> cython.int:
     """IEEE 802.2 LLC: IP in SNAP, or directly."""
     at: cython.Py_ssize_t = packet.at
     if not has(packet, 3):
-        return OTHER
+        return packet.other()
     if packet.view[at] == 0xAA and packet.view[at + 1] == 0xAA:
         if not has(packet, 8):
             return packet.bad()
@@ -353,7 +368,9 @@ def logical_link(packet: Packet) -> cython.int:
         return ether_type(packet, 6, 8)
     if packet.view[at] == 0x06 and packet.view[at + 1] == 0x06:
         return skip(packet, 3, IPV4)
-    if packet.view[at] == 0xFE and packet.view[at + 1] == 0xFE and has(packet, 4):
+    if packet.view[at] == 0xFE and packet.view[at + 1] == 0xFE:
+        if not has(packet, 4):
+            return packet.other()
         packet.at += 4
         return network_layer(packet.view[at + 3])
     return OTHER
@@ -478,7 +495,8 @@ def udp(packet: Packet) -> cython.int:
     """Tunnels over UDP, by their port."""
     at: cython.Py_ssize_t = packet.at
     if not has(packet, 16):
-        return OTHER
+        none: cython.bint = has(packet, 4) and packet.u16(at) not in TUNNELS and packet.u16(at + 2) not in TUNNELS
+        return OTHER if none else packet.other()
     source: cython.int = packet.u16(at)
     target: cython.int = packet.u16(at + 2)
     body: cython.Py_ssize_t = at + 8
@@ -542,8 +560,10 @@ def access_point(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
     size: cython.Py_ssize_t = (packet.view[body + 1] >> 3) * 4
     native: cython.int = packet.view[body + 2] & 1
     fragment: cython.int = packet.view[body + 3] & 0x80
-    if size < 8 or fragment:
+    if size < 8:
         return OTHER
+    if fragment:
+        return apart(packet)
     packet.tunnelled(ACCESS)
     packet.at = body
     if not native:
@@ -570,7 +590,7 @@ def teredo(packet: Packet, body: cython.Py_ssize_t) -> cython.int:
 def wifi(packet: Packet, padded: cython.bint) -> cython.int:
     """802.11: data frames in the clear."""
     if not has(packet, 24):
-        return OTHER
+        return OTHER if has(packet, 1) and packet.view[packet.at] & 0x0C != 0x08 else packet.other()
     return wifi_data(packet, packet.view[packet.at], packet.view[packet.at + 1], padded)
 
 
@@ -590,6 +610,8 @@ def wifi_data(packet: Packet, control: cython.int, flags: cython.int, padded: cy
         size += 2
         if flags & 0x80:
             size += 4
+    if packet.end < packet.wire_end and not has(packet, size + 5):
+        return packet.bad()
     if padded:
         size = (size + 3) & ~3
     elif has(packet, size + 5) and packet.u32(packet.at + size) == 0xAAAA and packet.view[packet.at + size + 4] == 3:
@@ -607,7 +629,9 @@ def aggregate(packet: Packet) -> cython.int:
         return packet.bad()
     behind: cython.Py_ssize_t = packet.at + 14 + packet.u16(packet.at + 12)
     following: cython.Py_ssize_t = packet.at + ((behind - packet.at + 3) & ~3)
-    if following + 14 < packet.end:
+    if packet.end <= following + 14 < packet.wire_end:
+        packet.bad()  # the next one is cut off
+    elif following + 14 < packet.end:
         packet.rest = following
         packet.rest_end = packet.end
         packet.rest_wire_end = packet.wire_end

@@ -157,7 +157,7 @@ def behind_remains(packet: Packet) -> cython.int:
     if has(packet, 11) and packet.u64(at) == 0 and packet.u16(at + 8) == 0:
         packet.at += 10
         return raw(packet)
-    return OTHER
+    return OTHER if has(packet, 11) else packet.other()
 
 
 def amateur_radio(packet: Packet) -> cython.int:
@@ -345,4 +345,4 @@ def merging_frames(packet: Packet) -> cython.int:
     for at in range(packet.at, min(packet.at + 8, packet.end)):
         if packet.view[at] != 0x55:
             return skip(packet, at + 1 - packet.at, ETHERNET) if packet.view[at] == 0xD5 else OTHER
-    return OTHER
+    return packet.other()

@@ -41,6 +41,8 @@ CODES = (
     "handshake-mismatch",
     "addresses-shared",
     "tunnel-limit",
+    "packet-blank",
+    "times-disordered",
 )
 
 MALFORMED = 0
@@ -75,6 +77,8 @@ WORD_LIMIT = 28
 HANDSHAKE_MISMATCH = 29
 ADDRESSES_SHARED = 30
 TUNNEL_LIMIT = 31
+PACKET_BLANK = 32
+TIMES_DISORDERED = 33
 
 
 class Notes:

@@ -13,7 +13,7 @@ cdef class Packet:
     cdef bint swapped
     cdef public unsigned int frame
     cdef long long ts
-    cdef Py_ssize_t at, end, wire_end
+    cdef Py_ssize_t at, end, wire_end, claimed
     cdef unsigned long long src_hi, src_lo, dst_hi, dst_lo
     cdef unsigned int tunnel, src_port, dst_port, seq, ack, flags, window
     cdef int version, link_type, hops
@@ -28,6 +28,8 @@ cdef class Packet:
     cdef int tagged(self, unsigned long long number) except -1
     cdef int tunnelled(self, unsigned long long number) except -1
     cdef int bad(self) except -100
+    cdef bint blank(self, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef int other(self) except -100
     cdef bint next_of_aggregate(self) except -1
     cdef int swap(self, bytes data) except -1
     cdef int ipv4(self) except -100

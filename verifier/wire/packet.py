@@ -94,6 +94,8 @@ class Packet:
         self.link_type = 0
         self.tunnel = 0
         """What the packet lies in, as a number: 0 for no tunnel and no tag. See `tagged` and `tunnelled`."""
+        self.claimed = 0
+        """Where the packet ends by its last IP header."""
         self.rest_end = 0
         self.rest_wire_end = 0
         self.rest_tunnel = 0
@@ -125,9 +127,28 @@ class Packet:
 
     def bad(self) -> cython.int:
         """No header is where one has to be. Of a packet that the capture cut off there might have been one, and TCP
-        behind it; one that is here in whole is nobody's segment, as whoever received it found the same."""
-        self.notes.add(note.TCP_HEADER_CUT if self.end < self.wire_end else note.MALFORMED, self.frame)
+        behind it, and of one whose rest is blank; one that is here in whole is nobody's segment, as whoever received it
+        found the same."""
+        code: cython.int = note.MALFORMED
+        if self.end < self.wire_end:
+            code = note.TCP_HEADER_CUT
+        elif self.blank(self.at, self.end):
+            code = note.PACKET_BLANK
+        self.notes.add(code, self.frame)
         return BAD
+
+    def blank(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """Whether nothing but zeros stands there: nobody sends such headers, but they are what is read where a file has
+        a hole, or was torn."""
+        if at >= end:
+            return False
+        while at < end and self.view[at] == 0:
+            at += 1
+        return at == end
+
+    def other(self) -> cython.int:
+        """Too little is here to say what comes next. It is not TCP, unless the capture cut that off."""
+        return self.bad() if self.end < self.wire_end else OTHER
 
     def tagged(self, number: cython.ulonglong) -> cython.int:
         """What follows lies inside of what has this number, and that in all that was met before."""
@@ -158,6 +179,7 @@ class Packet:
         self.at = 0
         self.end = len(data)
         self.wire_end = len(data)
+        self.claimed = len(data)
         return 0
 
     def ipv4(self) -> cython.int:
@@ -170,6 +192,7 @@ class Packet:
         total: cython.Py_ssize_t = self.u16(at + 2)
         if first >> 4 != 4 or header < 20:
             return IPV6 if first >> 4 == 6 else self.bad()
+        self.claimed = at + total
         if total == 0:
             # Segmentation offload: the length did not fit, so the frame's own length stands.
             self.notes.add(note.IP_LENGTH_ZERO, self.frame)
@@ -200,6 +223,7 @@ class Packet:
         if at + 40 > self.end or self.view[at] >> 4 != 6:
             return self.bad()
         total: cython.Py_ssize_t = self.u16(at + 4)
+        self.claimed = at + 40 + total
         if total and at + 40 + total < self.wire_end:
             self.wire_end = at + 40 + total
             if self.wire_end < self.end:
@@ -240,7 +264,9 @@ class Packet:
                 return self.fragment(self.view[at], self.u32(at + 4), offset & 0xFFF8, offset & 1 != 0)
             else:
                 break
-        if at > self.end:
+        if at + 8 > self.end and (
+            at > self.end or following in (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, SHIM)
+        ):
             return self.bad()
         self.at = at
         return _PROTOCOL + following
@@ -286,7 +312,11 @@ class Packet:
             return BAD
         header: cython.Py_ssize_t = (self.view[at + 12] >> 4) * 4
         if header < 20 or at + header > self.wire_end:
-            return self.bad()
+            if header < 20 or at + header > self.claimed:
+                return self.bad()
+            # By its IP length the header was whole once: the packet was cut before it was captured, as mirrors do.
+            self.notes.add(note.TCP_HEADER_CUT, self.frame)
+            return BAD
         self.src_port = self.u16(at)
         self.dst_port = self.u16(at + 2)
         self.seq = self.u32(at + 4)

@@ -3,7 +3,8 @@
 time resolution and a time offset of its own, packets in enhanced, simple and the obsolete packet blocks, drop counts
 from interface statistics.
 
-Blocks of other kinds are passed over, and never held in memory whole.
+Blocks of other kinds are passed over, and never held in memory whole. A block has its size at both ends: where these
+differ the file is damaged, and packets may lie inside of what is no block.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ OPTION_TSRESOL = 9
 OPTION_TSOFFSET = 14
 OPTION_IFDROP = 5
 OPTION_OSDROP = 7
+OPTION_DROPCOUNT = 4
+"""Of a packet: how many were dropped since the one before it."""
+UNKNOWN_DROPS = cython.declare(cython.uint, 0xFFFF)
 
 
 class Interface:
@@ -52,6 +56,8 @@ class Interface:
         self.shift = 0
         self.offset_ns = 0
         self.dropped = -1
+        self.dropped_between = 0
+        """The sum of what packets say was dropped before them."""
 
     def set_resolution(self, code: int) -> None:
         """`code` as in if_tsresol: a power of 10, or of 2 with the high bit set, below one second."""
@@ -91,6 +97,9 @@ class PcapngReader(Reader):
     def __init__(self) -> None:
         super().__init__()
         self.interfaces: list[Interface] = []
+        self.closing = 0
+        """The size of the block that is passed over, as its end has to say again; 0 where none is, or where its size is
+        no multiple of four: then writers differ in where that stands."""
 
     def next(self, packet: Packet) -> cython.bint:
         at: cython.Py_ssize_t
@@ -113,11 +122,14 @@ class PcapngReader(Reader):
             if kind != SECTION and (kind > ENHANCED_PACKET or kind == NAME_RESOLUTION):
                 # Name resolution, secrets, custom blocks: nothing in them that we need.
                 self.owed = (size + 3) & ~3
+                self.closing = 0 if size & 3 else size
                 continue
             if size > LARGEST_RECORD:
                 return self.fail(f"a block claims {size} bytes")
             if at + size > self.end:
                 return False
+            if size & 3 == 0 and self.u32(at + size - 4) != size:
+                return self._torn(size, self.u32(at + size - 4))
             if kind == ENHANCED_PACKET:
                 if self._enhanced(packet, at, size):
                     return True
@@ -139,15 +151,24 @@ class PcapngReader(Reader):
                 self.at = self.end
 
     def _pass_over(self) -> cython.bint:
-        """Moves on by `owed` bytes as far as they are there; whether all were."""
+        """Moves on by `owed` bytes as far as they are there; whether all were. The last four are taken together."""
         step: cython.longlong = self.end - self.at
+        if self.closing:
+            if self.owed > step:
+                step = min(step, self.owed - 4)
+            elif self.u32(self.at + self.owed - 4) != self.closing:
+                return self._torn(self.closing, self.u32(self.at + self.owed - 4))
         if self.owed <= step:
             self.at += self.owed
             self.owed = 0
+            self.closing = 0
             return True
-        self.at = self.end
+        self.at += step
         self.owed -= step
         return False
+
+    def _torn(self, size: cython.longlong, end: cython.longlong) -> cython.bint:
+        return self.fail(f"a block of {size} bytes ends as one of {end}")
 
     def _section(self, at: cython.Py_ssize_t) -> cython.bint:
         """A section begins: its byte order, and no interfaces yet."""
@@ -190,9 +211,21 @@ class PcapngReader(Reader):
                 dropped = max(dropped, 0) + self._u64(place)
         if dropped >= 0:
             interface = cython.cast(Interface, self.interfaces[number])
-            before = interface.dropped if interface.dropped >= 0 else 0
-            interface.dropped = min(dropped, MOST_DROPPED)
-            self.dropped = (self.dropped if self.dropped >= 0 else 0) + interface.dropped - before
+            self._drops(interface, max(min(dropped, MOST_DROPPED), interface.dropped_between))
+        return 0
+
+    def _drops(self, interface: Interface, dropped: cython.longlong) -> cython.int:
+        """So many packets were dropped on one interface in all."""
+        before = interface.dropped if interface.dropped >= 0 else 0
+        interface.dropped = dropped
+        self.dropped = (self.dropped if self.dropped >= 0 else 0) + interface.dropped - before
+        return 0
+
+    def _dropped_before(self, number: cython.Py_ssize_t, dropped: cython.longlong) -> cython.int:
+        """A packet says that so many before it were dropped."""
+        interface = cython.cast(Interface, self.interfaces[number])
+        interface.dropped_between = min(interface.dropped_between + dropped, MOST_DROPPED)
+        self._drops(interface, max(interface.dropped, interface.dropped_between))
         return 0
 
     def _u64(self, at: cython.Py_ssize_t) -> int:
@@ -215,12 +248,24 @@ class PcapngReader(Reader):
     def _enhanced(self, packet: Packet, at: cython.Py_ssize_t, size: cython.longlong) -> cython.bint:
         if size < 32:
             return self.fail("a packet block that is too short")
-        return self._packet(packet, at, size, self.u32(at + 8))
+        if not self._packet(packet, at, size, self.u32(at + 8)):
+            return False
+        behind: cython.Py_ssize_t = (packet.end + 3 - at) & ~3
+        if behind + 8 <= size - 4:
+            for code, place, length in self._options(at + behind, at + size - 4):
+                if code == OPTION_DROPCOUNT and length == 8 and self._u64(place):
+                    self._dropped_before(self.u32(at + 8), min(self._u64(place), MOST_DROPPED))
+        return True
 
     def _obsolete(self, packet: Packet, at: cython.Py_ssize_t, size: cython.longlong) -> cython.bint:
         if size < 32:
             return self.fail("a packet block that is too short")
-        return self._packet(packet, at, size, self.u16(at + 8))
+        if not self._packet(packet, at, size, self.u16(at + 8)):
+            return False
+        dropped: cython.uint = self.u16(at + 10)
+        if dropped and dropped != UNKNOWN_DROPS:
+            self._dropped_before(self.u16(at + 8), dropped)
+        return True
 
     def _packet(
         self, packet: Packet, at: cython.Py_ssize_t, size: cython.longlong, number: cython.Py_ssize_t
