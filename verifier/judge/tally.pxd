@@ -55,7 +55,6 @@ cdef class Busy:
     cdef Py_ssize_t free, places, hand, newest
     cdef long long moment
     cdef unsigned int frame
-    cdef bint pipelined, together
     cdef int go_to(self, long long moment, unsigned int frame) except -1
     cdef bint begin(self, Py_ssize_t pair, Py_ssize_t owner, long long end, unsigned int frame) except -1
     cdef int _put(self, Py_ssize_t place, Py_ssize_t pair, Py_ssize_t owner, long long end, unsigned int frame) except -1
@@ -91,7 +90,7 @@ cdef class Tally:
     cdef int _connections(self) except -1
     cdef bint is_handshake(self, Py_ssize_t row) except -1
     @cython.locals(peaks=cython.int[::1])
-    cdef int _use_up(self, ExchangeTable exchanges, object upgraded, bint pipelined) except -1
+    cdef int _use_up(self, ExchangeTable exchanges, object upgraded) except -1
     cdef long long end(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except? 1
     @cython.locals(spare=cython.int[::1], begun=cython.uchar[::1])
     cpdef object mark_extra(self, int[::1] bounds)

@@ -153,8 +153,7 @@ class Tally:
         self.unknown = memoryview(arrays["unknown"])
         self.peak = memoryview(arrays["peak"])
         self.least = memoryview(arrays["least"])
-        """The fewest connections that could have carried the exchanges: the peak, if upgraded ones stay in use, and
-        those that the client pipelined are one."""
+        """The fewest connections that could have carried the exchanges: the peak, if upgraded ones stay in use."""
         self.unreadable = memoryview(arrays["unreadable"])
         self.missed = memoryview(arrays["missed"])
         self.speaks = memoryview(arrays["speaks"])
@@ -378,14 +377,13 @@ class Tally:
             self.least[pair] = self.peak[pair]
             if self.connections[pair] > 1 or self.peak[pair] > 1:
                 self.curious = True
-        if upgraded or busy.pipelined:
-            self._use_up(exchanges, upgraded, busy.pipelined)
+        if upgraded:
+            self._use_up(exchanges, upgraded)
         return True
 
-    def _use_up(self, exchanges: ExchangeTable, upgraded: Pairs, pipelined: cython.bint) -> cython.int:
+    def _use_up(self, exchanges: ExchangeTable, upgraded: Pairs) -> cython.int:
         """Finds the lower bound of pairs with connections that were upgraded to another protocol: such a one can't
-        carry a request ever again (RFC 9110, section 7.8), so it counts as in use to the end. And of all pairs where a
-        client pipelines: what is under way on one connection at once needs no more than that one."""
+        carry a request ever again (RFC 9110, section 7.8), so it counts as in use to the end."""
         row: cython.Py_ssize_t
         place: cython.Py_ssize_t
         pair: cython.Py_ssize_t
@@ -394,13 +392,12 @@ class Tally:
         table: ConnectionTable = self.table
         peaks = memoryview(zeros("i", self.pairs))
         busy: Busy = Busy(peaks, table.rows)
-        busy.together = pipelined
         order: Order = Order(exchanges.request_ns, exchanges.rows)
         for place in range(exchanges.rows):
             row = order.row(place)
             connection = exchanges.connection[row]
             pair = self.pair_of[connection]
-            if pair < 0 or not (pipelined or pair in upgraded):
+            if pair not in upgraded:
                 continue
             if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
                 continue
@@ -410,9 +407,8 @@ class Tally:
             busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
             if busy.begin(pair, connection, end_ns, self.ends_frame):
                 self.marks[connection] |= NEEDED
-        for pair in range(self.pairs):
-            if pipelined or pair in upgraded:
-                self.least[pair] = peaks[pair]
+        for pair in upgraded:
+            self.least[pair] = max(self.peak[pair], peaks[pair])
         return 0
 
     def peaks_in_order(self, exchanges: ExchangeTable) -> memoryview:
@@ -607,10 +603,6 @@ class Busy:
         """The place of the interval that began last."""
         self.moment = -1
         self.frame = 0
-        self.pipelined = False
-        """Whether an interval began on a connection whose last one was not over."""
-        self.together = False
-        """Whether such two are one."""
 
     def go_to(self, moment: cython.longlong, frame: cython.uint) -> cython.int:
         """From now on it is this moment, with this frame, 0 for none: what ends with it is over if its frame came
@@ -638,14 +630,6 @@ class Busy:
                 self.frames[place] = frame
                 self.newest = place
                 return False
-            if not self._over(before, before_frame):
-                self.pipelined = True
-                if self.together:
-                    if sooner(before, before_frame, end, frame):
-                        self.ends[place] = end
-                        self.frames[place] = frame
-                    self.newest = place
-                    return False
             self.owners[place] = -1
         return self._begin_elsewhere(pair, owner, end, frame)
 
