@@ -83,6 +83,53 @@ def test_a_request_without_an_answer() -> None:
     assert spoke_last(report) == "client"
 
 
+SETTLED = {"1.3": sealed(26), "1.2": sealed(33)}
+"""The acknowledgement of SETTINGS, in HTTP/2: nine bytes, sealed."""
+CONTROL = {"1.3": sealed(34), "1.2": sealed(41)}
+"""GOAWAY or PING."""
+BEGIN: dict[str, Callable[[], Conversation]] = {"1.3": secured, "1.2": secured12}
+
+
+@pytest.mark.parametrize("version", BEGIN)
+@pytest.mark.parametrize("frames", [SETTLED, CONTROL])
+def test_what_http2_says_of_the_connection_behind_a_response_is_no_request(
+    version: str, frames: dict[str, bytes]
+) -> None:
+    talk = BEGIN[version]()
+    in_secret(talk)
+    talk.request(frames[version])
+    talk.close("client")
+    report = diagnosed([talk])
+    assert column(report, "turns") == 1
+    assert spoke_last(report) == "server"
+
+
+@pytest.mark.parametrize("version", BEGIN)
+def test_a_short_record_that_is_answered_is_a_request(version: str) -> None:
+    """Of HTTP/2, where the server knows all fields of it from those before."""
+    talk = BEGIN[version]()
+    in_secret(talk)
+    talk.pause(1)
+    talk.request(CONTROL[version])
+    talk.response(sealed(400))
+    assert column(diagnosed([talk]), "turns") == 2
+
+
+@pytest.mark.parametrize("version", BEGIN)
+def test_what_goes_before_a_request_is_not_part_of_it(version: str) -> None:
+    talk = BEGIN[version]()
+    in_secret(talk)
+    talk.request(CONTROL[version])
+    talk.pause(3)
+    request_at = talk.now
+    talk.request(sealed(200))
+    talk.response(sealed(400))
+    report = diagnosed([talk])
+    assert isinstance(report.details, Details)
+    turns = report.details.ledger.turns
+    assert list(turns.column("request_ns")[: turns.rows])[1] >= request_at
+
+
 def test_tickets_in_the_middle_are_taken_for_an_answer() -> None:
     """They look like data: what comes behind them is a turn of its own. There is no telling."""
     talk = secured()

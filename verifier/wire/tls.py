@@ -33,6 +33,16 @@ ALERT = cython.declare(cython.int, 21)
 SEALED_ALERT = cython.declare(cython.longlong, 19)
 """Bytes of a TLS 1.3 record that holds an alert: level, description, content type, 16 bytes of authentication (RFC
 8446, sections 5.2 and 6). One byte of data and its padding would look the same."""
+FRAME_HEADER = cython.declare(cython.longlong, 9)
+"""Bytes of a frame of HTTP/2 that says nothing more, as the acknowledgement of SETTINGS (RFC 9113, section 4.1): no
+request of either version is as short."""
+LARGEST_CONTROL = cython.declare(cython.longlong, 17)
+"""Bytes of WINDOW_UPDATE, RST_STREAM, PING and a bare GOAWAY at most (RFC 9113, section 6). A request of HTTP/1 is
+longer; one of HTTP/2 whose fields are all known to the server may be as short."""
+SEALING = cython.declare(cython.longlong, 17)
+"""Bytes that TLS 1.3 adds to what a record holds: content type and authentication (RFC 8446, section 5.2)."""
+SEALING_12 = cython.declare(cython.longlong, 24)
+"""... and TLS 1.2 with AES-GCM: nonce and authentication (RFC 5288, section 3)."""
 SERVER_ALERT = cython.declare(cython.uint, tables.SERVER_ALERT)
 RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
 HANDSHAKE = cython.declare(cython.int, 22)
@@ -92,6 +102,9 @@ class Tls(Speech):
         self.speaker = -1
         self.turn = -1
         """Row of the turn under way."""
+        self.short_frame = 0
+        """The client's record behind the server's that may be a request, and is none if nothing answers it."""
+        self.short_ns = -1
         return 0
 
     def data(self, packet: Packet, side: cython.int) -> cython.int:
@@ -173,27 +186,46 @@ class Tls(Speech):
         return 0
 
     def _spoke(self, packet: Packet, side: cython.int, size: cython.longlong) -> cython.int:
-        """Application data. A client that speaks behind the server, or first, asks anew, as far as can be told."""
+        """Application data. A client that speaks behind the server, or first, asks anew, as far as can be told: frames
+        of HTTP/2 that are about the connection alone are no requests."""
         table: ExchangeTable = self.ledger.turns
+        holds: cython.longlong = size - (SEALING if self.version == TLS13 else SEALING_12)
         self.active_ns = packet.ts
         if side == self.asker:
-            if self.speaker != side:
-                self.turns += 1
-                self.turn = table.add()
-                table.connection[self.turn] = self.row
-                table.depth[self.turn] = self.turns
-                table.method[self.turn] = -1
-                table.target[self.turn] = -1
-                table.host[self.turn] = -1
-                table.request_ns[self.turn] = packet.ts
-                table.request_frame[self.turn] = packet.frame
-                table.end_ns[self.turn] = -1
-        elif self.turn >= 0:
-            table.end_ns[self.turn] = packet.ts
-            table.end_frame[self.turn] = packet.frame
-            table.flags[self.turn] |= RESPONSE_DONE
-            table.octets[self.turn] += cython.cast(cython.uint, size)
+            if self.speaker == side or holds <= FRAME_HEADER:
+                return 0
+            if holds <= LARGEST_CONTROL:
+                self.short_frame = packet.frame
+                self.short_ns = packet.ts
+                return 0
+            self._ask(packet.frame, packet.ts)
+        else:
+            if self.short_frame:
+                self._ask(self.short_frame, self.short_ns)
+            elif self.speaker == side and holds == LARGEST_CONTROL and self.alpn == b"h2":
+                return 0  # a bare GOAWAY, most likely, and no part of the response however long that is over
+            if self.turn >= 0:
+                table.end_ns[self.turn] = packet.ts
+                table.end_frame[self.turn] = packet.frame
+                table.flags[self.turn] |= RESPONSE_DONE
+                table.octets[self.turn] += cython.cast(cython.uint, size)
         self.speaker = side
+        return 0
+
+    def _ask(self, frame: cython.uint, moment: cython.longlong) -> cython.int:
+        """A turn begins."""
+        table: ExchangeTable = self.ledger.turns
+        self.short_frame = 0
+        self.turns += 1
+        self.turn = table.add()
+        table.connection[self.turn] = self.row
+        table.depth[self.turn] = self.turns
+        table.method[self.turn] = -1
+        table.target[self.turn] = -1
+        table.host[self.turn] = -1
+        table.request_ns[self.turn] = moment
+        table.request_frame[self.turn] = frame
+        table.end_ns[self.turn] = -1
         return 0
 
     def _alert(self, packet: Packet, side: cython.int) -> cython.int:
