@@ -647,6 +647,14 @@ def a_request_after_a_pause_is_reset() -> Talks:
     return followed(cut_off("RST", pause=5))
 
 
+@story(UNKNOWN, MAYBE, BY_SERVER)
+def a_server_takes_a_request_and_closes_at_once() -> Talks:
+    first = opened()
+    first.request(get("/fails"))
+    first.close("server")
+    return followed(first)
+
+
 @story("keepalive-race", MAYBE, BY_SERVER, also=["max-requests-silent", "server-restart"])
 def a_request_without_a_pause_is_reset() -> Talks:
     return followed(cut_off("RST"))
@@ -774,6 +782,27 @@ def a_client_of_http_10() -> Talks:
     return followed(ended(closing("server", before=answered(ok(), OLD_REQUEST))))
 
 
+OLD_AND_KEPT = b"GET / HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n"
+
+
+def kept_until_the_last(talk: Conversation) -> None:
+    """HTTP/1.0 asked for and kept alive by the word of both sides, until the server says otherwise."""
+    for _ in range(3):
+        answered(ok(b"ok", "Connection: keep-alive"), OLD_AND_KEPT)(talk)
+    answered(ok(b"ok", "Connection: close"), OLD_AND_KEPT)(talk)
+    talk.close("server")
+
+
+@story("max-requests-announced", SURE, BY_SERVER, extra=2)
+def a_limit_for_a_client_of_http_10_that_keeps_alive() -> Talks:
+    return followed(*in_turn(2, kept_until_the_last))
+
+
+@story("response-close-header", MAYBE, BY_SERVER, also=["http10", "max-requests-announced"])
+def a_close_that_a_client_of_http_10_did_not_ask_for() -> Talks:
+    return followed(ended(kept_until_the_last))
+
+
 @story("http10", SURE, BY_SERVER)
 def a_server_of_http_10() -> Talks:
     return followed(ended(closing("server", before=answered(OLD_RESPONSE))))
@@ -895,6 +924,23 @@ def two_are_closed_in_the_same_instant_after_different_pauses() -> Talks:
     moved(first, after(other, 0.001)).close("server")
     other.close("server")
     return followed(first, other)
+
+
+def says_goodbye(talk: Conversation) -> None:
+    """HTTP/2 inside of TLS 1.2: after its idle timeout the server says GOAWAY, and closes."""
+    in_secret(talk)
+    talk.request(sealed(33))
+    talk.pause(5)
+    talk.say("server", "PA", sealed(41))
+    talk.say("server", "PA", CLOSE_NOTIFY_12)
+    talk.close("server")
+
+
+@story("tls-close-notify", MAYBE, BY_SERVER, extra=2, also=["server-idle-timeout", "h2-goaway"])
+def http2_inside_of_tls_is_closed_after_the_same_time() -> Talks:
+    talks = [ended(says_goodbye, secured12(alpn="h2"))]
+    talks.append(ended(says_goodbye, secured12(1, after(talks[0], 1), "h2")))
+    return followed(*talks, pause=1)
 
 
 @story("h2-goaway", MAYBE, BY_SERVER, also=["server-idle-timeout", "tls-close-notify"])
@@ -1111,9 +1157,28 @@ def the_client_closes_one_of_two_inside_of_tls() -> Talks:
     return [first, other, third]
 
 
+HTTPX = get("/", "User-Agent: python-httpx/0.28.1")
+
+
 @story("client-idle-expiry", MAYBE, CLIENT, also=["pool-evicted"])
+def a_client_known_to_expire_does_so_as_it_turns_to_yet_another_server() -> Talks:
+    first = ended(answered(ok(), HTTPX))
+    second = ended(answered(ok(), HTTPX), opened(1, after(first, 0.2), OTHER_SERVER))
+    third_at = after(second, 6)
+    moved(first, third_at).close("client")
+    third = ended(answered(ok(), HTTPX), opened(2, third_at + 1_000_000, ("10.0.0.4", 80)))
+    return [first, second, third, *followed(moved(first, third.now))[1:]]
+
+
+@story("client-idle-expiry", MAYBE, CLIENT, also=["pool-evicted", "no-session"])
 def a_client_known_to_expire_does_so_as_it_turns_to_another_server() -> Talks:
-    return turning(ended(both(answered(ok(), get("/", "User-Agent: python-httpx/0.28.1")), exchanges(1))), 6)
+    return turning(ended(both(answered(ok(), HTTPX), exchanges(1))), 6)
+
+
+@story("pool-evicted", MAYBE, CLIENT, also=["no-session"])
+def a_connection_used_twice_is_closed_as_the_client_turns_to_another_server() -> Talks:
+    """One that keeps a single pool, or a Session for each server."""
+    return turning(ended(exchanges(2)), 0)
 
 
 @story("pool-evicted", MAYBE, CLIENT, also=["no-session"])

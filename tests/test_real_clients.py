@@ -372,14 +372,14 @@ case(
 case(
     "urllib3 with one pool",
     clients.urllib3_has_few_pools,
-    ours("pool-evicted", None, "PoolManager(num_pools=N)"),
+    ours("pool-evicted", None, "PoolManager(num_pools=N)", confidence="consistent"),
     nginx(),
     nginx(),
 )
 case(
     "requests with one pool",
     clients.requests_has_few_pools,
-    ours("pool-evicted", None, "HTTPAdapter(pool_connections=N)"),
+    ours("pool-evicted", None, "HTTPAdapter(pool_connections=N)", confidence="consistent"),
     nginx(),
     nginx(),
 )

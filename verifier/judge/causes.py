@@ -206,6 +206,7 @@ _UNANSWERED = (
         sure=False,
         also=("max-requests-silent", "server-restart"),
     ),
+    Rule(UNKNOWN, ended=f.WAITING | f.SERVER_FIRST, stands=f.KNOWING, unless=f.BY_RESET, blame="server"),
     Rule(UNKNOWN, ended=f.WAITING, either=SERVER),
     Rule("client-timeout", ended=f.TIMED_OUT, either=f.WAITING | f.PARTIAL),
     Rule("client-fault", ended=f.WAITING | f.QUICKLY | f.SEVERAL, sure=False, also=("client-timeout",)),
@@ -228,6 +229,21 @@ _ANNOUNCED = (
     *(
         Rule("no-session", ended=sign, stands=f.SESSIONLESS, either=DONE, not_stands=f.REDIRECTED, also=(besides,))
         for sign, besides in ((f.HTTP10_RESPONSE, "http10"), (f.SAID_CLOSE, "response-close-header"))
+    ),
+    # Requests of HTTP/1.0 that were kept by the word of both sides, until the server said otherwise.
+    Rule(
+        "max-requests-announced",
+        ended=f.HTTP10_REQUEST | f.SAID_CLOSE | f.SEVERAL | f.COUNT_REPEATS,
+        either=DONE,
+        unless=f.HTTP10_RESPONSE | f.ERROR,
+    ),
+    Rule(
+        "response-close-header",
+        ended=f.HTTP10_REQUEST | f.SAID_CLOSE | f.SEVERAL,
+        either=DONE,
+        unless=f.HTTP10_RESPONSE | f.ERROR,
+        sure=False,
+        also=("http10", "max-requests-announced"),
     ),
     Rule("http10", ended=f.HTTP10_REQUEST, either=DONE, blame="client"),
     Rule("http10", ended=f.HTTP10_RESPONSE, either=DONE),
@@ -306,6 +322,13 @@ _SERVER_CLOSED = (
     # A server that looks after its connections now and then closes those whose time is over together.
     Rule("server-restart", ended=f.SAME_INSTANT | f.IDLE, either=SERVER, sure=False, also=("server-idle-timeout",)),
     # Inside TLS, where messages can't be read.
+    Rule(
+        "tls-close-notify",
+        ended=f.IS_H2 | f.ENCRYPTED | f.ALERT | f.IDLE | f.GAP_REPEATS,
+        either=SERVER,
+        sure=False,
+        also=("server-idle-timeout", "h2-goaway"),
+    ),
     Rule(
         "h2-goaway",
         ended=f.IS_H2 | f.ENCRYPTED,
@@ -404,7 +427,22 @@ _CLIENT_CLOSED = (
         sure=False,
         also=("pool-evicted",),
     ),
+    Rule(
+        "client-idle-expiry",
+        ended=f.CLIENT_FIRST | f.IDLE | f.GAP_KNOWN,
+        stands=f.BESIDE_OTHER,
+        sure=False,
+        also=("pool-evicted", "no-session"),
+    ),
     Rule("pool-evicted", ended=f.CLIENT_FIRST, stands=f.ELSEWHERE, either=OVER),
+    # A Session for each server and its few requests looks the same.
+    Rule(
+        "pool-evicted",
+        ended=f.CLIENT_FIRST | f.AT_ONCE | f.SEVERAL,
+        stands=f.BESIDE_OTHER,
+        sure=False,
+        also=("no-session",),
+    ),
     Rule(
         "pool-evicted",
         ended=f.CLIENT_FIRST,

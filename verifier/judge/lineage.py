@@ -40,7 +40,6 @@ from verifier.judge.facts import (
     REDIRECTED,
     REFUSED_BETWEEN,
     REUSED_BEFORE,
-    SEVERAL,
     SPENT,
     TAKING_TIME,
     TOGETHER,
@@ -603,10 +602,9 @@ class Lineage:
         return False
 
     def _used_others(self, row: cython.Py_ssize_t, pair: cython.Py_ssize_t) -> cython.bint:
-        """Whether the client asked other servers between this connection's last response and its close; of one that
-        served it more than once that is no question."""
-        if self.endings.last[row] < 0 or self.endings.bits[row] & SEVERAL:
-            return self.endings.last[row] >= 0
+        """Whether the client asked other servers between this connection's last response and its close."""
+        if self.endings.last[row] < 0:
+            return False
         since: cython.longlong = self.endings.ended_ns[row]
         exchanges: ExchangeTable = self.exchanges
         order: Order = self._by_request()

@@ -76,6 +76,10 @@ class Group(NamedTuple):
     encrypted: bool
     refused: bool
     """Attempts failed between the old connections and the new ones."""
+    announced: str
+    """For how long the server had said that it keeps the first of the predecessors (Keep-Alive: timeout=): `5 s`."""
+    outlived: bool
+    """Others had lived through longer idle times than the first of the predecessors."""
     left: str
     """Bytes of their last responses that never came, where all announced a length: `12,000`."""
 
@@ -150,7 +154,8 @@ def _it(group: Group) -> str:
 def _idle(side: str) -> Say:
     def say(group: Group) -> str:
         how = "reset" if group.with_reset else "closed"
-        came = f"; the client's next requests came {group.came} after it" if group.came else ""
+        next_ones = "next request" if group.new == 1 else "next requests"
+        came = f"; the client's {next_ones} came {group.came} after it" if group.came else ""
         return (
             f"the {side} {how} {_each(group)} {group.gap} after the last response, while no request was running{came}"
         )
@@ -161,7 +166,19 @@ def _idle(side: str) -> Say:
 def _expiry(group: Group) -> str:
     when = "when it next had a request" if group.at_next_use else "while no request was running"
     reused = f"; it used connections again that had been idle for up to {group.reused}" if group.reused else ""
-    return f"the client itself closed {_each(group)} that had been idle for {group.gap}, {when}{reused}"
+    said = f"; the server had said that it keeps {_it(group)} for {group.announced}" if group.announced else ""
+    return f"the client itself closed {_each(group)} that had been idle for {group.gap}, {when}{reused}{said}"
+
+
+def _restart(group: Group) -> str:
+    refused = ", and refused new ones for a while" if group.refused else ""
+    if group.dropped and group.lost:
+        when = f" {group.waited} after a request" if group.waited else ""
+        return f"the server closed {_each(group)}{when}, without a response to it{_unanswered(group)}{refused}"
+    if group.outlived and group.gap:
+        kept = f", although it had kept idle ones for up to {group.reused}" if group.reused else ""
+        return f"the server closed {_each(group)} {group.gap} after the last response{kept}{refused}"
+    return f"the server ended {_each(group)}, whatever {_its(group)} state{refused}"
 
 
 def _limit(said: str) -> Say:
@@ -216,7 +233,8 @@ def _unknown(group: Group) -> str:
     if group.before_unused:
         return f"{opened} after one that was closed without ever carrying a request"
     if group.dropped:
-        return f"{opened} after the server had closed the one before without an answer to its request"
+        lost = _unanswered(group)
+        return f"{opened} after the server had closed the one before without an answer to its request{lost}"
     why = "the open one was not used" if group.was_open else "the one before was given up"
     return f"{opened}, and nothing in the packets says why {why}"
 
@@ -234,7 +252,7 @@ _WORDS: dict[str, Say] = {
     ),
     "balancer-idle-timeout": _expiry,
     "client-idle-expiry": _expiry,
-    "http10": lambda group: f"HTTP/1.0 without keep-alive: {_each(group)} closed after one response",
+    "http10": lambda group: f"HTTP/1.0 without keep-alive: {_each(group)} closed {_after(group)}",
     "server-never-keeps-alive": lambda group: f"the server closed {_each(group)} after the first response, every time",
     "max-requests-announced": _limit("that says so"),
     "max-requests-silent": _limit("that did not say so"),
@@ -283,10 +301,7 @@ _WORDS: dict[str, Say] = {
         f"the client closed {_each(group)} {group.waited or 'at once'} after a request, without waiting for the"
         " response"
     ),
-    "server-restart": lambda group: (
-        f"the server ended {_each(group)}, whatever {_its(group)} state"
-        + (", and refused new ones for a while" if group.refused else "")
-    ),
+    "server-restart": _restart,
     "pool-full": lambda group: (
         f"the client made up to {group.most:,} requests at the same time, and closed {_each(group)} right after the"
         " response while it went on using others: its pool had no room"
@@ -320,7 +335,7 @@ _WORDS: dict[str, Say] = {
         "requests went out on a TLS connection without a wait for the response, and the server answered with an alert"
         f"{_times(group)}: as where two processes write to the same one"
     ),
-    "h2-goaway": lambda group: f"the server ended {_each(group)} of HTTP/2: it takes no more streams on it",
+    "h2-goaway": lambda group: f"the server ended {_each(group)} of HTTP/2: it takes no more streams on {_it(group)}",
     "concurrency": lambda group: (
         f"{number(group.new, 'connection')} opened while all others were in use, and free again before the new one"
         " could be used"
