@@ -308,6 +308,13 @@ def the_idle_one_is_taken_again_before_the_new_one_has_answered() -> Talks:
 
 
 @story("separate-pools", SURE, CLIENT)
+def a_program_that_comes_when_another_one_has_closed() -> Talks:
+    first = ended(closing("server", before=answered(OLD_RESPONSE, get("/", "User-Agent: one/1.0"))))
+    second = ended(answered(ok(), get("/", "User-Agent: other/2.0")), opened(1, after(first, 1)))
+    return [first, second]
+
+
+@story("separate-pools", SURE, CLIENT)
 def two_programs_by_their_names() -> Talks:
     first = ended(both(answered(ok(), get("/", "User-Agent: one/1.0")), exchanges(1)))
     second = ended(answered(ok(), get("/", "User-Agent: other/2.0")), opened(1, after(first, 1)))
@@ -996,6 +1003,24 @@ def a_close_notify_after_a_pause() -> Talks:
 @story("tls-close-notify", SURE, BY_SERVER, also=["server-idle-timeout"])
 def a_close_notify_of_tls_12_after_a_pause() -> Talks:
     return followed(ended(secrets(1, CLOSE_NOTIFY_12, 5), secured12()))
+
+
+@story("no-session", MAYBE, CLIENT, also=["response-close-header", "max-requests-announced"])
+def a_client_that_says_goodbye_and_the_server_is_first_with_its_fin() -> Talks:
+    """As curl and a server on the same machine."""
+    first = ended(in_secret, secured())
+    first.say("client", "PA", CLOSE_NOTIFY)
+    first.close("server")
+    return followed(first)
+
+
+@story("no-session", MAYBE, CLIENT, also=["response-close-header", "max-requests-announced"])
+def a_client_that_says_goodbye_and_is_answered() -> Talks:
+    first = ended(in_secret, secured())
+    first.say("client", "PA", CLOSE_NOTIFY)
+    first.say("server", "PA", CLOSE_NOTIFY)
+    first.close("client")
+    return followed(first)
 
 
 @story("tls-close-notify", MAYBE, BY_SERVER, also=["response-close-header", "max-requests-announced"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from craft import (
+    CLOSE_NOTIFY,
     START_NS,
     STEP_NS,
     Conversation,
@@ -167,6 +168,19 @@ def test_a_close_asked_for_in_http_10_is_a_proxy_s_doing() -> None:
         report = diagnosed(followed(*in_turn(1, closing("server", before=answered(ok(), request)))))
         found = finding(report, "request-close-header")
         assert ("session.headers" in found.advice, "`proxy_http_version 1.1`" in found.advice) == (known, not known)
+
+
+def test_the_client_s_goodbye_is_cited_and_the_fin_is_whose_it_is() -> None:
+    first = secured()
+    in_secret(first)
+    first.say("client", "PA", CLOSE_NOTIFY)
+    first.close("server")
+    second = secured(1, after(first, 1))
+    in_secret(second)
+    (found,) = diagnosed([first, second]).findings
+    notes = [each.note for each in found.evidence]
+    assert "the client's TLS alert, close_notify most likely on #0" in notes
+    assert any(note.startswith("the server's FIN of #0") for note in notes)
 
 
 def test_how_late_a_close_is_counts_from_what_is_cited() -> None:

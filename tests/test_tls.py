@@ -172,10 +172,28 @@ def test_close_notify(side: str, version: str) -> None:
     assert alerted(report) == (side == "server")
     assert column(report, "turns") == 1, "it is no data"
     assert spoke_last(report) == "server"
-    if side == "server":
-        assert talk.segments[column(report, "odd_frame") - 1].payload == alert
-    else:
-        assert column(report, "odd_frame") == 0
+    assert bool(column(report, "flags") & tables.CLIENT_ALERT) == (side == "client")
+    assert talk.segments[column(report, "odd_frame") - 1].payload == alert
+
+
+def test_an_alert_that_answers_the_other_side_s_is_no_news() -> None:
+    for first, second in (("client", "server"), ("server", "client")):
+        talk = secured()
+        in_secret(talk)
+        talk.say("client" if first == "client" else "server", "PA", CLOSE_NOTIFY)
+        talk.say("client" if second == "client" else "server", "PA", CLOSE_NOTIFY)
+        report = diagnosed([talk])
+        assert alerted(report) == (first == "server")
+        assert bool(column(report, "flags") & tables.CLIENT_ALERT) == (first == "client")
+        assert column(report, "odd_frame") == len(talk.segments) - 1
+
+
+def test_a_client_that_goes_on_behind_an_alert_has_not_closed() -> None:
+    talk = secured12()
+    in_secret(talk)
+    talk.say("client", "PA", CLOSE_NOTIFY_12)
+    in_secret(talk)
+    assert not column(diagnosed([talk]), "flags") & tables.CLIENT_ALERT
 
 
 @pytest.mark.parametrize("size", [1, 17, 18, 20, 21, 100])

@@ -53,6 +53,7 @@ _ANYHOW = (
     Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.CLOSED),
     Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.OPEN_IDLE),
     Rule("separate-pools", stands=f.OPEN_IDLE | f.OTHER_AGENT),
+    Rule("separate-pools", stands=f.CLOSED | f.OTHER_AGENT),
     Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.NEW_TUNNEL),
     Rule("redirect", stands=f.REDIRECTED | f.OPEN_IDLE),
     Rule(

@@ -18,6 +18,7 @@ from verifier.judge.peers import peers_of
 from verifier.judge.repetition import Repetition, alike
 from verifier.judge.words import Group, listed, sentence, span, spread
 from verifier.values import NamedTuple
+from verifier.wire.tables import CLIENT, CLIENT_ALERT, SERVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -362,13 +363,17 @@ class Diagnosis:
                 if bits & f.PARTIAL and last == self.endings.last[before]:
                     done = "last that came of the response"
                 found.append((self.frames["end_frame"][last], f"{done}{f' {status}' if status else ''} on #{before}"))
-        if column["odd_frame"][before] and bits & (f.EXCESS | f.UNASKED | f.ALERT | f.GOAWAY):
-            found.append((column["odd_frame"][before], f"{_odd(bits)} on #{before}"))
+        alerted = column["flags"][before] & CLIENT_ALERT
+        if column["odd_frame"][before] and (alerted or bits & (f.EXCESS | f.UNASKED | f.ALERT | f.GOAWAY)):
+            odd = "the client's TLS alert, close_notify most likely" if alerted else _odd(bits)
+            found.append((column["odd_frame"][before], f"{odd} on #{before}"))
         if column["again_frame"][before] and bits & f.UNACKNOWLEDGED:
             found.append((column["again_frame"][before], f"sent again, and not acknowledged, on #{before}"))
         if column["close_frame"][before]:
             late = self._how_late(before) if last == endings.last[before] else ""
-            found.append((column["close_frame"][before], f"{_close(bits)} of #{before}{late}"))
+            found.append(
+                (column["close_frame"][before], f"{_close(column['closer'][before], bits)} of #{before}{late}")
+            )
         if column["answer_frame"][before] and bits & (f.SERVER_FIRST | f.BOTH_FIRST):
             found.append((column["answer_frame"][before], f"the client closes #{before}, too"))
         if self.lineage.bits[row] & f.GOES_ON and last >= 0 and endings.following(last) >= 0:
@@ -457,8 +462,8 @@ def counted(amount: int) -> str:
     return f"{amount:,}"
 
 
-def _close(bits: int) -> str:
-    who = "the client's" if bits & f.CLIENT_FIRST else "the server's" if bits & f.SERVER_FIRST else "both sides'"
+def _close(closer: int, bits: int) -> str:
+    who = "the client's" if closer == CLIENT else "the server's" if closer == SERVER else "both sides'"
     return f"{who} {'RST' if bits & f.BY_RESET else 'FIN'}"
 
 

@@ -51,6 +51,7 @@ from verifier.wire import tables
 from verifier.wire.octets import zeros
 from verifier.wire.tables import (
     CLIENT,
+    CLIENT_ALERT,
     CLIENT_SPOKE_LAST,
     CLIENT_STOPPED_READING,
     CONNECT_REQUEST,
@@ -318,6 +319,8 @@ class Endings:
         elif this.closer == CLIENT:
             # An alert of the server says so before the client's FIN.
             bits |= SERVER_FIRST if bits & ALERT and table.odd_frame[row] < this.close_frame else CLIENT_FIRST
+        elif this.flags & CLIENT_ALERT:
+            bits |= CLIENT_FIRST  # the FIN of the server answers it
         else:
             bits |= SERVER_FIRST if this.closer == SERVER else BOTH_FIRST
         if this.closed_with == RST:

@@ -288,6 +288,11 @@ class Lineage:
         if chosen < 0:
             chosen = self.open.newest
             relation = OPEN_BUSY
+        if chosen < 0 and self.lost.newest >= 0:
+            # Another program's, whose place this one does not take.
+            self.before[row] = self.lost.newest + 1
+            self.bits[row] = CLOSED | self._compare(pair, row, self.lost.newest)
+            return 0
         if chosen < 0:
             return 0
         if relation == CLOSED:

@@ -311,7 +311,9 @@ _WORDS: dict[str, Say] = {
         " only"
     ),
     "separate-pools": lambda group: (
-        f"{number(group.new, 'connection')} opened while another program's ({group.other}) was idle: each has its own"
+        f"{number(group.new, 'connection')} opened"
+        + (" while" if group.was_open else " after")
+        + f" another program's ({group.other}) was {'idle' if group.was_open else 'closed'}: each has its own"
         if group.other
         else f"{number(group.new, 'connection')} opened while another one was idle"
         + (

@@ -19,7 +19,7 @@ cdef class Tls(Speech):
     cdef long long short_ns
     cdef unsigned int short_frame
     cdef int version, resumed
-    cdef bint answered
+    cdef bint answered, server_ended
     cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
     cdef int data(self, Packet packet, int side) except -1
     cdef int gap(self, Packet packet, int side, long long size) except -1

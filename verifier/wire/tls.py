@@ -44,6 +44,7 @@ SEALING = cython.declare(cython.longlong, 17)
 SEALING_12 = cython.declare(cython.longlong, 24)
 """... and TLS 1.2 with AES-GCM: nonce and authentication (RFC 5288, section 3)."""
 SERVER_ALERT = cython.declare(cython.uint, tables.SERVER_ALERT)
+CLIENT_ALERT = cython.declare(cython.uint, tables.CLIENT_ALERT)
 RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
 HANDSHAKE = cython.declare(cython.int, 22)
 APPLICATION_DATA = cython.declare(cython.int, 23)
@@ -105,6 +106,7 @@ class Tls(Speech):
         self.short_frame = 0
         """The client's record behind the server's that may be a request, and is none if nothing answers it."""
         self.short_ns = -1
+        self.server_ended = False
         return 0
 
     def data(self, packet: Packet, side: cython.int) -> cython.int:
@@ -145,6 +147,8 @@ class Tls(Speech):
         return 0
 
     def end(self, packet: Packet, side: cython.int) -> cython.int:
+        if side != self.asker:
+            self.server_ended = True
         return 0
 
     def close(self) -> cython.int:
@@ -192,6 +196,7 @@ class Tls(Speech):
         holds: cython.longlong = size - (SEALING if self.version == TLS13 else SEALING_12)
         self.active_ns = packet.ts
         if side == self.asker:
+            self.flags &= ~CLIENT_ALERT
             if self.speaker == side or holds <= FRAME_HEADER:
                 return 0
             if holds <= LARGEST_CONTROL:
@@ -229,12 +234,17 @@ class Tls(Speech):
         return 0
 
     def _alert(self, packet: Packet, side: cython.int) -> cython.int:
-        """An alert: the last thing that a side says, close_notify (RFC 8446, section 6.1) or a failure. Of the client's
-        nothing is kept but that it is no data."""
+        """An alert: the last thing that a side says, close_notify (RFC 8446, section 6.1) or a failure. One that
+        answers the other side's alert or FIN is no news."""
         if side == self.asker:
+            if self.server_ended or self.flags & SERVER_ALERT:
+                return 0
+            self.flags |= CLIENT_ALERT
+        elif self.flags & CLIENT_ALERT:
             return 0
-        self.flags |= SERVER_ALERT
-        if self.ledger.connections.odd_frame[self.row] == 0:
+        else:
+            self.flags |= SERVER_ALERT
+        if side == self.asker or self.ledger.connections.odd_frame[self.row] == 0:
             self.ledger.connections.odd_frame[self.row] = packet.frame
             self.ledger.connections.odd_ns[self.row] = packet.ts
         return 0
