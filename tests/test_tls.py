@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from craft import (
@@ -16,6 +16,7 @@ from craft import (
     response_head,
     sealed,
     server_hello,
+    tls13_opening,
     tls_record,
 )
 from hypothesis import given, settings
@@ -102,6 +103,33 @@ def test_what_http2_says_of_the_connection_behind_a_response_is_no_request(
     report = diagnosed([talk])
     assert column(report, "turns") == 1
     assert spoke_last(report) == "server"
+
+
+@pytest.mark.parametrize(
+    ("alpn", "last", "done"),
+    [
+        (("h2", "http/1.1"), CLOSE_NOTIFY, False),
+        (("h2", "http/1.1"), sealed(200) + CLOSE_NOTIFY, True),
+        (("h2", "http/1.1"), b"", True),
+        (("http/1.1",), CLOSE_NOTIFY, True),
+    ],
+)
+def test_a_goaway_before_the_close_is_no_part_of_the_response(alpn: Sequence[str], last: bytes, done: bool) -> None:
+    """Where HTTP/2 may be spoken; and where something follows it, or no alert, it was none."""
+    talk = Conversation()
+    tls13_opening(talk, alpn=alpn)
+    in_secret(talk)
+    talk.pause(5)
+    goaway_at = talk.now
+    talk.response(CONTROL["1.3"])
+    if last:
+        talk.say("server", "PA", last)
+    talk.close("server")
+    report = diagnosed([talk])
+    assert isinstance(report.details, Details)
+    turns = report.details.ledger.turns
+    assert turns.rows == 1
+    assert (turns.column("end_ns")[0] >= goaway_at) == done
 
 
 @pytest.mark.parametrize("version", BEGIN)

@@ -871,8 +871,8 @@ _TABLE = (
             "node": (
                 "In Node, raise `timeout` of http.Agent (http.globalAgent: 5000 ms), or for fetch keepAliveTimeout of "
                 "undici's Agent (4000 ms; setGlobalDispatcher), above the pauses, but below the server's timeout. Of a "
-                "`Keep-Alive: timeout=` of the server's they fall short by 1 s (http.globalAgent) or 2 s (fetch): raise "
-                "that."
+                "`Keep-Alive: timeout=` of the server's they fall short by 1 s (http.globalAgent) or 2 s (fetch): "
+                "raise that."
             ),
         },
         reading=(

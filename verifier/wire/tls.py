@@ -107,6 +107,11 @@ class Tls(Speech):
         """The client's record behind the server's that may be a request, and is none if nothing answers it."""
         self.short_ns = -1
         self.server_ended = False
+        self.agrees_on_h2 = False
+        """Or may do so: TLS 1.3 hides what the server chose of the client's offer."""
+        self.parting_frame = 0
+        """The server's record that may be its GOAWAY, as long as nothing follows it."""
+        self.parting_ns = -1
         return 0
 
     def data(self, packet: Packet, side: cython.int) -> cython.int:
@@ -152,6 +157,7 @@ class Tls(Speech):
         return 0
 
     def close(self) -> cython.int:
+        self._part()
         if self.speaker >= 0 and self.speaker == self.asker:
             self.flags |= tables.CLIENT_SPOKE_LAST
         self.ledger.connections.tls[self.row] = (self.name, self.alpn, self.version, self.resumed)
@@ -207,19 +213,38 @@ class Tls(Speech):
         else:
             if self.short_frame:
                 self._ask(self.short_frame, self.short_ns)
-            elif self.speaker == side and holds == LARGEST_CONTROL and self.alpn == b"h2":
-                return 0  # a bare GOAWAY, most likely, and no part of the response however long that is over
+            elif self.speaker == side and holds == LARGEST_CONTROL and self.agrees_on_h2:
+                # A bare GOAWAY, most likely: no part of a response, however long that is over.
+                self.parting_frame = packet.frame
+                self.parting_ns = packet.ts
+                return 0
+            self.parting_frame = 0
+            self._answer(packet.frame, packet.ts)
             if self.turn >= 0:
-                table.end_ns[self.turn] = packet.ts
-                table.end_frame[self.turn] = packet.frame
-                table.flags[self.turn] |= RESPONSE_DONE
                 table.octets[self.turn] += cython.cast(cython.uint, size)
         self.speaker = side
+        return 0
+
+    def _answer(self, frame: cython.uint, moment: cython.longlong) -> cython.int:
+        """The server goes on with its part of the turn."""
+        table: ExchangeTable = self.ledger.turns
+        if self.turn >= 0:
+            table.end_ns[self.turn] = moment
+            table.end_frame[self.turn] = frame
+            table.flags[self.turn] |= RESPONSE_DONE
+        return 0
+
+    def _part(self) -> cython.int:
+        """What looked like a GOAWAY was part of a response, where nothing says that HTTP/2 is spoken, or ends."""
+        if self.parting_frame and self.alpn != b"h2" and not self.flags & SERVER_ALERT:
+            self._answer(self.parting_frame, self.parting_ns)
+        self.parting_frame = 0
         return 0
 
     def _ask(self, frame: cython.uint, moment: cython.longlong) -> cython.int:
         """A turn begins."""
         table: ExchangeTable = self.ledger.turns
+        self._part()
         self.short_frame = 0
         self.turns += 1
         self.turn = table.add()
@@ -295,6 +320,8 @@ class Tls(Speech):
                 names = Fields(inner.block(2))
                 if names.number(1) == 0:
                     self.name = names.block(2)[:LONGEST_NAME]
+            elif kind == EXTENSION_ALPN:
+                self.agrees_on_h2 = b"\x02h2" in body
         return 0
 
     def _server_hello(self, message: bytes) -> cython.int:
@@ -316,6 +343,7 @@ class Tls(Speech):
         if self.version == TLS13:
             self.resumed = 1 if key else 0
         else:
+            self.agrees_on_h2 = self.alpn == b"h2"
             # A server that resumes echoes the session that the client offered (RFC 5246, section 7.4.1.3; RFC 5077,
             # section 3.4).
             self.resumed = 1 if session and session == self.session else 0
