@@ -129,7 +129,7 @@ class Diagnosis:
     def _is_odd(self) -> bool:
         """Whether there may be something to tell beside the causes."""
         endings, tally = self.endings, self.matter.tally
-        if endings.ignored_closes or endings.overlapping or endings.excess or endings.short:
+        if endings.ignored_closes or endings.overlapping or endings.excess or endings.short or endings.crossed:
             return True
         return tally.pairs > 1 or any(peak > 1 for peak in self.peaks) or bool(self.matter.ledger.connections.tls)
 

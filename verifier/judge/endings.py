@@ -183,6 +183,8 @@ class Endings:
         """Exchanges with bytes behind their response, whose connection went on."""
         self.short: list[int] = []
         """Connections whose server closed in the middle of a response."""
+        self.crossed: list[int] = []
+        """Connections whose server had closed when the last request was sent, which got no response."""
         self.said: Said = Said(tally.pairs)
         self.by_connection: Meaning = Meaning(SAID_OF_CONNECTION)
         self.by_exchange: Meaning = Meaning(SAID_OF_EXCHANGE)
@@ -349,6 +351,8 @@ class Endings:
             bits |= self._unread(row)
         if bits & PARTIAL and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.short, row)
+        if bits & CLOSED_BEFORE_REQUEST and bits & SERVER_FIRST and not bits & DAMAGED:
+            keep(self.crossed, row)
         if self.told:
             bits |= self.told.get(row, 0)
             if bits & TOLD and this.flags & PAYLOAD_CUT:

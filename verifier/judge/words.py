@@ -242,7 +242,7 @@ def _unknown(group: Group) -> str:
 _WORDS: dict[str, Say] = {
     "no-session": _no_session,
     "response-close-header": lambda group: (
-        f"the server answered with `Connection: close` and closed {_each(group)} {_after(group)}"
+        f"the server answered with `Connection: close`, and {_each(group)} ended {_after(group)}"
     ),
     "server-idle-timeout": _idle("server"),
     "server-reset-idle": _idle("server"),
