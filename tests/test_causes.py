@@ -1090,6 +1090,14 @@ def an_idle_connection_is_reset_from_another_distance() -> Talks:
     return followed(first)
 
 
+@story("server-reset-idle", MAYBE, BY_SERVER, also=["server-restart"])
+def an_idle_connection_is_reset_that_was_kept_for_longer_before() -> Talks:
+    first = ended(exchanges(2, 10))
+    first.pause(3)
+    first.reset("server")
+    return followed(first)
+
+
 @story("server-reset-idle", SURE, BY_SERVER)
 def an_idle_connection_is_reset() -> Talks:
     first = ended(exchanges(1))

@@ -129,6 +129,15 @@ def test_a_client_that_closes_before_the_server_said_it_would() -> None:
     assert "had said" not in finding(report, "client-idle-expiry").text
 
 
+def test_a_client_that_looks_at_its_connections_when_it_has_a_request_shows_its_pause() -> None:
+    """httpx drops what is older than 5 s at its next request, however much later that is."""
+    agent = get("/", "User-Agent: python-httpx/0.28.1")
+    report = diagnosed(followed(*in_turn(3, closing("client", 6, answered(ok(), agent)), pause=0.001), pause=0.001))
+    found = finding(report, "client-idle-expiry")
+    assert found.measured == ()
+    assert "had been idle for 6.00 s, when it next had a request" in found.text
+
+
 def test_a_server_that_closes_without_a_response() -> None:
     def script(talk: Conversation) -> None:
         talk.request(get("/slow"))

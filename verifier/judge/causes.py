@@ -398,6 +398,12 @@ _SERVER_CLOSED = (
         also=("max-requests-silent", "server-restart"),
     ),
     Rule("server-reset-idle", ended=f.SERVER_FIRST | f.IDLE | f.BY_RESET | f.OTHER_HOPS, sure=False, blame="path"),
+    Rule(
+        "server-reset-idle",
+        ended=f.SERVER_FIRST | f.IDLE | f.BY_RESET | f.OUTLIVED,
+        sure=False,
+        also=("server-restart",),
+    ),
     Rule("server-reset-idle", ended=f.SERVER_FIRST | f.IDLE | f.BY_RESET),
     Rule("server-idle-timeout", ended=f.SERVER_FIRST | f.IDLE, either=f.GAP_REPEATS | f.GAP_ANNOUNCED),
     Rule(

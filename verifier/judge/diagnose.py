@@ -406,6 +406,8 @@ class Diagnosis:
             and found.gap.most >= 0
             and not self.endings.bits[self.lineage.predecessor(rows[0])] & f.OUTLIVED
         ):
+            if cause in BY_CLIENT and found.adjacent * 2 > len(rows):
+                return  # it looked at its connections when it had a request: its pause is what shows, not its limit
             closers = f.CLIENT_FIRST if cause in BY_CLIENT else f.SERVER_FIRST | f.BOTH_FIRST
             yield from limit(IDLE_LIMITS[cause], self.repetition.idle_gaps(pair, closers))
         elif cause in COUNT_LIMITS and found.counts:

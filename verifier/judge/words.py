@@ -157,10 +157,18 @@ def _idle(side: str) -> Say:
         next_ones = "next request" if group.new == 1 else "next requests"
         came = f"; the client's {next_ones} came {group.came} after it" if group.came else ""
         return (
-            f"the {side} {how} {_each(group)} {group.gap} after the last response, while no request was running{came}"
+            f"the {side} {how} {_each(group)} {group.gap} after the last response, while no request was running"
+            f"{_kept(group)}{came}"
         )
 
     return say
+
+
+def _kept(group: Group) -> str:
+    """What speaks against a limit of idle time."""
+    if not group.outlived or not group.reused:
+        return ""
+    return f", although it had kept idle ones for up to {group.reused}"
 
 
 def _expiry(group: Group) -> str:
@@ -176,15 +184,14 @@ def _restart(group: Group) -> str:
         when = f" {group.waited} after a request" if group.waited else ""
         return f"the server closed {_each(group)}{when}, without a response to it{_unanswered(group)}{refused}"
     if group.outlived and group.gap:
-        kept = f", although it had kept idle ones for up to {group.reused}" if group.reused else ""
-        return f"the server closed {_each(group)} {group.gap} after the last response{kept}{refused}"
+        return f"the server closed {_each(group)} {group.gap} after the last response{_kept(group)}{refused}"
     return f"the server ended {_each(group)}, whatever {_its(group)} state{refused}"
 
 
 def _limit(said: str) -> Say:
     def say(group: Group) -> str:
         known = "; what it said is encrypted" if group.encrypted else f" {said}"
-        return f"the server closed {_each(group)} {_after(group)}, right behind a response{known}"
+        return f"the server ended {_each(group)} {_after(group)}, right behind a response{known}"
 
     return say
 
@@ -253,7 +260,7 @@ _WORDS: dict[str, Say] = {
     "balancer-idle-timeout": _expiry,
     "client-idle-expiry": _expiry,
     "http10": lambda group: f"HTTP/1.0 without keep-alive: {_each(group)} closed {_after(group)}",
-    "server-never-keeps-alive": lambda group: f"the server closed {_each(group)} after the first response, every time",
+    "server-never-keeps-alive": lambda group: f"the server ended {_each(group)} after the first response, every time",
     "max-requests-announced": _limit("that says so"),
     "max-requests-silent": _limit("that did not say so"),
     "error-closes": lambda group: (
