@@ -307,6 +307,18 @@ def the_idle_one_is_taken_again_before_the_new_one_has_answered() -> Talks:
     return [first, second]
 
 
+@story("body-unread", MAYBE, CLIENT, also=["no-session"])
+def a_client_of_go_closes_behind_a_short_response() -> Talks:
+    """Its transport keeps what was read, and lets connections of a forgotten transport stand open."""
+    return followed(ended(closing("client", before=answered(ok(), get("/", "User-Agent: Go-http-client/1.1")))))
+
+
+@story("no-session", SURE, CLIENT)
+def a_client_of_go_closes_where_there_was_nothing_to_read() -> Talks:
+    script = answered(response_head("204 No Content"), get("/", "User-Agent: Go-http-client/1.1"))
+    return followed(ended(closing("client", before=script)))
+
+
 @story("separate-pools", SURE, CLIENT)
 def a_program_that_comes_when_another_one_has_closed() -> Talks:
     first = ended(closing("server", before=answered(OLD_RESPONSE, get("/", "User-Agent: one/1.0"))))

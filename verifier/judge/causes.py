@@ -529,6 +529,14 @@ _CLIENT_CLOSED = (
         sure=False,
         also=("pool-evicted",),
     ),
+    Rule(
+        "body-unread",
+        ended=f.CLIENT_FIRST | f.AT_ONCE,
+        stands=f.CLOSES_UNREAD,
+        unless=f.BODILESS,
+        sure=False,
+        also=("no-session",),
+    ),
     Rule("no-session", ended=f.CLIENT_FIRST | f.AT_ONCE),
     Rule("alpn-fanout", ended=f.UNUSED | f.ENCRYPTED, stands=f.TOGETHER, sure=False),
 )

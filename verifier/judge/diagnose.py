@@ -286,6 +286,7 @@ class Diagnosis:
             before_unused=bool(bits & f.UNUSED),
             unused=all(ended[row] & f.UNUSED for row in rows[:MOST_WAITS]),
             server_reset=bits & RESET_BY_SERVER == RESET_BY_SERVER,
+            closes_unread=bool(stands[rows[0]] & f.CLOSES_UNREAD),
             unheard=bool(bits & f.UNHEARD),
             encrypted=bool(bits & f.ENCRYPTED),
             refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),

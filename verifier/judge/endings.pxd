@@ -49,7 +49,7 @@ cdef class Endings:
     cdef Tally tally
     cdef ConnectionTable table
     cdef ExchangeTable exchanges
-    cdef Known closers, patient
+    cdef Known closers, patient, readers
     cdef dict told
     cdef public unsigned long long[::1] bits
     cdef public unsigned int[::1] count

@@ -156,6 +156,7 @@ class Endings:
         self.exchanges = exchanges
         self.closers: Known = Known(peers.closers)
         self.patient: Known = Known(peers.patient)
+        self.readers: Known = Known(peers.readers)
         self.told = told
         rows = self.table.rows
         self.bits = memoryview(zeros("Q", rows))

@@ -20,6 +20,7 @@ from verifier.judge.facts import (
     BESIDE_RESPONSE,
     BOTH_ENCRYPTED,
     CLOSED,
+    CLOSES_UNREAD,
     ELSEWHERE,
     FEW_EXTRA,
     GIVEN_UP,
@@ -480,6 +481,8 @@ class Lineage:
             bits |= REDIRECTED
         if not self._same_agent(row, before):
             bits |= OTHER_AGENT
+        if self.endings.readers.has(self.table.agent[before]):
+            bits |= CLOSES_UNREAD
         if gone.flags & CLOSED_KNOWING:
             bits |= KNOWING
         waited: cython.longlong = gone.closed - self.endings.asked_ns[before]

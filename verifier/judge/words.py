@@ -71,6 +71,8 @@ class Group(NamedTuple):
     """Those before them never did."""
     server_reset: bool
     """The first close was the server's RST."""
+    closes_unread: bool
+    """The first of the predecessors is of a client that closes right behind a response only where it was not read."""
     unheard: bool
     """The client's TCP keep-alive probes got no answer."""
     encrypted: bool
@@ -221,6 +223,8 @@ def _unread(group: Group) -> str:
             f"the client did not read the whole response ({_octets(group.left)} never came), so that the connection"
             f" could not be used again{_times(group)}"
         )
+    if group.closes_unread and group.at_once:
+        return f"the client closed {_each(group)} right after the response, as this one does where the body is not read"
     if group.with_reset:
         return (
             f"the client closed {_each(group)} with an RST although the response was whole: it had not read all of it"
