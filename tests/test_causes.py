@@ -1035,12 +1035,21 @@ def a_client_that_says_goodbye_and_is_answered() -> Talks:
     return followed(first)
 
 
-@story("tls-close-notify", MAYBE, BY_SERVER, also=["response-close-header", "max-requests-announced"])
+AT_ONCE_IN_SECRET = ["response-close-header", "max-requests-announced", "request-close-header"]
+"""Node without keep-alive asks for the close, which nobody can read."""
+
+
+@story("tls-close-notify", MAYBE, BY_SERVER, also=AT_ONCE_IN_SECRET)
 def a_close_notify_behind_the_response() -> Talks:
     return followed(ended(secrets(1, CLOSE_NOTIFY), secured()))
 
 
-@story("response-close-header", MAYBE, BY_SERVER, also=["max-requests-announced", "max-requests-silent"])
+@story(
+    "response-close-header",
+    MAYBE,
+    BY_SERVER,
+    also=["max-requests-announced", "max-requests-silent", "request-close-header"],
+)
 def a_fin_behind_the_response_inside_of_tls() -> Talks:
     return followed(ended(secrets(1), secured()))
 

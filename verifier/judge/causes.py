@@ -351,7 +351,7 @@ _SERVER_CLOSED = (
         either=SERVER,
         unless=f.UNUSED,
         sure=False,
-        also=("response-close-header", "max-requests-announced"),
+        also=("response-close-header", "max-requests-announced", "request-close-header"),
         mend="response-close-header",
     ),
     Rule(
@@ -359,7 +359,7 @@ _SERVER_CLOSED = (
         ended=f.ENCRYPTED | f.SERVER_FIRST | f.AT_ONCE,
         unless=f.TOLD,
         sure=False,
-        also=("max-requests-announced", "max-requests-silent"),
+        also=("max-requests-announced", "max-requests-silent", "request-close-header"),
     ),
     # In the clear: a close that no message announced.
     Rule(
