@@ -262,10 +262,10 @@ def sealed(size: int, kind: int = 23, seed: str = "sealed") -> bytes:
     return tls_record(kind, noise(size, seed))
 
 
-def tls13_opening(talk: Conversation, sni: str = "a.example") -> None:
+def tls13_opening(talk: Conversation, sni: str = "a.example", alpn: Sequence[str] = ("http/1.1",)) -> None:
     """TCP and TLS 1.3 handshakes and two session tickets of the server (255 bytes each, as measured)."""
     talk.handshake()
-    talk.say("client", "PA", client_hello(sni, session=noise(32, "session")))
+    talk.say("client", "PA", client_hello(sni, alpn, session=noise(32, "session")))
     talk.say("server", "PA", server_hello(session=noise(32, "session")) + CHANGE_CIPHER_SPEC + sealed(900))
     talk.say("client", "PA", CHANGE_CIPHER_SPEC + sealed(53, seed="finished"))
     talk.say("server", "PA", sealed(250, seed="ticket 1") + sealed(250, seed="ticket 2"))

@@ -29,7 +29,7 @@ from verifier.spelling import Style
 
 EVERY = [*CAUSES.values(), UNKNOWN]
 NARROW = Style(80, color=False, unicode=True)
-CLIENTS = {"requests", "httpx", "aiohttp", "urllib3", "boto3", "curl", "go", "node"}
+CLIENTS = {"requests", "httpx", "aiohttp", "urllib3", "boto3", "wget", "java", "curl", "go", "node"}
 
 
 # -- the table

@@ -307,6 +307,25 @@ def the_idle_one_is_taken_again_before_the_new_one_has_answered() -> Talks:
     return [first, second]
 
 
+@story("body-unread", MAYBE, CLIENT, also=["no-session"])
+def a_client_of_go_closes_behind_a_short_response() -> Talks:
+    """Its transport keeps what was read, and lets connections of a forgotten transport stand open."""
+    return followed(ended(closing("client", before=answered(ok(), get("/", "User-Agent: Go-http-client/1.1")))))
+
+
+@story("no-session", SURE, CLIENT)
+def a_client_of_go_closes_where_there_was_nothing_to_read() -> Talks:
+    script = answered(response_head("204 No Content"), get("/", "User-Agent: Go-http-client/1.1"))
+    return followed(ended(closing("client", before=script)))
+
+
+@story("separate-pools", SURE, CLIENT)
+def a_program_that_comes_when_another_one_has_closed() -> Talks:
+    first = ended(closing("server", before=answered(OLD_RESPONSE, get("/", "User-Agent: one/1.0"))))
+    second = ended(answered(ok(), get("/", "User-Agent: other/2.0")), opened(1, after(first, 1)))
+    return [first, second]
+
+
 @story("separate-pools", SURE, CLIENT)
 def two_programs_by_their_names() -> Talks:
     first = ended(both(answered(ok(), get("/", "User-Agent: one/1.0")), exchanges(1)))
@@ -647,6 +666,14 @@ def a_request_after_a_pause_is_reset() -> Talks:
     return followed(cut_off("RST", pause=5))
 
 
+@story(UNKNOWN, MAYBE, BY_SERVER)
+def a_server_takes_a_request_and_closes_at_once() -> Talks:
+    first = opened()
+    first.request(get("/fails"))
+    first.close("server")
+    return followed(first)
+
+
 @story("keepalive-race", MAYBE, BY_SERVER, also=["max-requests-silent", "server-restart"])
 def a_request_without_a_pause_is_reset() -> Talks:
     return followed(cut_off("RST"))
@@ -774,6 +801,27 @@ def a_client_of_http_10() -> Talks:
     return followed(ended(closing("server", before=answered(ok(), OLD_REQUEST))))
 
 
+OLD_AND_KEPT = b"GET / HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n"
+
+
+def kept_until_the_last(talk: Conversation) -> None:
+    """HTTP/1.0 asked for and kept alive by the word of both sides, until the server says otherwise."""
+    for _ in range(3):
+        answered(ok(b"ok", "Connection: keep-alive"), OLD_AND_KEPT)(talk)
+    answered(ok(b"ok", "Connection: close"), OLD_AND_KEPT)(talk)
+    talk.close("server")
+
+
+@story("max-requests-announced", SURE, BY_SERVER, extra=2)
+def a_limit_for_a_client_of_http_10_that_keeps_alive() -> Talks:
+    return followed(*in_turn(2, kept_until_the_last))
+
+
+@story("response-close-header", MAYBE, BY_SERVER, also=["http10", "max-requests-announced"])
+def a_close_that_a_client_of_http_10_did_not_ask_for() -> Talks:
+    return followed(ended(kept_until_the_last))
+
+
 @story("http10", SURE, BY_SERVER)
 def a_server_of_http_10() -> Talks:
     return followed(ended(closing("server", before=answered(OLD_RESPONSE))))
@@ -897,6 +945,23 @@ def two_are_closed_in_the_same_instant_after_different_pauses() -> Talks:
     return followed(first, other)
 
 
+def says_goodbye(talk: Conversation) -> None:
+    """HTTP/2 inside of TLS 1.2: after its idle timeout the server says GOAWAY, and closes."""
+    in_secret(talk)
+    talk.request(sealed(33))
+    talk.pause(5)
+    talk.say("server", "PA", sealed(41))
+    talk.say("server", "PA", CLOSE_NOTIFY_12)
+    talk.close("server")
+
+
+@story("tls-close-notify", MAYBE, BY_SERVER, extra=2, also=["server-idle-timeout", "h2-goaway"])
+def http2_inside_of_tls_is_closed_after_the_same_time() -> Talks:
+    talks = [ended(says_goodbye, secured12(alpn="h2"))]
+    talks.append(ended(says_goodbye, secured12(1, after(talks[0], 1), "h2")))
+    return followed(*talks, pause=1)
+
+
 @story("h2-goaway", MAYBE, BY_SERVER, also=["server-idle-timeout", "tls-close-notify"])
 def http2_inside_of_tls_is_closed() -> Talks:
     first = ended(in_secret, secured12(alpn="h2"))
@@ -952,12 +1017,39 @@ def a_close_notify_of_tls_12_after_a_pause() -> Talks:
     return followed(ended(secrets(1, CLOSE_NOTIFY_12, 5), secured12()))
 
 
-@story("tls-close-notify", MAYBE, BY_SERVER, also=["response-close-header", "max-requests-announced"])
+@story("no-session", MAYBE, CLIENT, also=["response-close-header", "max-requests-announced"])
+def a_client_that_says_goodbye_and_the_server_is_first_with_its_fin() -> Talks:
+    """As curl and a server on the same machine."""
+    first = ended(in_secret, secured())
+    first.say("client", "PA", CLOSE_NOTIFY)
+    first.close("server")
+    return followed(first)
+
+
+@story("no-session", MAYBE, CLIENT, also=["response-close-header", "max-requests-announced"])
+def a_client_that_says_goodbye_and_is_answered() -> Talks:
+    first = ended(in_secret, secured())
+    first.say("client", "PA", CLOSE_NOTIFY)
+    first.say("server", "PA", CLOSE_NOTIFY)
+    first.close("client")
+    return followed(first)
+
+
+AT_ONCE_IN_SECRET = ["response-close-header", "max-requests-announced", "request-close-header"]
+"""Node without keep-alive asks for the close, which nobody can read."""
+
+
+@story("tls-close-notify", MAYBE, BY_SERVER, also=AT_ONCE_IN_SECRET)
 def a_close_notify_behind_the_response() -> Talks:
     return followed(ended(secrets(1, CLOSE_NOTIFY), secured()))
 
 
-@story("response-close-header", MAYBE, BY_SERVER, also=["max-requests-announced", "max-requests-silent"])
+@story(
+    "response-close-header",
+    MAYBE,
+    BY_SERVER,
+    also=["max-requests-announced", "max-requests-silent", "request-close-header"],
+)
 def a_fin_behind_the_response_inside_of_tls() -> Talks:
     return followed(ended(secrets(1), secured()))
 
@@ -1016,6 +1108,14 @@ def an_idle_connection_is_reset_from_another_distance() -> Talks:
     first.pause(5)
     first.reset("server")
     first.segments[-1] = first.segments[-1]._replace(ttl=251)
+    return followed(first)
+
+
+@story("server-reset-idle", MAYBE, BY_SERVER, also=["server-restart"])
+def an_idle_connection_is_reset_that_was_kept_for_longer_before() -> Talks:
+    first = ended(exchanges(2, 10))
+    first.pause(3)
+    first.reset("server")
     return followed(first)
 
 
@@ -1111,9 +1211,28 @@ def the_client_closes_one_of_two_inside_of_tls() -> Talks:
     return [first, other, third]
 
 
+HTTPX = get("/", "User-Agent: python-httpx/0.28.1")
+
+
 @story("client-idle-expiry", MAYBE, CLIENT, also=["pool-evicted"])
+def a_client_known_to_expire_does_so_as_it_turns_to_yet_another_server() -> Talks:
+    first = ended(answered(ok(), HTTPX))
+    second = ended(answered(ok(), HTTPX), opened(1, after(first, 0.2), OTHER_SERVER))
+    third_at = after(second, 6)
+    moved(first, third_at).close("client")
+    third = ended(answered(ok(), HTTPX), opened(2, third_at + 1_000_000, ("10.0.0.4", 80)))
+    return [first, second, third, *followed(moved(first, third.now))[1:]]
+
+
+@story("client-idle-expiry", MAYBE, CLIENT, also=["pool-evicted", "no-session"])
 def a_client_known_to_expire_does_so_as_it_turns_to_another_server() -> Talks:
-    return turning(ended(both(answered(ok(), get("/", "User-Agent: python-httpx/0.28.1")), exchanges(1))), 6)
+    return turning(ended(both(answered(ok(), HTTPX), exchanges(1))), 6)
+
+
+@story("pool-evicted", MAYBE, CLIENT, also=["no-session"])
+def a_connection_used_twice_is_closed_as_the_client_turns_to_another_server() -> Talks:
+    """One that keeps a single pool, or a Session for each server."""
+    return turning(ended(exchanges(2)), 0)
 
 
 @story("pool-evicted", MAYBE, CLIENT, also=["no-session"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from craft import (
+    CLOSE_NOTIFY,
     START_NS,
     STEP_NS,
     Conversation,
@@ -117,6 +118,93 @@ def test_idle_times_that_have_nothing_in_common() -> None:
 def test_one_idle_time_is_what_was_measured_once() -> None:
     report = diagnosed(followed(*in_turn(1, closing("server", 5))))
     assert measured(report, "server-idle-timeout") == Measured("server idle timeout", 5, "s", 1, 1)
+
+
+def test_a_client_that_closes_before_the_server_said_it_would() -> None:
+    """Node takes its limit from the server's field, and a second or two off."""
+    kept = answered(ok(b"ok", "Keep-Alive: timeout=5"))
+    report = diagnosed(followed(*in_turn(2, closing("client", 3, kept), pause=1)))
+    assert "; the server had said that it keeps them for 5 s." in finding(report, "client-idle-expiry").text
+    report = diagnosed(followed(*in_turn(2, closing("client", 6, kept), pause=1)))
+    assert "had said" not in finding(report, "client-idle-expiry").text
+
+
+def test_a_client_that_looks_at_its_connections_when_it_has_a_request_shows_its_pause() -> None:
+    """httpx drops what is older than 5 s at its next request, however much later that is."""
+    agent = get("/", "User-Agent: python-httpx/0.28.1")
+    report = diagnosed(followed(*in_turn(3, closing("client", 6, answered(ok(), agent)), pause=0.001), pause=0.001))
+    found = finding(report, "client-idle-expiry")
+    assert found.measured == ()
+    assert "had been idle for 6.00 s, when it next had a request" in found.text
+
+
+def test_a_server_that_closes_without_a_response() -> None:
+    def script(talk: Conversation) -> None:
+        talk.request(get("/slow"))
+        talk.pause(0.9)
+        talk.close("server")
+
+    found = finding(diagnosed(followed(*in_turn(2, script))), "server-restart")
+    assert found.text.startswith(
+        "the server closed 2 connections 902 ms after a request, without a response to it (GET"
+    )
+
+
+def test_a_server_that_had_kept_connections_for_longer() -> None:
+    found = finding(diagnosed(followed(*in_turn(1, closing("server", 3, exchanges(2, 10))))), "server-restart")
+    assert (
+        "closed its connection 3.00 s after the last response, although it had kept idle ones for up to" in found.text
+    )
+
+
+@pytest.mark.parametrize(("status", "blame"), [("503 Busy", "server"), ("400 Bad Request", "client")])
+def test_whose_errors_close(status: str, blame: str) -> None:
+    def script(talk: Conversation) -> None:
+        talk.exchange()
+        answered(response_head(status, "Connection: close", "Content-Length: 0"))(talk)
+        talk.close("server")
+
+    found = finding(diagnosed(followed(*in_turn(1, script))), "error-closes")
+    assert found.blame == blame
+    assert found.advice.startswith("Mend what makes the server fail" if blame == "server" else "Mend the requests")
+
+
+def test_a_close_asked_for_in_http_10_is_a_proxy_s_doing() -> None:
+    """By default nginx asks so, in the name of its client."""
+    agent = "User-Agent: python-requests/2.34.2"
+    for version, known in (("1.0", False), ("1.1", True)):
+        request = get("/", "Connection: close", agent).replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+        report = diagnosed(followed(*in_turn(1, closing("server", before=answered(ok(), request)))))
+        found = finding(report, "request-close-header")
+        assert ("session.headers" in found.advice, "`proxy_http_version 1.1`" in found.advice) == (known, not known)
+
+
+def test_the_client_s_goodbye_is_cited_and_the_fin_is_whose_it_is() -> None:
+    first = secured()
+    in_secret(first)
+    first.say("client", "PA", CLOSE_NOTIFY)
+    first.close("server")
+    second = secured(1, after(first, 1))
+    in_secret(second)
+    (found,) = diagnosed([first, second]).findings
+    notes = [each.note for each in found.evidence]
+    assert "the client's TLS alert, close_notify most likely on #0" in notes
+    assert any(note.startswith("the server's FIN of #0") for note in notes)
+
+
+def test_how_late_a_close_is_counts_from_what_is_cited() -> None:
+    """A connection that was used again: its close does not come behind the response that is cited."""
+    first = opened()
+    first.exchange()
+    second = opened(1, after(first, 1))
+    second.request(get().replace(b"a.example", b"10.0.0.2"))
+    second.response(ok())
+    moved(first, after(second, 1)).exchange()
+    first.close("client")
+    (found,) = diagnosed([first, second]).findings
+    notes = [each.note for each in found.evidence]
+    assert "#0 is used again" in notes
+    assert "the client's FIN of #0" in notes
 
 
 @pytest.mark.parametrize(

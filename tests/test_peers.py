@@ -81,6 +81,12 @@ def test_clients_that_close_no_idle_connection(agent: str, patient: bool) -> Non
     assert bool(known.patient) == patient
 
 
+@pytest.mark.parametrize(("agent", "reads"), [("Go-http-client/1.1", True), ("python-requests/2.34.2", False)])
+def test_clients_that_close_behind_what_was_not_read(agent: str, reads: bool) -> None:
+    known, _ = peers(agent)
+    assert bool(known.readers) == reads
+
+
 def test_names_are_those_of_the_ledger() -> None:
     known, found = peers("curl/8.5.0", "gunicorn")
     (agent,) = known.expiries

@@ -356,9 +356,7 @@ case("curl gives up", clients.curl_times_out, gives_up("--max-time"), uvicorn())
 case(
     "httpx expires",
     clients.httpx_expires,
-    ours("client-idle-expiry", 3, "keepalive_expiry=SECONDS", confidence="consistent")._replace(
-        measured=("client idle expiry", clients.EXPIRY_S), within=0.2 + LATE_S
-    ),
+    ours("client-idle-expiry", 3, "keepalive_expiry=SECONDS", confidence="consistent"),
     nginx(),
 )
 case(
@@ -372,14 +370,14 @@ case(
 case(
     "urllib3 with one pool",
     clients.urllib3_has_few_pools,
-    ours("pool-evicted", None, "PoolManager(num_pools=N)"),
+    ours("pool-evicted", None, "PoolManager(num_pools=N)", confidence="consistent"),
     nginx(),
     nginx(),
 )
 case(
     "requests with one pool",
     clients.requests_has_few_pools,
-    ours("pool-evicted", None, "HTTPAdapter(pool_connections=N)"),
+    ours("pool-evicted", None, "HTTPAdapter(pool_connections=N)", confidence="consistent"),
     nginx(),
     nginx(),
 )

@@ -256,6 +256,33 @@ def test_no_bytes_too_many() -> None:
     assert sighted(diagnosed([talk])) == []
 
 
+def late(talk: Conversation) -> None:
+    """A request crosses the server's FIN."""
+    talk.exchange()
+    talk.pause(6)
+    fin = talk.fin("server")
+    talk.say("client", "PA", get("/late"), ack=fin.seq)
+    talk.reset("server", "R")
+
+
+def test_a_request_that_met_the_close_and_was_not_sent_again() -> None:
+    talk = opened()
+    late(talk)
+    report = diagnosed([talk])
+    found = finding(report, "keepalive-race")
+    assert (found.extra, found.blame, found.confidence) == (0, "server", "certain")
+    assert cited([talk], found) == [("10.0.0.2", "FA"), ("10.0.0.1", "PA")]
+
+
+def test_a_request_that_met_the_close_and_was_sent_again() -> None:
+    talk = opened()
+    late(talk)
+    again = opened(1, after(talk, 0.1))
+    again.exchange()
+    (found,) = diagnosed([talk, again]).findings
+    assert (found.cause, found.extra) == ("keepalive-race", 1)
+
+
 # -- a socket with two owners
 
 

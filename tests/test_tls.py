@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from craft import (
@@ -16,6 +16,7 @@ from craft import (
     response_head,
     sealed,
     server_hello,
+    tls13_opening,
     tls_record,
 )
 from hypothesis import given, settings
@@ -83,6 +84,80 @@ def test_a_request_without_an_answer() -> None:
     assert spoke_last(report) == "client"
 
 
+SETTLED = {"1.3": sealed(26), "1.2": sealed(33)}
+"""The acknowledgement of SETTINGS, in HTTP/2: nine bytes, sealed."""
+CONTROL = {"1.3": sealed(34), "1.2": sealed(41)}
+"""GOAWAY or PING."""
+BEGIN: dict[str, Callable[[], Conversation]] = {"1.3": secured, "1.2": secured12}
+
+
+@pytest.mark.parametrize("version", BEGIN)
+@pytest.mark.parametrize("frames", [SETTLED, CONTROL])
+def test_what_http2_says_of_the_connection_behind_a_response_is_no_request(
+    version: str, frames: dict[str, bytes]
+) -> None:
+    talk = BEGIN[version]()
+    in_secret(talk)
+    talk.request(frames[version])
+    talk.close("client")
+    report = diagnosed([talk])
+    assert column(report, "turns") == 1
+    assert spoke_last(report) == "server"
+
+
+@pytest.mark.parametrize(
+    ("alpn", "last", "done"),
+    [
+        (("h2", "http/1.1"), CLOSE_NOTIFY, False),
+        (("h2", "http/1.1"), sealed(200) + CLOSE_NOTIFY, True),
+        (("h2", "http/1.1"), b"", True),
+        (("http/1.1",), CLOSE_NOTIFY, True),
+    ],
+)
+def test_a_goaway_before_the_close_is_no_part_of_the_response(alpn: Sequence[str], last: bytes, done: bool) -> None:
+    """Where HTTP/2 may be spoken; and where something follows it, or no alert, it was none."""
+    talk = Conversation()
+    tls13_opening(talk, alpn=alpn)
+    in_secret(talk)
+    talk.pause(5)
+    goaway_at = talk.now
+    talk.response(CONTROL["1.3"])
+    if last:
+        talk.say("server", "PA", last)
+    talk.close("server")
+    report = diagnosed([talk])
+    assert isinstance(report.details, Details)
+    turns = report.details.ledger.turns
+    assert turns.rows == 1
+    assert (turns.column("end_ns")[0] >= goaway_at) == done
+
+
+@pytest.mark.parametrize("version", BEGIN)
+def test_a_short_record_that_is_answered_is_a_request(version: str) -> None:
+    """Of HTTP/2, where the server knows all fields of it from those before."""
+    talk = BEGIN[version]()
+    in_secret(talk)
+    talk.pause(1)
+    talk.request(CONTROL[version])
+    talk.response(sealed(400))
+    assert column(diagnosed([talk]), "turns") == 2
+
+
+@pytest.mark.parametrize("version", BEGIN)
+def test_what_goes_before_a_request_is_not_part_of_it(version: str) -> None:
+    talk = BEGIN[version]()
+    in_secret(talk)
+    talk.request(CONTROL[version])
+    talk.pause(3)
+    request_at = talk.now
+    talk.request(sealed(200))
+    talk.response(sealed(400))
+    report = diagnosed([talk])
+    assert isinstance(report.details, Details)
+    turns = report.details.ledger.turns
+    assert list(turns.column("request_ns")[: turns.rows])[1] >= request_at
+
+
 def test_tickets_in_the_middle_are_taken_for_an_answer() -> None:
     """They look like data: what comes behind them is a turn of its own. There is no telling."""
     talk = secured()
@@ -125,10 +200,28 @@ def test_close_notify(side: str, version: str) -> None:
     assert alerted(report) == (side == "server")
     assert column(report, "turns") == 1, "it is no data"
     assert spoke_last(report) == "server"
-    if side == "server":
-        assert talk.segments[column(report, "odd_frame") - 1].payload == alert
-    else:
-        assert column(report, "odd_frame") == 0
+    assert bool(column(report, "flags") & tables.CLIENT_ALERT) == (side == "client")
+    assert talk.segments[column(report, "odd_frame") - 1].payload == alert
+
+
+def test_an_alert_that_answers_the_other_side_s_is_no_news() -> None:
+    for first, second in (("client", "server"), ("server", "client")):
+        talk = secured()
+        in_secret(talk)
+        talk.say("client" if first == "client" else "server", "PA", CLOSE_NOTIFY)
+        talk.say("client" if second == "client" else "server", "PA", CLOSE_NOTIFY)
+        report = diagnosed([talk])
+        assert alerted(report) == (first == "server")
+        assert bool(column(report, "flags") & tables.CLIENT_ALERT) == (first == "client")
+        assert column(report, "odd_frame") == len(talk.segments) - 1
+
+
+def test_a_client_that_goes_on_behind_an_alert_has_not_closed() -> None:
+    talk = secured12()
+    in_secret(talk)
+    talk.say("client", "PA", CLOSE_NOTIFY_12)
+    in_secret(talk)
+    assert not column(diagnosed([talk]), "flags") & tables.CLIENT_ALERT
 
 
 @pytest.mark.parametrize("size", [1, 17, 18, 20, 21, 100])

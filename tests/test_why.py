@@ -81,7 +81,7 @@ def test_a_text_begins_like_a_sentence_unless_with_a_name() -> None:
 
 def test_what_holds_besides() -> None:
     drawn = in_one_line(why(idle_timeout()._replace(also=("http10", "odd-code"))))
-    assert "no other explanation. Besides, this holds: an HTTP/1.0 server (http10); odd-code." in drawn
+    assert "no other explanation. Besides, this holds: HTTP/1.0 without keep-alive (http10); odd-code." in drawn
 
 
 def test_an_unknown_cause_blames_nobody() -> None:

@@ -4,7 +4,8 @@ One table, and everything that is said about a cause comes from it: `verify caus
 of a finding. Pure data, and much of it: imported where a cause is explained, never to count handshakes.
 
 Names of functions, options and directives, and defaults, are those of requests 2.34, urllib3 2.8, httpx 0.28, aiohttp
-3.14, curl 7.88, Go 1.19, Node 20 and undici 6, nginx 1.22, Apache 2.4, uvicorn 0.54, gunicorn 27, Werkzeug 3.1.
+3.14, curl 7.88, Wget 1.21, Go 1.19, Java 17, Node 20 and undici 6, nginx 1.22, Apache 2.4, uvicorn 0.54, gunicorn 27,
+Werkzeug 3.1.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ _CLIENTS = {
     "python-urllib3": "urllib3",
     "boto3": "boto3",
     "botocore": "boto3",
+    "wget": "wget",
+    "java": "java",
+    "java-http-client": "java",
     "curl": "curl",
     "libcurl": "curl",
     "pycurl": "curl",
@@ -96,8 +100,8 @@ _SERVERS = {
 
 
 def client_kind(user_agent: str | None) -> str | None:
-    """Which library a User-Agent names: `requests`, `httpx`, `aiohttp`, `urllib3`, `boto3`, `curl`, `go`, `node`; else
-    None.
+    """Which library a User-Agent names: `requests`, `httpx`, `aiohttp`, `urllib3`, `boto3`, `wget`, `java`, `curl`,
+    `go`, `node`; else None.
 
     An application may put its own name before that of its library (RFC 9110, 10.1.5), and several libraries may be
     named: the first that is known is the one that makes the requests.
@@ -187,9 +191,10 @@ _SESSION = Cause(
     brief="the client did not keep its connections for the next request",
     blame="client",
     explanation=(
-        "The client closes its connection as soon as it has the response, whether the server would keep it or not. "
-        "That is what happens without a Session (requests.get and the like), or with one that is made and closed for "
-        "each call. Every request then pays for a new TCP handshake, and for TLS."
+        "The client gives up its connection once it has the response, whether the server would keep it or not. "
+        "That is what happens without a Session (requests.get and the like), with one that is made and closed for each "
+        "call, or where the response itself is closed before a short body was read. Every request then pays for a new "
+        "TCP handshake, and for TLS."
     ),
     evidence=(
         "The client's FIN comes right after each response; neither side asked to close; requests follow one another."
@@ -202,7 +207,7 @@ _SESSION = Cause(
     clients={
         "requests": (
             "Make one requests.Session() for the program and call session.get(...) instead of requests.get(...); don't "
-            "open `with requests.Session()` for each call."
+            "open `with requests.Session()` for each call. With stream=True, read each response before you close it."
         ),
         "httpx": (
             "Make one httpx.Client() (or AsyncClient) for the program and call client.get(...) instead of "
@@ -220,9 +225,15 @@ _SESSION = Cause(
             "own connections. In libcurl, keep and re-use the easy handle."
         ),
         "go": (
-            "Share one http.Client with one http.Transport: a new Transport for each request has an empty pool. Don't "
-            "set DisableKeepAlives."
+            "Before resp.Body.Close(), read the body to its end: io.Copy(io.Discard, resp.Body), short as it may be. "
+            "And share one http.Client with one http.Transport: a new Transport for each request has an empty pool."
         ),
+        "java": (
+            "Keep one java.net.http.HttpClient for the program. With HttpURLConnection, read getInputStream() or "
+            "getErrorStream() to its end and close it, and don't call disconnect()."
+        ),
+        "wget": "Give one wget command all URLs (`wget URL1 URL2`): each command opens its own connections.",
+        "boto3": "Make one boto3 client for the program (one for each process), not one for each call.",
         "node": (
             "In Node, make one `new http.Agent({keepAlive: true})` and pass it to all requests as `agent`. Before Node "
             "19 the default one (http.globalAgent) does not keep connections."
@@ -339,14 +350,18 @@ _TABLE = (
     ),
     Cause(
         code="http10",
-        title="an HTTP/1.0 server",
-        brief="the server speaks HTTP/1.0 and closes after each response",
+        title="HTTP/1.0 without keep-alive",
+        brief="HTTP/1.0 closes after each response",
         blame="server",
         explanation=(
-            "The server answers in HTTP/1.0, the version from before connections were kept open by default. It closes "
-            "after each response, and no client can prevent that."
+            "The requests or the responses are HTTP/1.0, the version from before connections were kept open by "
+            "default: without `Connection: keep-alive` each response ends its connection. Where it is the server that "
+            "speaks it, no client can prevent that."
         ),
-        evidence="Status lines `HTTP/1.0` without `Connection: keep-alive`, each followed by the server's FIN.",
+        evidence=(
+            "Status lines, or requests, of `HTTP/1.0` without `Connection: keep-alive`, each exchange followed by the "
+            "server's FIN."
+        ),
         apart="response-close-header: HTTP/1.1 with a header that says so. no-length: a response without a length.",
         settle="",
         advice=(
@@ -354,7 +369,7 @@ _TABLE = (
         ),
         clients={
             ANY: (
-                "Where the requests themselves are HTTP/1.0: have the client speak HTTP/1.1 (curl: leave out -0), or "
+                "The requests themselves are HTTP/1.0: have the client speak HTTP/1.1 (curl: leave out -0), or "
                 "send `Connection: keep-alive` (ApacheBench: `ab -k`)."
             ),
         },
@@ -822,7 +837,11 @@ _TABLE = (
         ),
         apart="server-idle-timeout: the server's FIN is first. no-session: no pause before the FIN.",
         settle="",
-        advice="Raise the client's idle limit above its pauses, but below the server's idle timeout.",
+        advice=(
+            "Raise the client's idle limit above its pauses, but below the server's idle timeout. A client that heeds "
+            "the server's `Keep-Alive: timeout=` (Node, and others) closes a little sooner than that: then raise it "
+            "there."
+        ),
         clients={
             "requests": (
                 "requests has no idle limit: look for a Session that is closed or lost between the requests "
@@ -851,7 +870,9 @@ _TABLE = (
             ),
             "node": (
                 "In Node, raise `timeout` of http.Agent (http.globalAgent: 5000 ms), or for fetch keepAliveTimeout of "
-                "undici's Agent (4000 ms; setGlobalDispatcher), above the pauses, but below the server's timeout."
+                "undici's Agent (4000 ms; setGlobalDispatcher), above the pauses, but below the server's timeout. Of a "
+                "`Keep-Alive: timeout=` of the server's they fall short by 1 s (http.globalAgent) or 2 s (fetch): "
+                "raise that."
             ),
         },
         reading=(
@@ -920,8 +941,8 @@ _TABLE = (
         brief="the server went down or was restarted",
         blame="server",
         explanation=(
-            "The server ended, crashed or was restarted, by a deployment for instance, and all its connections with "
-            "it. Each client has to connect again."
+            "The server, or the part of it that had the connection, ended, crashed or was restarted, by a deployment "
+            "for instance, and its connections with it. Each client has to connect again."
         ),
         evidence="Several connections closed at the same time, in whatever state; attempts may be refused for a while.",
         apart="server-idle-timeout: each connection closes by its own clock.",
@@ -1080,7 +1101,8 @@ _TABLE = (
         evidence="A status of 400 or above with `Connection: close`, then the server's FIN; other responses keep it.",
         apart="response-close-header: not only errors. early-response: the request was not complete.",
         settle="",
-        advice="Mend the requests that get the error: their count is the count of these handshakes.",
+        advice="Mend what makes the server fail: the errors are as many as these handshakes.",
+        clients={ANY: "Mend the requests that get the error: their count is the count of these handshakes."},
     ),
     Cause(
         code="proxy-tunnel",
@@ -1137,7 +1159,11 @@ _TABLE = (
         evidence="`Connection: close` in the request, and the close after its response.",
         apart="response-close-header: the response alone says so.",
         settle="",
-        advice="Remove the header `Connection: close` from the requests.",
+        advice=(
+            "Remove the header `Connection: close` from the requests. A proxy may add it: in nginx, which does unless "
+            'told otherwise, set `proxy_http_version 1.1`, `proxy_set_header Connection ""`, and `keepalive N` in the '
+            "upstream block."
+        ),
         clients={
             "requests": (
                 "Look for headers={'Connection': 'close'} and session.headers; drop it: keep-alive is the default."

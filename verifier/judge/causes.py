@@ -53,6 +53,7 @@ _ANYHOW = (
     Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.CLOSED),
     Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.OPEN_IDLE),
     Rule("separate-pools", stands=f.OPEN_IDLE | f.OTHER_AGENT),
+    Rule("separate-pools", stands=f.CLOSED | f.OTHER_AGENT),
     Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.NEW_TUNNEL),
     Rule("redirect", stands=f.REDIRECTED | f.OPEN_IDLE),
     Rule(
@@ -206,6 +207,7 @@ _UNANSWERED = (
         sure=False,
         also=("max-requests-silent", "server-restart"),
     ),
+    Rule(UNKNOWN, ended=f.WAITING | f.SERVER_FIRST, stands=f.KNOWING, unless=f.BY_RESET, blame="server"),
     Rule(UNKNOWN, ended=f.WAITING, either=SERVER),
     Rule("client-timeout", ended=f.TIMED_OUT, either=f.WAITING | f.PARTIAL),
     Rule("client-fault", ended=f.WAITING | f.QUICKLY | f.SEVERAL, sure=False, also=("client-timeout",)),
@@ -228,6 +230,21 @@ _ANNOUNCED = (
     *(
         Rule("no-session", ended=sign, stands=f.SESSIONLESS, either=DONE, not_stands=f.REDIRECTED, also=(besides,))
         for sign, besides in ((f.HTTP10_RESPONSE, "http10"), (f.SAID_CLOSE, "response-close-header"))
+    ),
+    # Requests of HTTP/1.0 that were kept by the word of both sides, until the server said otherwise.
+    Rule(
+        "max-requests-announced",
+        ended=f.HTTP10_REQUEST | f.SAID_CLOSE | f.SEVERAL | f.COUNT_REPEATS,
+        either=DONE,
+        unless=f.HTTP10_RESPONSE | f.ERROR,
+    ),
+    Rule(
+        "response-close-header",
+        ended=f.HTTP10_REQUEST | f.SAID_CLOSE | f.SEVERAL,
+        either=DONE,
+        unless=f.HTTP10_RESPONSE | f.ERROR,
+        sure=False,
+        also=("http10", "max-requests-announced"),
     ),
     Rule("http10", ended=f.HTTP10_REQUEST, either=DONE, blame="client"),
     Rule("http10", ended=f.HTTP10_RESPONSE, either=DONE),
@@ -307,6 +324,13 @@ _SERVER_CLOSED = (
     Rule("server-restart", ended=f.SAME_INSTANT | f.IDLE, either=SERVER, sure=False, also=("server-idle-timeout",)),
     # Inside TLS, where messages can't be read.
     Rule(
+        "tls-close-notify",
+        ended=f.IS_H2 | f.ENCRYPTED | f.ALERT | f.IDLE | f.GAP_REPEATS,
+        either=SERVER,
+        sure=False,
+        also=("server-idle-timeout", "h2-goaway"),
+    ),
+    Rule(
         "h2-goaway",
         ended=f.IS_H2 | f.ENCRYPTED,
         either=SERVER,
@@ -327,7 +351,7 @@ _SERVER_CLOSED = (
         either=SERVER,
         unless=f.UNUSED,
         sure=False,
-        also=("response-close-header", "max-requests-announced"),
+        also=("response-close-header", "max-requests-announced", "request-close-header"),
         mend="response-close-header",
     ),
     Rule(
@@ -335,7 +359,7 @@ _SERVER_CLOSED = (
         ended=f.ENCRYPTED | f.SERVER_FIRST | f.AT_ONCE,
         unless=f.TOLD,
         sure=False,
-        also=("max-requests-announced", "max-requests-silent"),
+        also=("max-requests-announced", "max-requests-silent", "request-close-header"),
     ),
     # In the clear: a close that no message announced.
     Rule(
@@ -374,6 +398,12 @@ _SERVER_CLOSED = (
         also=("max-requests-silent", "server-restart"),
     ),
     Rule("server-reset-idle", ended=f.SERVER_FIRST | f.IDLE | f.BY_RESET | f.OTHER_HOPS, sure=False, blame="path"),
+    Rule(
+        "server-reset-idle",
+        ended=f.SERVER_FIRST | f.IDLE | f.BY_RESET | f.OUTLIVED,
+        sure=False,
+        also=("server-restart",),
+    ),
     Rule("server-reset-idle", ended=f.SERVER_FIRST | f.IDLE | f.BY_RESET),
     Rule("server-idle-timeout", ended=f.SERVER_FIRST | f.IDLE, either=f.GAP_REPEATS | f.GAP_ANNOUNCED),
     Rule(
@@ -404,7 +434,22 @@ _CLIENT_CLOSED = (
         sure=False,
         also=("pool-evicted",),
     ),
+    Rule(
+        "client-idle-expiry",
+        ended=f.CLIENT_FIRST | f.IDLE | f.GAP_KNOWN,
+        stands=f.BESIDE_OTHER,
+        sure=False,
+        also=("pool-evicted", "no-session"),
+    ),
     Rule("pool-evicted", ended=f.CLIENT_FIRST, stands=f.ELSEWHERE, either=OVER),
+    # A Session for each server and its few requests looks the same.
+    Rule(
+        "pool-evicted",
+        ended=f.CLIENT_FIRST | f.AT_ONCE | f.SEVERAL,
+        stands=f.BESIDE_OTHER,
+        sure=False,
+        also=("no-session",),
+    ),
     Rule(
         "pool-evicted",
         ended=f.CLIENT_FIRST,
@@ -483,6 +528,14 @@ _CLIENT_CLOSED = (
         stands=f.BESIDE_OTHER,
         sure=False,
         also=("pool-evicted",),
+    ),
+    Rule(
+        "body-unread",
+        ended=f.CLIENT_FIRST | f.AT_ONCE,
+        stands=f.CLOSES_UNREAD,
+        unless=f.BODILESS,
+        sure=False,
+        also=("no-session",),
     ),
     Rule("no-session", ended=f.CLIENT_FIRST | f.AT_ONCE),
     Rule("alpn-fanout", ended=f.UNUSED | f.ENCRYPTED, stands=f.TOGETHER, sure=False),

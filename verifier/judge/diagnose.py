@@ -18,6 +18,7 @@ from verifier.judge.peers import peers_of
 from verifier.judge.repetition import Repetition, alike
 from verifier.judge.words import Group, listed, sentence, span, spread
 from verifier.values import NamedTuple
+from verifier.wire.tables import CLIENT, CLIENT_ALERT, SERVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ SHOWN = 3
 MOST_FINDINGS = 10_000
 """The weightiest: each takes some kilobytes. The causes of pairs count all."""
 MOST_NAMES = 4
+FIRST_SERVER_ERROR = 500
+"""RFC 9110, section 15.6: from this status on it is the server that failed, and not the request."""
 SECOND = 1_000_000_000
 
 # Limits that show: the cause, and what its limit is called. By idle time, by count, by waiting time.
@@ -50,6 +53,7 @@ COUNT_LIMITS = {"max-requests-announced": "max requests", "max-requests-silent":
 WAIT_LIMITS = {"client-timeout": "client timeout"}
 DROPPED = f.SERVER_FIRST | f.WAITING
 RESET_BY_SERVER = f.SERVER_FIRST | f.BY_RESET
+CLOSED_BY_OLD = f.ASKED_CLOSE | f.HTTP10_REQUEST
 BY_CLIENT = ("client-idle-expiry", "balancer-idle-timeout")
 MOST_WAITS = 1000
 
@@ -125,7 +129,7 @@ class Diagnosis:
     def _is_odd(self) -> bool:
         """Whether there may be something to tell beside the causes."""
         endings, tally = self.endings, self.matter.tally
-        if endings.ignored_closes or endings.overlapping or endings.excess or endings.short:
+        if endings.ignored_closes or endings.overlapping or endings.excess or endings.short or endings.crossed:
             return True
         return tally.pairs > 1 or any(peak > 1 for peak in self.peaks) or bool(self.matter.ledger.connections.tls)
 
@@ -195,6 +199,8 @@ class Diagnosis:
         rule = RULES[max(decided.parts, key=decided.parts.__getitem__)]
         blame = rule.blame or catalogue.CAUSES.get(cause, catalogue.UNKNOWN).blame
         found = self.groups.summary(rows)
+        if cause == "error-closes" and min(found.statuses, default=0) >= FIRST_SERVER_ERROR:
+            blame = "server"
         text = sentence(cause, self._group(pair, rows, found))
         sure = cause != UNKNOWN and (rule.sure or self._told(cause))
         if not sure and cause != UNKNOWN:
@@ -224,9 +230,14 @@ class Diagnosis:
     def agent(self, rows: Sequence[int]) -> str | None:
         """What the client calls itself; None for one that passes others' requests on, with their names."""
         before = self.lineage.predecessor(rows[0]) if len(rows) else -1
-        if any(self.endings.bits[one] & f.FORWARDED for one in (before, *rows[:1]) if one >= 0):
+        if any(self._is_passed_on(self.endings.bits[one]) for one in (before, *rows[:1]) if one >= 0):
             return None
         return self._word("agent", rows) or (self.account.client if self.account is not None else None)
+
+    def _is_passed_on(self, bits: int) -> bool:
+        """Whether the last request was somebody else's: it says so, or asks for a close in HTTP/1.0, as proxies do by
+        default (nginx: proxy_http_version) and clients do not."""
+        return bool(bits & f.FORWARDED) or bits & CLOSED_BY_OLD == CLOSED_BY_OLD
 
     def software(self, rows: Sequence[int]) -> str | None:
         return self._word("software", rows)
@@ -275,11 +286,19 @@ class Diagnosis:
             before_unused=bool(bits & f.UNUSED),
             unused=all(ended[row] & f.UNUSED for row in rows[:MOST_WAITS]),
             server_reset=bits & RESET_BY_SERVER == RESET_BY_SERVER,
+            closes_unread=bool(stands[rows[0]] & f.CLOSES_UNREAD),
             unheard=bool(bits & f.UNHEARD),
             encrypted=bool(bits & f.ENCRYPTED),
             refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
+            announced=self._announced(before, bits),
+            outlived=bool(bits & f.OUTLIVED),
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )
+
+    def _announced(self, before: int, bits: int) -> str:
+        """For how long the server had said that it keeps a connection, where its client did not wait for that."""
+        said = self.columns["keep_timeout"][before] - 1 if before >= 0 else -1
+        return f"{said:,} s" if bits & f.CLIENT_FIRST and 0 <= self.endings.gap(before) < said * SECOND else ""
 
     def _other(self, row: int) -> str:
         """The other program's name, where two call themselves differently."""
@@ -345,12 +364,17 @@ class Diagnosis:
                 if bits & f.PARTIAL and last == self.endings.last[before]:
                     done = "last that came of the response"
                 found.append((self.frames["end_frame"][last], f"{done}{f' {status}' if status else ''} on #{before}"))
-        if column["odd_frame"][before] and bits & (f.EXCESS | f.UNASKED | f.ALERT | f.GOAWAY):
-            found.append((column["odd_frame"][before], f"{_odd(bits)} on #{before}"))
+        alerted = column["flags"][before] & CLIENT_ALERT
+        if column["odd_frame"][before] and (alerted or bits & (f.EXCESS | f.UNASKED | f.ALERT | f.GOAWAY)):
+            odd = "the client's TLS alert, close_notify most likely" if alerted else _odd(bits)
+            found.append((column["odd_frame"][before], f"{odd} on #{before}"))
         if column["again_frame"][before] and bits & f.UNACKNOWLEDGED:
             found.append((column["again_frame"][before], f"sent again, and not acknowledged, on #{before}"))
         if column["close_frame"][before]:
-            found.append((column["close_frame"][before], f"{_close(bits)} of #{before}{self._how_late(before)}"))
+            late = self._how_late(before) if last == endings.last[before] else ""
+            found.append(
+                (column["close_frame"][before], f"{_close(column['closer'][before], bits)} of #{before}{late}")
+            )
         if column["answer_frame"][before] and bits & (f.SERVER_FIRST | f.BOTH_FIRST):
             found.append((column["answer_frame"][before], f"the client closes #{before}, too"))
         if self.lineage.bits[row] & f.GOES_ON and last >= 0 and endings.following(last) >= 0:
@@ -383,6 +407,8 @@ class Diagnosis:
             and found.gap.most >= 0
             and not self.endings.bits[self.lineage.predecessor(rows[0])] & f.OUTLIVED
         ):
+            if cause in BY_CLIENT and found.adjacent * 2 > len(rows):
+                return  # it looked at its connections when it had a request: its pause is what shows, not its limit
             closers = f.CLIENT_FIRST if cause in BY_CLIENT else f.SERVER_FIRST | f.BOTH_FIRST
             yield from limit(IDLE_LIMITS[cause], self.repetition.idle_gaps(pair, closers))
         elif cause in COUNT_LIMITS and found.counts:
@@ -439,8 +465,8 @@ def counted(amount: int) -> str:
     return f"{amount:,}"
 
 
-def _close(bits: int) -> str:
-    who = "the client's" if bits & f.CLIENT_FIRST else "the server's" if bits & f.SERVER_FIRST else "both sides'"
+def _close(closer: int, bits: int) -> str:
+    who = "the client's" if closer == CLIENT else "the server's" if closer == SERVER else "both sides'"
     return f"{who} {'RST' if bits & f.BY_RESET else 'FIN'}"
 
 

@@ -49,7 +49,7 @@ cdef class Endings:
     cdef Tally tally
     cdef ConnectionTable table
     cdef ExchangeTable exchanges
-    cdef Known closers, patient
+    cdef Known closers, patient, readers
     cdef dict told
     cdef public unsigned long long[::1] bits
     cdef public unsigned int[::1] count
@@ -63,7 +63,7 @@ cdef class Endings:
     cdef int[::1] chain
     cdef bint chained, redirects
     cdef Said said
-    cdef public list ignored_closes, overlapping, excess, short
+    cdef public list ignored_closes, overlapping, excess, short, crossed
     cdef public Members members
     cdef int _thread(self) except -1
     cdef int _follows(self, Py_ssize_t before, Py_ssize_t row) except -1

@@ -51,6 +51,7 @@ from verifier.wire import tables
 from verifier.wire.octets import zeros
 from verifier.wire.tables import (
     CLIENT,
+    CLIENT_ALERT,
     CLIENT_SPOKE_LAST,
     CLIENT_STOPPED_READING,
     CONNECT_REQUEST,
@@ -155,6 +156,7 @@ class Endings:
         self.exchanges = exchanges
         self.closers: Known = Known(peers.closers)
         self.patient: Known = Known(peers.patient)
+        self.readers: Known = Known(peers.readers)
         self.told = told
         rows = self.table.rows
         self.bits = memoryview(zeros("Q", rows))
@@ -182,6 +184,8 @@ class Endings:
         """Exchanges with bytes behind their response, whose connection went on."""
         self.short: list[int] = []
         """Connections whose server closed in the middle of a response."""
+        self.crossed: list[int] = []
+        """Connections whose server had closed when the last request was sent, which got no response."""
         self.said: Said = Said(tally.pairs)
         self.by_connection: Meaning = Meaning(SAID_OF_CONNECTION)
         self.by_exchange: Meaning = Meaning(SAID_OF_EXCHANGE)
@@ -318,6 +322,8 @@ class Endings:
         elif this.closer == CLIENT:
             # An alert of the server says so before the client's FIN.
             bits |= SERVER_FIRST if bits & ALERT and table.odd_frame[row] < this.close_frame else CLIENT_FIRST
+        elif this.flags & CLIENT_ALERT:
+            bits |= CLIENT_FIRST  # the FIN of the server answers it
         else:
             bits |= SERVER_FIRST if this.closer == SERVER else BOTH_FIRST
         if this.closed_with == RST:
@@ -346,6 +352,8 @@ class Endings:
             bits |= self._unread(row)
         if bits & PARTIAL and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.short, row)
+        if bits & CLOSED_BEFORE_REQUEST and bits & SERVER_FIRST and not bits & DAMAGED:
+            keep(self.crossed, row)
         if self.told:
             bits |= self.told.get(row, 0)
             if bits & TOLD and this.flags & PAYLOAD_CUT:

@@ -207,6 +207,8 @@ FEW_EXTRA = 1 << 27
 """The pair has fewer extra connections than needed ones."""
 SESSIONLESS = 1 << 28
 """The client says that it has no Session, and so opens a connection for each request, whatever the server does."""
+CLOSES_UNREAD = 1 << 29
+"""The client names itself as one that closes right behind a response only where that was not read."""
 GIVEN_UP = 1 << 20
 """The one before had stopped in the middle of a body of known length, and never went on."""
 REUSED_BEFORE = 1 << 19

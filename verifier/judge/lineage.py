@@ -20,6 +20,7 @@ from verifier.judge.facts import (
     BESIDE_RESPONSE,
     BOTH_ENCRYPTED,
     CLOSED,
+    CLOSES_UNREAD,
     ELSEWHERE,
     FEW_EXTRA,
     GIVEN_UP,
@@ -40,7 +41,6 @@ from verifier.judge.facts import (
     REDIRECTED,
     REFUSED_BETWEEN,
     REUSED_BEFORE,
-    SEVERAL,
     SPENT,
     TAKING_TIME,
     TOGETHER,
@@ -289,6 +289,11 @@ class Lineage:
         if chosen < 0:
             chosen = self.open.newest
             relation = OPEN_BUSY
+        if chosen < 0 and self.lost.newest >= 0:
+            # Another program's, whose place this one does not take.
+            self.before[row] = self.lost.newest + 1
+            self.bits[row] = CLOSED | self._compare(pair, row, self.lost.newest)
+            return 0
         if chosen < 0:
             return 0
         if relation == CLOSED:
@@ -476,6 +481,8 @@ class Lineage:
             bits |= REDIRECTED
         if not self._same_agent(row, before):
             bits |= OTHER_AGENT
+        if self.endings.readers.has(self.table.agent[before]):
+            bits |= CLOSES_UNREAD
         if gone.flags & CLOSED_KNOWING:
             bits |= KNOWING
         waited: cython.longlong = gone.closed - self.endings.asked_ns[before]
@@ -603,10 +610,9 @@ class Lineage:
         return False
 
     def _used_others(self, row: cython.Py_ssize_t, pair: cython.Py_ssize_t) -> cython.bint:
-        """Whether the client asked other servers between this connection's last response and its close; of one that
-        served it more than once that is no question."""
-        if self.endings.last[row] < 0 or self.endings.bits[row] & SEVERAL:
-            return self.endings.last[row] >= 0
+        """Whether the client asked other servers between this connection's last response and its close."""
+        if self.endings.last[row] < 0:
+            return False
         since: cython.longlong = self.endings.ended_ns[row]
         exchanges: ExchangeTable = self.exchanges
         order: Order = self._by_request()

@@ -18,6 +18,9 @@ IDLE_EXPIRIES = (
 """Idle times after which clients close a connection by themselves, where nothing else was set."""
 NO_EXPIRY = ("python-requests/", "python-urllib3/")
 """urllib3 keeps a connection until it is needed, and finds out then whether the server has closed it."""
+CLOSE_UNREAD = ("go-http-client/",)
+"""Clients that close behind a response whose body was not read, short as it is, and behind no other, unless the request
+says so (net/http: bodyEOFSignal)."""
 NEVER_KEEP = ("gunicorn", "werkzeug/")
 """gunicorn's sync worker, which is its default, and Werkzeug's server since 2.1 close after each response."""
 DO_NOT_PIPELINE = (
@@ -43,6 +46,8 @@ class Peers(NamedTuple):
     """Server fields of such as never keep a connection."""
     patient: frozenset[int]
     """User-Agents of such as close no idle connection by themselves."""
+    readers: frozenset[int]
+    """User-Agents of such as close right behind a response only where it was not read."""
     one_at_a_time: frozenset[int]
     """User-Agents of such as do not pipeline."""
 
@@ -54,6 +59,7 @@ def peers_of(ledger: Ledger) -> Peers:
     expiries: dict[int, int] = {}
     closers: set[int] = set()
     patient: set[int] = set()
+    readers: set[int] = set()
     one_at_a_time: set[int] = set()
     for word in distinct(ledger.connections.column("agent")) - {0}:
         name = (ledger.words.text(word - 1) or "").lower()
@@ -62,10 +68,12 @@ def peers_of(ledger: Ledger) -> Peers:
                 expiries[word - 1] = expiry
         if any(known in name for known in NO_EXPIRY):
             patient.add(word - 1)
+        if any(known in name for known in CLOSE_UNREAD):
+            readers.add(word - 1)
         if any(known in name for known in DO_NOT_PIPELINE):
             one_at_a_time.add(word - 1)
     for word in distinct(ledger.connections.column("software")) - {0}:
         name = (ledger.words.text(word - 1) or "").lower()
         if name.startswith(NEVER_KEEP):
             closers.add(word - 1)
-    return Peers(expiries, frozenset(closers), frozenset(patient), frozenset(one_at_a_time))
+    return Peers(expiries, frozenset(closers), frozenset(patient), frozenset(readers), frozenset(one_at_a_time))

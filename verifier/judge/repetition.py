@@ -28,6 +28,7 @@ from verifier.judge.facts import (
     GAP_KNOWN,
     GAP_REPEATS,
     IDLE,
+    IS_H2,
     ONLY_BODILESS,
     ONLY_ERRORS,
     OTHERS_KEPT,
@@ -71,6 +72,8 @@ MANY_AT_ONCE = 4
 """Connections closed in one instant, of which less has to differ."""
 NEIGHBOURS = cython.declare(cython.Py_ssize_t, 64)
 """Connections of a pair that are looked at around one: as many are not open at once but in load tests."""
+SETTLING = cython.declare(cython.Py_ssize_t, 2)
+"""Turns of HTTP/2 inside of TLS that a connection may have for one request: the settings of both sides go before."""
 MANY_SAID = 4
 """Responses that all say close, before a server is said never to keep a connection."""
 
@@ -82,8 +85,8 @@ LIMITED = cython.declare(
 
 class Repetition:
     """Marks what repeats in the facts of `endings`. `longest`: pair to the longest time that one of its connections was
-    idle and then used again, where clients closed idle ones. `discarded`: connections that the client closed at once
-    while it went on with others of the pair."""
+    idle and then used again, where either side closed idle ones. `discarded`: connections that the client closed at
+    once while it went on with others of the pair."""
 
     def __init__(self, endings: Endings, peers: Peers) -> None:
         self.endings = endings
@@ -294,7 +297,7 @@ class Repetition:
         if by_server and fact == COUNT_REPEATS:
             fact |= COUNT_BY_SERVER
         for row in self.at_once:
-            if self.endings.count[row] == usual and usual > 1:
+            if self.endings.count[row] == usual and usual > (SETTLING if self.bits[row] & IS_H2 else 1):
                 self.bits[row] |= fact
             if usual == 1 and alone:
                 self.bits[row] |= ALWAYS_ONE
@@ -378,7 +381,7 @@ class Repetition:
             gap = self.endings.gap(row)
             if longest > gap + leeway(gap):
                 self.bits[row] |= OUTLIVED
-        if longest >= 0 and len(self.by_client):
+        if longest >= 0:
             self.longest[pair] = longest
         for row in self.by_client:
             gap = self.endings.gap(row)

@@ -79,6 +79,7 @@ def _all(eyes: _Eyes) -> Iterable[Seen]:
     yield from eyes.ignored_closes()
     yield from eyes.excess()
     yield from eyes.short_bodies()
+    yield from eyes.races()
     yield from eyes.shared_sockets()
     yield from eyes.unused_tls()
 
@@ -291,6 +292,29 @@ class _Eyes:
             text = f"the server closed {number(len(rows), 'connection')} before the whole response was sent"
             cited = [(self.columns["close_frame"][row], f"the server's close of #{row}") for row in rows[:SHOWN]]
             yield Seen("short-body", pair, tuple(rows), text, self._cite(*cited))
+
+    def races(self) -> Iterable[Seen]:
+        """Requests that met the server's close, where no connection was opened for another try."""
+        found: dict[int, list[int]] = {}
+        for row in self.endings.crossed:
+            found.setdefault(self.tally.pair(row), []).append(row)
+        frames = self.diagnosis.frames["request_frame"]
+        for pair, rows in found.items():
+            if (pair, "keepalive-race") in self.found:
+                continue
+            text = (
+                f"the server closed {number(len(rows), 'connection')} just before the client's request was there, which"
+                " got no response"
+            )
+            cited = [
+                part
+                for row in rows[:SHOWN]
+                for part in (
+                    (self.columns["close_frame"][row], f"the server's close of #{row}"),
+                    (frames[self.endings.last[row]], f"the request on #{row}"),
+                )
+            ]
+            yield Seen("keepalive-race", pair, tuple(rows), text, self._cite(*cited))
 
     def shared_sockets(self) -> Iterable[Seen]:
         """Requests on a connection that was waiting for another response, of clients that never do so."""

@@ -71,11 +71,17 @@ class Group(NamedTuple):
     """Those before them never did."""
     server_reset: bool
     """The first close was the server's RST."""
+    closes_unread: bool
+    """The first of the predecessors is of a client that closes right behind a response only where it was not read."""
     unheard: bool
     """The client's TCP keep-alive probes got no answer."""
     encrypted: bool
     refused: bool
     """Attempts failed between the old connections and the new ones."""
+    announced: str
+    """For how long the server had said that it keeps the first of the predecessors (Keep-Alive: timeout=): `5 s`."""
+    outlived: bool
+    """Others had lived through longer idle times than the first of the predecessors."""
     left: str
     """Bytes of their last responses that never came, where all announced a length: `12,000`."""
 
@@ -150,24 +156,44 @@ def _it(group: Group) -> str:
 def _idle(side: str) -> Say:
     def say(group: Group) -> str:
         how = "reset" if group.with_reset else "closed"
-        came = f"; the client's next requests came {group.came} after it" if group.came else ""
+        next_ones = "next request" if group.new == 1 else "next requests"
+        came = f"; the client's {next_ones} came {group.came} after it" if group.came else ""
         return (
-            f"the {side} {how} {_each(group)} {group.gap} after the last response, while no request was running{came}"
+            f"the {side} {how} {_each(group)} {group.gap} after the last response, while no request was running"
+            f"{_kept(group)}{came}"
         )
 
     return say
 
 
+def _kept(group: Group) -> str:
+    """What speaks against a limit of idle time."""
+    if not group.outlived or not group.reused:
+        return ""
+    return f", although it had kept idle ones for up to {group.reused}"
+
+
 def _expiry(group: Group) -> str:
     when = "when it next had a request" if group.at_next_use else "while no request was running"
     reused = f"; it used connections again that had been idle for up to {group.reused}" if group.reused else ""
-    return f"the client itself closed {_each(group)} that had been idle for {group.gap}, {when}{reused}"
+    said = f"; the server had said that it keeps {_it(group)} for {group.announced}" if group.announced else ""
+    return f"the client itself closed {_each(group)} that had been idle for {group.gap}, {when}{reused}{said}"
+
+
+def _restart(group: Group) -> str:
+    refused = ", and refused new ones for a while" if group.refused else ""
+    if group.dropped and group.lost:
+        when = f" {group.waited} after a request" if group.waited else ""
+        return f"the server closed {_each(group)}{when}, without a response to it{_unanswered(group)}{refused}"
+    if group.outlived and group.gap:
+        return f"the server closed {_each(group)} {group.gap} after the last response{_kept(group)}{refused}"
+    return f"the server ended {_each(group)}, whatever {_its(group)} state{refused}"
 
 
 def _limit(said: str) -> Say:
     def say(group: Group) -> str:
         known = "; what it said is encrypted" if group.encrypted else f" {said}"
-        return f"the server closed {_each(group)} {_after(group)}, right behind a response{known}"
+        return f"the server ended {_each(group)} {_after(group)}, right behind a response{known}"
 
     return say
 
@@ -197,6 +223,8 @@ def _unread(group: Group) -> str:
             f"the client did not read the whole response ({_octets(group.left)} never came), so that the connection"
             f" could not be used again{_times(group)}"
         )
+    if group.closes_unread and group.at_once:
+        return f"the client closed {_each(group)} right after the response, as this one does where the body is not read"
     if group.with_reset:
         return (
             f"the client closed {_each(group)} with an RST although the response was whole: it had not read all of it"
@@ -216,7 +244,8 @@ def _unknown(group: Group) -> str:
     if group.before_unused:
         return f"{opened} after one that was closed without ever carrying a request"
     if group.dropped:
-        return f"{opened} after the server had closed the one before without an answer to its request"
+        lost = _unanswered(group)
+        return f"{opened} after the server had closed the one before without an answer to its request{lost}"
     why = "the open one was not used" if group.was_open else "the one before was given up"
     return f"{opened}, and nothing in the packets says why {why}"
 
@@ -224,7 +253,7 @@ def _unknown(group: Group) -> str:
 _WORDS: dict[str, Say] = {
     "no-session": _no_session,
     "response-close-header": lambda group: (
-        f"the server answered with `Connection: close` and closed {_each(group)} {_after(group)}"
+        f"the server answered with `Connection: close`, and {_each(group)} ended {_after(group)}"
     ),
     "server-idle-timeout": _idle("server"),
     "server-reset-idle": _idle("server"),
@@ -234,8 +263,8 @@ _WORDS: dict[str, Say] = {
     ),
     "balancer-idle-timeout": _expiry,
     "client-idle-expiry": _expiry,
-    "http10": lambda group: f"HTTP/1.0 without keep-alive: {_each(group)} closed after one response",
-    "server-never-keeps-alive": lambda group: f"the server closed {_each(group)} after the first response, every time",
+    "http10": lambda group: f"HTTP/1.0 without keep-alive: {_each(group)} closed {_after(group)}",
+    "server-never-keeps-alive": lambda group: f"the server ended {_each(group)} after the first response, every time",
     "max-requests-announced": _limit("that says so"),
     "max-requests-silent": _limit("that did not say so"),
     "error-closes": lambda group: (
@@ -283,10 +312,7 @@ _WORDS: dict[str, Say] = {
         f"the client closed {_each(group)} {group.waited or 'at once'} after a request, without waiting for the"
         " response"
     ),
-    "server-restart": lambda group: (
-        f"the server ended {_each(group)}, whatever {_its(group)} state"
-        + (", and refused new ones for a while" if group.refused else "")
-    ),
+    "server-restart": _restart,
     "pool-full": lambda group: (
         f"the client made up to {group.most:,} requests at the same time, and closed {_each(group)} right after the"
         " response while it went on using others: its pool had no room"
@@ -296,7 +322,9 @@ _WORDS: dict[str, Say] = {
         " only"
     ),
     "separate-pools": lambda group: (
-        f"{number(group.new, 'connection')} opened while another program's ({group.other}) was idle: each has its own"
+        f"{number(group.new, 'connection')} opened"
+        + (" while" if group.was_open else " after")
+        + f" another program's ({group.other}) was {'idle' if group.was_open else 'closed'}: each has its own"
         if group.other
         else f"{number(group.new, 'connection')} opened while another one was idle"
         + (
@@ -320,7 +348,7 @@ _WORDS: dict[str, Say] = {
         "requests went out on a TLS connection without a wait for the response, and the server answered with an alert"
         f"{_times(group)}: as where two processes write to the same one"
     ),
-    "h2-goaway": lambda group: f"the server ended {_each(group)} of HTTP/2: it takes no more streams on it",
+    "h2-goaway": lambda group: f"the server ended {_each(group)} of HTTP/2: it takes no more streams on {_it(group)}",
     "concurrency": lambda group: (
         f"{number(group.new, 'connection')} opened while all others were in use, and free again before the new one"
         " could be used"

@@ -175,9 +175,10 @@ def _in_a_line(number: str, group: _Group, style: Style) -> str:
 
 def _due_to(finding: Finding, report: Report, style: Style) -> str:
     """Whose ways they are, how sure that is, and what else it could be."""
-    if finding.cause == "unknown":
-        return "not known: the packets don't tell."
     whose = _DUE_TO.get(finding.blame, safe(finding.blame, style))
+    if finding.cause == "unknown":
+        known = "not known: the" if finding.blame == "nobody" else f"{whose}; why it did so, the"
+        return f"{known} packets don't tell."
     others = [_named(code, style) for code in finding.also]
     if finding.confidence == "certain":
         also = f" Besides, this holds: {'; '.join(others)}." if others else ""

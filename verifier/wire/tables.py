@@ -103,6 +103,8 @@ UNACKNOWLEDGED = 16384
 """The client's last bytes were never acknowledged."""
 SERVER_ALERT = 32768
 """TLS: the server sent an alert behind its handshake: close_notify, as far as can be told."""
+CLIENT_ALERT = 65536
+"""TLS: the client sent one first, and nothing behind it: a close, before its FIN."""
 GOAWAY = 131072
 """HTTP/2: the server announced that it takes no more streams."""
 NOT_TAKEN = 4194304

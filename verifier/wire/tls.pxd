@@ -16,8 +16,10 @@ cdef class Tls(Speech):
     cdef bytes name, alpn, session
     cdef int speaker
     cdef Py_ssize_t turn
+    cdef long long parting_ns, short_ns
+    cdef unsigned int parting_frame, short_frame
     cdef int version, resumed
-    cdef bint answered
+    cdef bint agrees_on_h2, answered, server_ended
     cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
     cdef int data(self, Packet packet, int side) except -1
     cdef int gap(self, Packet packet, int side, long long size) except -1
@@ -25,6 +27,9 @@ cdef class Tls(Speech):
     cdef int close(self) except -1
     cdef int _record(self, Packet packet, int side, int kind, int major, long long size) except -1
     cdef int _spoke(self, Packet packet, int side, long long size) except -1
+    cdef int _answer(self, unsigned int frame, long long moment) except -1
+    cdef int _part(self) except -1
+    cdef int _ask(self, unsigned int frame, long long moment) except -1
     cdef int _alert(self, Packet packet, int side) except -1
     cdef int _ready(self) except -1
     cdef int _collect(self, Direction way, int side, bytes piece) except -1

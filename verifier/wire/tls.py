@@ -33,7 +33,18 @@ ALERT = cython.declare(cython.int, 21)
 SEALED_ALERT = cython.declare(cython.longlong, 19)
 """Bytes of a TLS 1.3 record that holds an alert: level, description, content type, 16 bytes of authentication (RFC
 8446, sections 5.2 and 6). One byte of data and its padding would look the same."""
+FRAME_HEADER = cython.declare(cython.longlong, 9)
+"""Bytes of a frame of HTTP/2 that says nothing more, as the acknowledgement of SETTINGS (RFC 9113, section 4.1): no
+request of either version is as short."""
+LARGEST_CONTROL = cython.declare(cython.longlong, 17)
+"""Bytes of WINDOW_UPDATE, RST_STREAM, PING and a bare GOAWAY at most (RFC 9113, section 6). A request of HTTP/1 is
+longer; one of HTTP/2 whose fields are all known to the server may be as short."""
+SEALING = cython.declare(cython.longlong, 17)
+"""Bytes that TLS 1.3 adds to what a record holds: content type and authentication (RFC 8446, section 5.2)."""
+SEALING_12 = cython.declare(cython.longlong, 24)
+"""... and TLS 1.2 with AES-GCM: nonce and authentication (RFC 5288, section 3)."""
 SERVER_ALERT = cython.declare(cython.uint, tables.SERVER_ALERT)
+CLIENT_ALERT = cython.declare(cython.uint, tables.CLIENT_ALERT)
 RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
 HANDSHAKE = cython.declare(cython.int, 22)
 APPLICATION_DATA = cython.declare(cython.int, 23)
@@ -92,6 +103,15 @@ class Tls(Speech):
         self.speaker = -1
         self.turn = -1
         """Row of the turn under way."""
+        self.short_frame = 0
+        """The client's record behind the server's that may be a request, and is none if nothing answers it."""
+        self.short_ns = -1
+        self.server_ended = False
+        self.agrees_on_h2 = False
+        """Or may do so: TLS 1.3 hides what the server chose of the client's offer."""
+        self.parting_frame = 0
+        """The server's record that may be its GOAWAY, as long as nothing follows it."""
+        self.parting_ns = -1
         return 0
 
     def data(self, packet: Packet, side: cython.int) -> cython.int:
@@ -132,9 +152,12 @@ class Tls(Speech):
         return 0
 
     def end(self, packet: Packet, side: cython.int) -> cython.int:
+        if side != self.asker:
+            self.server_ended = True
         return 0
 
     def close(self) -> cython.int:
+        self._part()
         if self.speaker >= 0 and self.speaker == self.asker:
             self.flags |= tables.CLIENT_SPOKE_LAST
         self.ledger.connections.tls[self.row] = (self.name, self.alpn, self.version, self.resumed)
@@ -173,36 +196,80 @@ class Tls(Speech):
         return 0
 
     def _spoke(self, packet: Packet, side: cython.int, size: cython.longlong) -> cython.int:
-        """Application data. A client that speaks behind the server, or first, asks anew, as far as can be told."""
+        """Application data. A client that speaks behind the server, or first, asks anew, as far as can be told: frames
+        of HTTP/2 that are about the connection alone are no requests."""
         table: ExchangeTable = self.ledger.turns
+        holds: cython.longlong = size - (SEALING if self.version == TLS13 else SEALING_12)
         self.active_ns = packet.ts
         if side == self.asker:
-            if self.speaker != side:
-                self.turns += 1
-                self.turn = table.add()
-                table.connection[self.turn] = self.row
-                table.depth[self.turn] = self.turns
-                table.method[self.turn] = -1
-                table.target[self.turn] = -1
-                table.host[self.turn] = -1
-                table.request_ns[self.turn] = packet.ts
-                table.request_frame[self.turn] = packet.frame
-                table.end_ns[self.turn] = -1
-        elif self.turn >= 0:
-            table.end_ns[self.turn] = packet.ts
-            table.end_frame[self.turn] = packet.frame
-            table.flags[self.turn] |= RESPONSE_DONE
-            table.octets[self.turn] += cython.cast(cython.uint, size)
+            self.flags &= ~CLIENT_ALERT
+            if self.speaker == side or holds <= FRAME_HEADER:
+                return 0
+            if holds <= LARGEST_CONTROL:
+                self.short_frame = packet.frame
+                self.short_ns = packet.ts
+                return 0
+            self._ask(packet.frame, packet.ts)
+        else:
+            if self.short_frame:
+                self._ask(self.short_frame, self.short_ns)
+            elif self.speaker == side and holds == LARGEST_CONTROL and self.agrees_on_h2:
+                # A bare GOAWAY, most likely: no part of a response, however long that is over.
+                self.parting_frame = packet.frame
+                self.parting_ns = packet.ts
+                return 0
+            self.parting_frame = 0
+            self._answer(packet.frame, packet.ts)
+            if self.turn >= 0:
+                table.octets[self.turn] += cython.cast(cython.uint, size)
         self.speaker = side
         return 0
 
+    def _answer(self, frame: cython.uint, moment: cython.longlong) -> cython.int:
+        """The server goes on with its part of the turn."""
+        table: ExchangeTable = self.ledger.turns
+        if self.turn >= 0:
+            table.end_ns[self.turn] = moment
+            table.end_frame[self.turn] = frame
+            table.flags[self.turn] |= RESPONSE_DONE
+        return 0
+
+    def _part(self) -> cython.int:
+        """What looked like a GOAWAY was part of a response, where nothing says that HTTP/2 is spoken, or ends."""
+        if self.parting_frame and self.alpn != b"h2" and not self.flags & SERVER_ALERT:
+            self._answer(self.parting_frame, self.parting_ns)
+        self.parting_frame = 0
+        return 0
+
+    def _ask(self, frame: cython.uint, moment: cython.longlong) -> cython.int:
+        """A turn begins."""
+        table: ExchangeTable = self.ledger.turns
+        self._part()
+        self.short_frame = 0
+        self.turns += 1
+        self.turn = table.add()
+        table.connection[self.turn] = self.row
+        table.depth[self.turn] = self.turns
+        table.method[self.turn] = -1
+        table.target[self.turn] = -1
+        table.host[self.turn] = -1
+        table.request_ns[self.turn] = moment
+        table.request_frame[self.turn] = frame
+        table.end_ns[self.turn] = -1
+        return 0
+
     def _alert(self, packet: Packet, side: cython.int) -> cython.int:
-        """An alert: the last thing that a side says, close_notify (RFC 8446, section 6.1) or a failure. Of the client's
-        nothing is kept but that it is no data."""
+        """An alert: the last thing that a side says, close_notify (RFC 8446, section 6.1) or a failure. One that
+        answers the other side's alert or FIN is no news."""
         if side == self.asker:
+            if self.server_ended or self.flags & SERVER_ALERT:
+                return 0
+            self.flags |= CLIENT_ALERT
+        elif self.flags & CLIENT_ALERT:
             return 0
-        self.flags |= SERVER_ALERT
-        if self.ledger.connections.odd_frame[self.row] == 0:
+        else:
+            self.flags |= SERVER_ALERT
+        if side == self.asker or self.ledger.connections.odd_frame[self.row] == 0:
             self.ledger.connections.odd_frame[self.row] = packet.frame
             self.ledger.connections.odd_ns[self.row] = packet.ts
         return 0
@@ -253,6 +320,8 @@ class Tls(Speech):
                 names = Fields(inner.block(2))
                 if names.number(1) == 0:
                     self.name = names.block(2)[:LONGEST_NAME]
+            elif kind == EXTENSION_ALPN:
+                self.agrees_on_h2 = b"\x02h2" in body
         return 0
 
     def _server_hello(self, message: bytes) -> cython.int:
@@ -274,6 +343,7 @@ class Tls(Speech):
         if self.version == TLS13:
             self.resumed = 1 if key else 0
         else:
+            self.agrees_on_h2 = self.alpn == b"h2"
             # A server that resumes echoes the session that the client offered (RFC 5246, section 7.4.1.3; RFC 5077,
             # section 3.4).
             self.resumed = 1 if session and session == self.session else 0
