@@ -313,6 +313,12 @@ def a_client_of_go_closes_behind_a_short_response() -> Talks:
     return followed(ended(closing("client", before=answered(ok(), get("/", "User-Agent: Go-http-client/1.1")))))
 
 
+@story("no-session", MAYBE, CLIENT)
+def a_program_with_a_session_is_run_again() -> Talks:
+    """Each run keeps its connection, for as long as it lasts."""
+    return followed(ended(closing("client", before=exchanges(2))))
+
+
 @story("no-session", SURE, CLIENT)
 def a_client_of_go_closes_where_there_was_nothing_to_read() -> Talks:
     script = answered(response_head("204 No Content"), get("/", "User-Agent: Go-http-client/1.1"))

@@ -434,6 +434,23 @@ def test_right_after_is_said_of_what_is_right_after() -> None:
 
 
 @pytest.mark.parametrize(
+    ("response", "how"),
+    [
+        (response_head("200 OK", "Content-Type: text/event-stream") + b"data: 1\n\n", "before the response was over"),
+        (ok(), "although the response was whole"),
+    ],
+)
+def test_a_response_that_never_ends_is_not_called_whole(response: bytes, how: str) -> None:
+    """One without a length ends when its server closes."""
+
+    def script(talk: Conversation) -> None:
+        answered(response)(talk)
+        talk.reset("client")
+
+    assert how in finding(diagnosed(in_turn(2, script)), "body-unread").text
+
+
+@pytest.mark.parametrize(
     ("request_header", "response_header", "word"),
     [
         ("User-Agent: python-requests/2.34.2", "Server: x", "Session"),

@@ -193,8 +193,8 @@ _SESSION = Cause(
     explanation=(
         "The client gives up its connection once it has the response, whether the server would keep it or not. "
         "That is what happens without a Session (requests.get and the like), with one that is made and closed for each "
-        "call, or where the response itself is closed before a short body was read. Every request then pays for a new "
-        "TCP handshake, and for TLS."
+        "call, or where the response itself is closed before a short body was read. Each new one pays for a TCP "
+        "handshake, and for TLS."
     ),
     evidence=(
         "The client's FIN comes right after each response; neither side asked to close; requests follow one another."

@@ -537,6 +537,7 @@ _CLIENT_CLOSED = (
         sure=False,
         also=("no-session",),
     ),
+    Rule("no-session", ended=f.CLIENT_FIRST | f.AT_ONCE | f.SEVERAL, sure=False),
     Rule("no-session", ended=f.CLIENT_FIRST | f.AT_ONCE),
     Rule("alpn-fanout", ended=f.UNUSED | f.ENCRYPTED, stands=f.TOGETHER, sure=False),
 )

@@ -283,6 +283,7 @@ class Diagnosis:
             other=self._other(rows[0]),
             was_open=not stands[rows[0]] & f.CLOSED,
             with_reset=bool(bits & f.BY_RESET),
+            unfinished=bool(bits & f.PARTIAL),
             before_unused=bool(bits & f.UNUSED),
             unused=all(ended[row] & f.UNUSED for row in rows[:MOST_WAITS]),
             server_reset=bits & RESET_BY_SERVER == RESET_BY_SERVER,

@@ -65,6 +65,8 @@ class Group(NamedTuple):
     was_open: bool
     """The predecessors were open when the new connections were."""
     with_reset: bool
+    unfinished: bool
+    """The last response was not over."""
     unused: bool
     """The new connections never carried a request."""
     before_unused: bool
@@ -134,7 +136,8 @@ def _no_session(group: Group) -> str:
     when = "right after the response" if group.at_once else f"{group.gap} after the response"
     if group.one:
         return f"the client closed {_each(group)} {when}; the server would have kept {_it(group)}"
-    return f"the client closed {_each(group)} {_after(group)}, {when}, and then opened another"
+    again = "and then opened another: a Session ended, or the program did and was run again"
+    return f"the client closed {_each(group)} {_after(group)}, {when}, {again}"
 
 
 def _unanswered(group: Group) -> str:
@@ -226,9 +229,8 @@ def _unread(group: Group) -> str:
     if group.closes_unread and group.at_once:
         return f"the client closed {_each(group)} right after the response, as this one does where the body is not read"
     if group.with_reset:
-        return (
-            f"the client closed {_each(group)} with an RST although the response was whole: it had not read all of it"
-        )
+        how = "before the response was over" if group.unfinished else "although the response was whole"
+        return f"the client closed {_each(group)} with an RST {how}: it had not read all of it"
     return f"the client left a response unread, so that its connection could not be used again{_times(group)}"
 
 
