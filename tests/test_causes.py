@@ -153,6 +153,16 @@ def a_request_is_missing_from_the_capture() -> Talks:
     return followed(first)
 
 
+@story(UNKNOWN, MAYBE, BY_SERVER)
+def a_server_closes_what_it_has_just_accepted() -> Talks:
+    """The first request meets the FIN. No connection was kept, so that no timeout of the server's can be too short."""
+    first = opened()
+    fin = first.fin("server")
+    first.say("client", "PA", get("/"), ack=fin.seq)
+    first.reset("server", "R")
+    return followed(first)
+
+
 def websocket() -> Conversation:
     first = opened()
     first.request(get("/chat", "Connection: Upgrade", "Upgrade: websocket"))

@@ -186,6 +186,14 @@ _UNANSWERED = (
         sure=False,
         also=("fork", "server-restart"),
     ),
+    # What was never used, and not for long, was not kept.
+    Rule(
+        UNKNOWN,
+        ended=f.WAITING | f.CLOSED_BEFORE_REQUEST,
+        either=SERVER,
+        unless=f.SEVERAL | f.AFTER_PAUSE | f.ENCRYPTED,
+        blame="server",
+    ),
     Rule(
         "keepalive-race",
         ended=f.WAITING | f.CLOSED_BEFORE_REQUEST | f.FORWARDED,

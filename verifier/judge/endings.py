@@ -185,7 +185,7 @@ class Endings:
         self.short: list[int] = []
         """Connections whose server closed in the middle of a response."""
         self.crossed: list[int] = []
-        """Connections whose server had closed when the last request was sent, which got no response."""
+        """Connections that were kept, whose server had closed when the last request was sent, which got no response."""
         self.said: Said = Said(tally.pairs)
         self.by_connection: Meaning = Meaning(SAID_OF_CONNECTION)
         self.by_exchange: Meaning = Meaning(SAID_OF_EXCHANGE)
@@ -352,7 +352,8 @@ class Endings:
             bits |= self._unread(row)
         if bits & PARTIAL and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.short, row)
-        if bits & CLOSED_BEFORE_REQUEST and bits & SERVER_FIRST and not bits & DAMAGED:
+        was_kept: cython.bint = bits & (SEVERAL | AFTER_PAUSE) != 0
+        if was_kept and bits & CLOSED_BEFORE_REQUEST and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.crossed, row)
         if self.told:
             bits |= self.told.get(row, 0)
