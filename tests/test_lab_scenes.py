@@ -92,7 +92,7 @@ SILENCE_S = {
     "client-timeout": faults.TIMEOUT_S,
     "balancer-idle-timeout": paths.IDLE_S,
 }
-LATE_S = 0.15
+LATE_S = 0.3
 """How late a thread may be, on a busy machine."""
 
 
