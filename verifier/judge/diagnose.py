@@ -53,6 +53,7 @@ COUNT_LIMITS = {"max-requests-announced": "max requests", "max-requests-silent":
 WAIT_LIMITS = {"client-timeout": "client timeout"}
 DROPPED = f.SERVER_FIRST | f.WAITING
 RESET_BY_SERVER = f.SERVER_FIRST | f.BY_RESET
+SECRET = f.ENCRYPTED | f.TOLD
 CLOSED_BY_OLD = f.ASKED_CLOSE | f.HTTP10_REQUEST
 BY_CLIENT = ("client-idle-expiry", "balancer-idle-timeout")
 MOST_WAITS = 1000
@@ -289,7 +290,7 @@ class Diagnosis:
             server_reset=bits & RESET_BY_SERVER == RESET_BY_SERVER,
             closes_unread=bool(stands[rows[0]] & f.CLOSES_UNREAD),
             unheard=bool(bits & f.UNHEARD),
-            encrypted=bool(bits & f.ENCRYPTED),
+            encrypted=bits & SECRET == f.ENCRYPTED,
             refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             announced=self._announced(before, bits),
             outlived=bool(bits & f.OUTLIVED),
