@@ -144,6 +144,8 @@ def test_what_is_encrypted_was_not_read() -> None:
     assert "answered with `Connection: close`" in sentence("response-close-header", PLAIN)
     assert "what it said is encrypted" in sentence("response-close-header", group(encrypted=True))
     assert "answered with" not in sentence("response-close-header", group(encrypted=True))
+    several = group(encrypted=True, one=False, counts="3 to 7")
+    assert "after what looks like 3 to 7 requests" in sentence("max-requests-announced", several)
 
 
 @pytest.mark.parametrize("most", [0, 1])

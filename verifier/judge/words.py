@@ -122,7 +122,10 @@ def _each(group: Group) -> str:
 
 
 def _after(group: Group) -> str:
-    return f"after {group.counts} requests" if not group.one else "after one request"
+    if group.one:
+        return "after one request"
+    # Inside of TLS they are counted by who speaks: in HTTP/2 the settings of both sides look like one more.
+    return f"after what looks like {group.counts} requests" if group.encrypted else f"after {group.counts} requests"
 
 
 def _no_session(group: Group) -> str:
