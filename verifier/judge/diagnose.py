@@ -368,7 +368,9 @@ class Diagnosis:
                 found.append((self.frames["end_frame"][last], f"{done}{f' {status}' if status else ''} on #{before}"))
         alerted = column["flags"][before] & CLIENT_ALERT
         if column["odd_frame"][before] and (alerted or bits & (f.EXCESS | f.UNASKED | f.ALERT | f.GOAWAY)):
-            odd = "the client's TLS alert, close_notify most likely" if alerted else _odd(bits)
+            odd = "the client's TLS alert" if alerted else _odd(bits)
+            if odd.endswith("alert"):
+                odd += ", close_notify most likely" if column["tls_ns"][before] else " inside of its handshake"
             found.append((column["odd_frame"][before], f"{odd} on #{before}"))
         if column["again_frame"][before] and bits & f.UNACKNOWLEDGED:
             found.append((column["again_frame"][before], f"sent again, and not acknowledged, on #{before}"))
@@ -477,4 +479,4 @@ def _odd(bits: int) -> str:
         return "GOAWAY"
     if bits & f.UNASKED:
         return "a response whose request is not in the capture" if bits & f.DAMAGED else "a response to no request"
-    return "bytes that belong to no response" if bits & f.EXCESS else "the server's TLS alert, close_notify most likely"
+    return "bytes that belong to no response" if bits & f.EXCESS else "the server's TLS alert"
