@@ -17,6 +17,7 @@ from craft import (
     Conversation,
     Side,
     chunked,
+    client_hello,
     get,
     merged,
     ok,
@@ -24,10 +25,13 @@ from craft import (
     request_head,
     response_head,
     sealed,
+    server_hello,
+    tls_record,
 )
 from talks import (
     HANDSHAKE_NS,
     SERVER,
+    TLS_SERVER,
     Account,
     S,
     Script,
@@ -190,6 +194,21 @@ def test_the_client_s_goodbye_is_cited_and_the_fin_is_whose_it_is() -> None:
     notes = [each.note for each in found.evidence]
     assert "the client's TLS alert, close_notify most likely on #0" in notes
     assert any(note.startswith("the server's FIN of #0") for note in notes)
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_an_alert_inside_of_the_handshake_says_no_goodbye(side: Side) -> None:
+    """A certificate that is not trusted, or nothing that both can speak."""
+    talks = [Conversation(("10.0.0.1", 40000 + number), TLS_SERVER, now=START_NS + number * S) for number in range(2)]
+    for talk in talks:
+        talk.handshake()
+        talk.say("client", "PA", client_hello(tls13=False))
+        if side == "client":
+            talk.say("server", "PA", server_hello(tls13=False))
+        talk.say(side, "PA", tls_record(21, b"\x02\x30"))
+        talk.close("server")
+    (found,) = diagnosed(talks).findings
+    assert f"the {side}'s TLS alert inside of its handshake on #0" in [each.note for each in found.evidence]
 
 
 def test_how_late_a_close_is_counts_from_what_is_cited() -> None:

@@ -1099,6 +1099,26 @@ def test_a_single_time_that_is_wrong_makes_no_concurrency() -> None:
     assert (report.verdict, reasons(report)) == ("inconclusive", {"times-unsure"})
 
 
+@pytest.mark.parametrize("near", ["10.0.0.1", "10.0.0.2"])
+def test_two_interfaces_written_in_turn_make_no_concurrency(near: str) -> None:
+    """Each has one direction (a tap, and `dumpcap -i a -i b`): in the file requests stand in front of the responses to
+    those before them, and that they followed one another the times alone know."""
+    first = Conversation()
+    first.handshake()
+    for number in range(3):
+        first.exchange(number)
+    second = another()
+    whole = first.segments + second.segments
+    assert examine(packets(whole)).verdict == "refuted"
+
+    def written(segment: Segment) -> tuple[int, bool]:
+        return segment.ts_ns // (5 * STEP_NS), segment.sender[0] != near
+
+    report = examine(packets(sorted(whole, key=written)))
+    assert report.verdict != "proved"
+    assert "times-disordered" in note_codes(report)
+
+
 def test_times_in_disorder_matter_only_to_what_was_under_way_at_once() -> None:
     """A capture behind another one in one file: each pair's packets are in order, or it has one connection."""
     alone, late = reused(), Conversation(("10.0.0.3", 40001), now=START_NS - 10**9)

@@ -338,6 +338,17 @@ def test_numbered_files_that_are_not_there_prove_nothing(
     )
 
 
+@pytest.mark.parametrize(("numbers", "verdict"), [([1, 2, 3, 4], "proved"), ([1, 2, 4, 5], "inconclusive")])
+def test_numbered_files_of_which_some_are_compressed_are_one_set(
+    tmp_path: Path, numbers: list[int], verdict: str
+) -> None:
+    for place, number in enumerate(numbers):
+        content = pcap(captured(place * 10, 40000 + place))
+        name = f"set_{number:05}_2026112213171{place}.pcapng"
+        saved(tmp_path, *((f"{name}.gz", gzip.compress(content)) if place < 2 else (name, content)))
+    assert tolerant(tmp_path).verdict == verdict
+
+
 def rotated(folder: Path, numbers: Sequence[int], name: str = "set_{:05}.pcap") -> None:
     """A capture for each number, one behind the other in the order given."""
     for place, number in enumerate(numbers):

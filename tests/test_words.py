@@ -137,3 +137,18 @@ def test_a_thousand_connections_are_spoken_of_in_the_plural(cause: str, some: Gr
 )
 def test_a_sentence_has_the_numbers_of_its_capture(cause: str, changes: dict[str, object], words: str) -> None:
     assert words in sentence(cause, group(**changes))
+
+
+def test_what_is_encrypted_was_not_read() -> None:
+    """That a header announced the close is likely where TLS hides it, and not seen."""
+    assert "answered with `Connection: close`" in sentence("response-close-header", PLAIN)
+    assert "what it said is encrypted" in sentence("response-close-header", group(encrypted=True))
+    assert "answered with" not in sentence("response-close-header", group(encrypted=True))
+    several = group(encrypted=True, one=False, counts="3 to 7")
+    assert "after what looks like 3 to 7 requests" in sentence("max-requests-announced", several)
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_pool_is_full_also_where_requests_are_not_known_to_overlap(most: int) -> None:
+    assert "made up to" not in sentence("pool-full", group(most=most))
+    assert "made up to 2 requests" in sentence("pool-full", PLAIN)

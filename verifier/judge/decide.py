@@ -35,6 +35,7 @@ UNREAD = frozenset({"tcp-header-cut", "link-type-unknown", "fragment-lost", "pac
 
 SEEN_TWICE = "port-reuse-same-isn"
 DISORDERED = "times-disordered"
+WENT_BACK = "time-went-back"
 FINDINGS_LIMIT = "findings-limit"
 
 # What `Tally.lacking` counts, in its order: the reason, its words for one connection, and for several.
@@ -386,10 +387,13 @@ class _Bench:
         return missing
 
     def _hinges_on_times(self) -> bool:
-        """Whether more or fewer handshakes would be extra if packets were sent in the order in which they stand."""
+        """Whether more or fewer handshakes would be extra if packets were sent in the order in which they stand. Of a
+        connection inside of which times go back nothing tells: no packet counts as earlier than the ones in front of
+        it, so that requests are under way at once by both which in truth followed one another."""
         placed = self.tally.peaks_in_order(self.exchanges)
+        alone = (1,) if any(code == WENT_BACK for code, _, _ in self.case.ledger.notes.seen()) else ()
         return any(
-            peak != other and handshakes > min(peak, other)
+            handshakes > min(peak, other, *alone) < max(peak, other)
             for peak, other, handshakes in zip(self.fields["peak"], placed, self.fields["handshakes"], strict=True)
         )
 

@@ -53,6 +53,7 @@ COUNT_LIMITS = {"max-requests-announced": "max requests", "max-requests-silent":
 WAIT_LIMITS = {"client-timeout": "client timeout"}
 DROPPED = f.SERVER_FIRST | f.WAITING
 RESET_BY_SERVER = f.SERVER_FIRST | f.BY_RESET
+SECRET = f.ENCRYPTED | f.TOLD
 CLOSED_BY_OLD = f.ASKED_CLOSE | f.HTTP10_REQUEST
 BY_CLIENT = ("client-idle-expiry", "balancer-idle-timeout")
 MOST_WAITS = 1000
@@ -289,7 +290,7 @@ class Diagnosis:
             server_reset=bits & RESET_BY_SERVER == RESET_BY_SERVER,
             closes_unread=bool(stands[rows[0]] & f.CLOSES_UNREAD),
             unheard=bool(bits & f.UNHEARD),
-            encrypted=bool(bits & f.ENCRYPTED),
+            encrypted=bits & SECRET == f.ENCRYPTED,
             refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             announced=self._announced(before, bits),
             outlived=bool(bits & f.OUTLIVED),
@@ -367,7 +368,9 @@ class Diagnosis:
                 found.append((self.frames["end_frame"][last], f"{done}{f' {status}' if status else ''} on #{before}"))
         alerted = column["flags"][before] & CLIENT_ALERT
         if column["odd_frame"][before] and (alerted or bits & (f.EXCESS | f.UNASKED | f.ALERT | f.GOAWAY)):
-            odd = "the client's TLS alert, close_notify most likely" if alerted else _odd(bits)
+            odd = "the client's TLS alert" if alerted else _odd(bits)
+            if odd.endswith("alert"):
+                odd += ", close_notify most likely" if column["tls_ns"][before] else " inside of its handshake"
             found.append((column["odd_frame"][before], f"{odd} on #{before}"))
         if column["again_frame"][before] and bits & f.UNACKNOWLEDGED:
             found.append((column["again_frame"][before], f"sent again, and not acknowledged, on #{before}"))
@@ -476,4 +479,4 @@ def _odd(bits: int) -> str:
         return "GOAWAY"
     if bits & f.UNASKED:
         return "a response whose request is not in the capture" if bits & f.DAMAGED else "a response to no request"
-    return "bytes that belong to no response" if bits & f.EXCESS else "the server's TLS alert, close_notify most likely"
+    return "bytes that belong to no response" if bits & f.EXCESS else "the server's TLS alert"

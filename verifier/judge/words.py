@@ -78,6 +78,7 @@ class Group(NamedTuple):
     unheard: bool
     """The client's TCP keep-alive probes got no answer."""
     encrypted: bool
+    """What was said on the predecessors nobody knows: neither the packets tell, nor the client."""
     refused: bool
     """Attempts failed between the old connections and the new ones."""
     announced: str
@@ -121,7 +122,10 @@ def _each(group: Group) -> str:
 
 
 def _after(group: Group) -> str:
-    return f"after {group.counts} requests" if not group.one else "after one request"
+    if group.one:
+        return "after one request"
+    # Inside of TLS they are counted by who speaks: in HTTP/2 the settings of both sides look like one more.
+    return f"after what looks like {group.counts} requests" if group.encrypted else f"after {group.counts} requests"
 
 
 def _no_session(group: Group) -> str:
@@ -193,6 +197,12 @@ def _restart(group: Group) -> str:
     return f"the server ended {_each(group)}, whatever {_its(group)} state{refused}"
 
 
+def _said_close(group: Group) -> str:
+    if group.encrypted:
+        return f"the server ended {_each(group)} {_after(group)}, right behind a response; what it said is encrypted"
+    return f"the server answered with `Connection: close`, and {_each(group)} ended {_after(group)}"
+
+
 def _limit(said: str) -> Say:
     def say(group: Group) -> str:
         known = "; what it said is encrypted" if group.encrypted else f" {said}"
@@ -254,9 +264,7 @@ def _unknown(group: Group) -> str:
 
 _WORDS: dict[str, Say] = {
     "no-session": _no_session,
-    "response-close-header": lambda group: (
-        f"the server answered with `Connection: close`, and {_each(group)} ended {_after(group)}"
-    ),
+    "response-close-header": _said_close,
     "server-idle-timeout": _idle("server"),
     "server-reset-idle": _idle("server"),
     "tls-close-notify": lambda group: (
@@ -316,8 +324,9 @@ _WORDS: dict[str, Say] = {
     ),
     "server-restart": _restart,
     "pool-full": lambda group: (
-        f"the client made up to {group.most:,} requests at the same time, and closed {_each(group)} right after the"
-        " response while it went on using others: its pool had no room"
+        "the client "
+        + (f"made up to {group.most:,} requests at the same time, and " if group.most > 1 else "")
+        + f"closed {_each(group)} right after the response while it went on using others: its pool had no room"
     ),
     "pool-evicted": lambda group: (
         f"the client closed {_each(group)} as it opened one to another server: it keeps connections to a few servers"
