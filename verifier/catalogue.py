@@ -369,7 +369,7 @@ _TABLE = (
         ),
         clients={
             ANY: (
-                "The requests themselves are HTTP/1.0: have the client speak HTTP/1.1 (curl: leave out -0), or "
+                "Where requests are HTTP/1.0: have the client speak HTTP/1.1 (curl: leave out -0), or "
                 "send `Connection: keep-alive` (ApacheBench: `ab -k`)."
             ),
         },
@@ -1101,7 +1101,7 @@ _TABLE = (
         evidence="A status of 400 or above with `Connection: close`, then the server's FIN; other responses keep it.",
         apart="response-close-header: not only errors. early-response: the request was not complete.",
         settle="",
-        advice="Mend what makes the server fail: the errors are as many as these handshakes.",
+        advice="Mend what makes the server fail (5xx), or refuse (4xx): the errors are as many as these handshakes.",
         clients={ANY: "Mend the requests that get the error: their count is the count of these handshakes."},
     ),
     Cause(
