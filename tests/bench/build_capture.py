@@ -32,6 +32,8 @@ AS_ROOT = [] if os.geteuid() else ["-Z", "root"]
 """Root's tcpdump takes another user before it opens its file, unless told not to."""
 SMALL_PACKETS = 50
 DEADLINE_SECONDS = 600
+AT_REST_S = 0.03
+"""A file that has not grown for so long is not being written."""
 NGINX = """
 {user}
 daemon off;
@@ -186,8 +188,17 @@ def listens(port: int) -> bool:
     return wanted in Path("/proc/net/tcp").read_text()
 
 
+def write_out(tcpdump: subprocess.Popen[bytes], capture: Path) -> None:
+    """Asks tcpdump to write out what it holds, where its file grows no more: asked amid writing, it damages the file (3
+    of some 20 times with 4.99.3, at 100,000 packets a second)."""
+    size = capture.stat().st_size
+    time.sleep(AT_REST_S)
+    if capture.stat().st_size == size:
+        tcpdump.send_signal(signal.SIGUSR2)
+
+
 def flushed_to(capture: Path, marker: bytes, tcpdump: subprocess.Popen[bytes]) -> bool:
-    tcpdump.send_signal(signal.SIGUSR2)  # write out what you hold
+    write_out(tcpdump, capture)
     with capture.open("rb") as file:
         file.seek(max(0, capture.stat().st_size - 4096))
         return marker in file.read()

@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from build_capture import AS_ROOT, free_port, listens
+from build_capture import AS_ROOT, free_port, listens, write_out
 from sender import Sender, Sent
 from shapes import SERVER_PORT
 from table import number, show
@@ -163,7 +163,7 @@ class Theirs(Capture):
 
     def _flushed(self, words: bytes) -> bool:
         if self.counts is TCPDUMP:
-            self.process.send_signal(signal.SIGUSR2)  # write out what you hold
+            write_out(self.process, self.path)
         return shows(self.path, words)
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from build_capture import AS_ROOT
+from build_capture import AS_ROOT, write_out
 from live import LOADS, PATIENCE_S, POLL_S, alone, marking, serving, shows, wrk
 from table import number, show
 
@@ -66,7 +66,7 @@ def piped(port: int, load: Callable[[], object]) -> Piped:
             marking(port)(words)
             end = time.monotonic() + PATIENCE_S
             while not shows(copy, words) and time.monotonic() < end:
-                tcpdump.send_signal(signal.SIGUSR2)  # write out what you hold
+                write_out(tcpdump, copy)
                 time.sleep(POLL_S)
             tcpdump.send_signal(signal.SIGINT)
             tcpdump.wait(PATIENCE_S)
