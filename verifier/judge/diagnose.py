@@ -103,8 +103,8 @@ class Diagnosis:
         self.groups = Groups(self.lineage, self._decided)
         self.rules = [rule_of(group) for group in self.groups.all]
         """By group."""
-        self.causes = self._causes(self.groups.all)
-        findings = self._findings(self.groups.all)
+        self.causes = self._causes()
+        findings = self._findings()
         self.findings = tuple(sorted(findings, key=lambda found: (-found.extra, -found.cost_ns, found.connections[0])))
         if self._is_odd():
             from verifier.judge.sightings import sightings
@@ -146,10 +146,11 @@ class Diagnosis:
             return CONCURRENCY if self.lineage.was_in_use(row) else None
         return RULES[rule].cause
 
-    def _causes(self, groups: list[Grouped]) -> dict[int, dict[str, int]]:
+    def _causes(self) -> dict[int, dict[str, int]]:
         """Of the pairs' connections, how many have which cause."""
+        groups = self.groups.all
         counted: dict[int, dict[str, int]] = {}
-        for place in self._settled(groups):
+        for place in self._settled():
             pair, cause = groups[place].pair, RULES[self.rules[place]].cause
             causes = counted.setdefault(pair, {})
             causes[cause] = causes.get(cause, 0) + groups[place].size
@@ -159,9 +160,10 @@ class Diagnosis:
                 causes[CONCURRENCY] = causes.get(CONCURRENCY, 0) + concurrent
         return counted
 
-    def _settled(self, groups: list[Grouped]) -> list[int]:
+    def _settled(self) -> list[int]:
         """Places of the groups in the order of their first connections; extra ones that concurrency explains stand
         beside those that are not."""
+        groups = self.groups.all
         first: dict[tuple[int, int], int] = {}
         for group in groups:
             first.setdefault((group.pair, group.number % len(RULES)), group.first)
@@ -172,10 +174,11 @@ class Diagnosis:
 
     # -- findings
 
-    def _findings(self, groups: list[Grouped]) -> list[Finding]:
+    def _findings(self) -> list[Finding]:
         """One for each pair and cause."""
+        groups = self.groups.all
         merged: dict[tuple[int, str], Cause] = {}
-        for place in self._settled(groups):
+        for place in self._settled():
             pair, rule = groups[place].pair, self.rules[place]
             cause = RULES[rule].cause
             parts = merged.setdefault((pair, cause), Cause(pair, cause, {})).parts
@@ -368,9 +371,10 @@ class Diagnosis:
                 found.append((self.frames["end_frame"][last], f"{done}{f' {status}' if status else ''} on #{before}"))
         alerted = column["flags"][before] & CLIENT_ALERT
         if column["odd_frame"][before] and (alerted or bits & (f.EXCESS | f.UNASKED | f.ALERT | f.GOAWAY)):
-            odd = "the client's TLS alert" if alerted else _odd(bits)
-            if odd.endswith("alert"):
-                odd += ", close_notify most likely" if column["tls_ns"][before] else " inside of its handshake"
+            odd = "" if alerted else _odd(bits)
+            if not odd:
+                what = ", close_notify most likely" if column["tls_ns"][before] else " inside of its handshake"
+                odd = f"the {'client' if alerted else 'server'}'s TLS alert{what}"
             found.append((column["odd_frame"][before], f"{odd} on #{before}"))
         if column["again_frame"][before] and bits & f.UNACKNOWLEDGED:
             found.append((column["again_frame"][before], f"sent again, and not acknowledged, on #{before}"))
@@ -479,4 +483,4 @@ def _odd(bits: int) -> str:
         return "GOAWAY"
     if bits & f.UNASKED:
         return "a response whose request is not in the capture" if bits & f.DAMAGED else "a response to no request"
-    return "bytes that belong to no response" if bits & f.EXCESS else "the server's TLS alert"
+    return "bytes that belong to no response" if bits & f.EXCESS else ""
