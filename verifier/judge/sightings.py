@@ -112,6 +112,12 @@ class _Eyes:
     def _cite(self, *cited: tuple[int, str]) -> tuple[Evidence, ...]:
         return tuple(evidence for frame, note in cited for evidence in self.diagnosis.cite(frame, note))
 
+    def _rows_by_pair(self, rows: Iterable[int]) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for row in rows:
+            found.setdefault(self.tally.pair(row), []).append(row)
+        return found
+
     def _by_pair(self, exchanges: Iterable[int]) -> dict[int, list[int]]:
         """Exchanges sorted into the pairs of their connections."""
         found: dict[int, list[int]] = {}
@@ -234,10 +240,7 @@ class _Eyes:
 
     def discards(self) -> Iterable[Seen]:
         """Connections that a full pool did not take back, where no request had to wait for another one yet."""
-        found: dict[int, list[int]] = {}
-        for row in self.diagnosis.repetition.discarded:
-            if self._is_discarded(row):
-                found.setdefault(self.tally.pair(row), []).append(row)
+        found = self._rows_by_pair(row for row in self.diagnosis.repetition.discarded if self._is_discarded(row))
         peaks = self.tally.field("peak")
         for pair, rows in found.items():
             if (pair, "pool-full") in self.found or peaks[pair] < 2:
@@ -283,10 +286,7 @@ class _Eyes:
 
     def short_bodies(self) -> Iterable[Seen]:
         """Responses that end early, where no request came after them."""
-        found: dict[int, list[int]] = {}
-        for row in self.endings.short:
-            found.setdefault(self.tally.pair(row), []).append(row)
-        for pair, rows in found.items():
+        for pair, rows in self._rows_by_pair(self.endings.short).items():
             if (pair, "short-body") in self.found or (pair, "server-restart") in self.found:
                 continue
             text = f"the server closed {number(len(rows), 'connection')} before the whole response was sent"
@@ -295,11 +295,8 @@ class _Eyes:
 
     def races(self) -> Iterable[Seen]:
         """Requests that met the server's close, where no connection was opened for another try."""
-        found: dict[int, list[int]] = {}
-        for row in self.endings.crossed:
-            found.setdefault(self.tally.pair(row), []).append(row)
         frames = self.diagnosis.frames["request_frame"]
-        for pair, rows in found.items():
+        for pair, rows in self._rows_by_pair(self.endings.crossed).items():
             if (pair, "keepalive-race") in self.found:
                 continue
             text = (

@@ -15,7 +15,7 @@ import os
 import stat
 
 from verifier.errors import VerifierError
-from verifier.sources.file import NO_NETWORK, Feed, Manner, NoCapture, NoNetwork, Unopened
+from verifier.sources.file import COMPRESSIONS, NO_NETWORK, Feed, Manner, NoCapture, NoNetwork, Unopened
 from verifier.sources.operands import natural
 
 TYPE_CHECKING = False
@@ -36,7 +36,6 @@ _TIME = r"(?<![0-9])(?:19|20)[0-9]{2}(?:[-_.:T]?[0-9]{2}){2,5}(?![0-9])"
 _NUMBERED = r"_(?:([0-9]{5,9})_([0-9]{14})|([0-9]{14})_([0-9]{5,9}))(?=\.|\Z)"
 """What dumpcap and editcap put into a name: the file's number and the time of its beginning; the other way round with
 `-b nametimenum:2`."""
-_COMPRESSED = r"\.(?:gz|zst|lz4|xz|bz2)\Z"
 
 
 def is_beside(found: Found, error: VerifierError) -> bool:
@@ -91,8 +90,10 @@ def gaps(paths: Sequence[str]) -> dict[str, int]:
         found = re.search(_NUMBERED, name)
         if found:
             number, time = found[1] or found[4], found[2] or found[3]
-            ending = re.sub(_COMPRESSED, "", name[found.end() :])  # of a set the older files may be, and not the others
-            of = os.path.join(folder, name[: found.start()] + "*" + ending)
+            ending = name[found.end() :]
+            # Of a set the older files may be compressed, and not the others.
+            packed = next((suffix for _, suffix in COMPRESSIONS if ending.endswith(suffix)), "")
+            of = os.path.join(folder, name[: found.start()] + "*" + ending.removesuffix(packed))
             sets.setdefault(of, []).append((time, int(number), path))
     lacking: dict[str, int] = {}
     for files in sets.values():
