@@ -242,15 +242,19 @@ def client_hello(
     return tls_record(22, _handshake(1, body + struct.pack(">H", len(extensions)) + extensions), 0x0301)
 
 
-def server_hello(tls13: bool = True, alpn: str = "", session: bytes = b"") -> bytes:
-    """A record with a ServerHello (RFC 8446 4.1.3)."""
+AES_GCM, CHACHA20 = 0xC02F, 0xCCA8
+"""TLS 1.2: ECDHE-RSA with AES-128-GCM, and with ChaCha20-Poly1305 (RFC 7905)."""
+
+
+def server_hello(tls13: bool = True, alpn: str = "", session: bytes = b"", suite: int = AES_GCM) -> bytes:
+    """A record with a ServerHello (RFC 8446 4.1.3); the cipher suite is TLS 1.2's."""
     extensions = b""
     if tls13:
         extensions += _extension(43, b"\x03\x04") + _extension(51, b"\x00\x1d\x00\x20" + noise(32, "reply"))
     elif alpn:
         extensions += _alpn([alpn])
-    suite = b"\x13\x01" if tls13 else b"\xc0\x2f"
-    body = b"\x03\x03" + noise(32, "server") + bytes([len(session)]) + session + suite + b"\x00"
+    chosen = struct.pack(">H", 0x1301 if tls13 else suite)
+    body = b"\x03\x03" + noise(32, "server") + bytes([len(session)]) + session + chosen + b"\x00"
     return tls_record(22, _handshake(2, body + struct.pack(">H", len(extensions)) + extensions))
 
 
@@ -272,14 +276,13 @@ def tls13_opening(talk: Conversation, sni: str = "a.example", alpn: Sequence[str
     talk.ack("client")
 
 
-def tls12_opening(talk: Conversation, alpn: str = "http/1.1") -> None:
+def tls12_opening(talk: Conversation, alpn: str = "http/1.1", suite: int = AES_GCM) -> None:
     """TCP and TLS 1.2 handshakes: a full one, with a certificate of nonsense."""
     talk.handshake()
     talk.say("client", "PA", client_hello(alpn=(alpn,), tls13=False))
     flight = _handshake(11, b"\x00\x00\x00") + _handshake(14, b"")
-    talk.say(
-        "server", "PA", server_hello(tls13=False, alpn=alpn, session=noise(32, "session")) + tls_record(22, flight)
-    )
+    hello = server_hello(tls13=False, alpn=alpn, session=noise(32, "session"), suite=suite)
+    talk.say("server", "PA", hello + tls_record(22, flight))
     talk.say(
         "client",
         "PA",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from craft import (
+    CHACHA20,
     CHANGE_CIPHER_SPEC,
     CLOSE_NOTIFY,
     CLOSE_NOTIFY_12,
@@ -16,6 +17,7 @@ from craft import (
     response_head,
     sealed,
     server_hello,
+    tls12_opening,
     tls13_opening,
     tls_record,
 )
@@ -84,11 +86,21 @@ def test_a_request_without_an_answer() -> None:
     assert spoke_last(report) == "client"
 
 
-SETTLED = {"1.3": sealed(26), "1.2": sealed(33)}
+def secured_with_chacha20() -> Conversation:
+    """One with TLS 1.2 and ChaCha20-Poly1305, whose records carry no nonce."""
+    talk = Conversation()
+    tls12_opening(talk, suite=CHACHA20)
+    return talk
+
+
+CHACHA = "1.2 with ChaCha20"
+SETTLED = {"1.3": sealed(26), "1.2": sealed(33), CHACHA: sealed(25)}
 """The acknowledgement of SETTINGS, in HTTP/2: nine bytes, sealed."""
-CONTROL = {"1.3": sealed(34), "1.2": sealed(41)}
+CONTROL = {"1.3": sealed(34), "1.2": sealed(41), CHACHA: sealed(33)}
 """GOAWAY or PING."""
-BEGIN: dict[str, Callable[[], Conversation]] = {"1.3": secured, "1.2": secured12}
+BRIEF = {"1.3": sealed(35), "1.2": sealed(42), CHACHA: sealed(34)}
+"""One byte more: a request of HTTP/2, of which the server knows nearly all."""
+BEGIN: dict[str, Callable[[], Conversation]] = {"1.3": secured, "1.2": secured12, CHACHA: secured_with_chacha20}
 
 
 @pytest.mark.parametrize("version", BEGIN)
@@ -103,6 +115,17 @@ def test_what_http2_says_of_the_connection_behind_a_response_is_no_request(
     report = diagnosed([talk])
     assert column(report, "turns") == 1
     assert spoke_last(report) == "server"
+
+
+@pytest.mark.parametrize("version", BEGIN)
+def test_a_record_too_long_for_what_http2_says_of_the_connection_is_a_request(version: str) -> None:
+    talk = BEGIN[version]()
+    in_secret(talk)
+    talk.request(BRIEF[version])
+    talk.close("client")
+    report = diagnosed([talk])
+    assert column(report, "turns") == 2
+    assert spoke_last(report) == "client"
 
 
 @pytest.mark.parametrize(

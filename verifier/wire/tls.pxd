@@ -16,7 +16,7 @@ cdef class Tls(Speech):
     cdef bytes name, alpn, session
     cdef int speaker
     cdef Py_ssize_t turn
-    cdef long long parting_ns, short_ns
+    cdef long long parting_ns, sealing, short_ns
     cdef unsigned int parting_frame, short_frame
     cdef int version, resumed
     cdef bint agrees_on_h2, answered, server_ended

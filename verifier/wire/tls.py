@@ -43,6 +43,10 @@ SEALING = cython.declare(cython.longlong, 17)
 """Bytes that TLS 1.3 adds to what a record holds: content type and authentication (RFC 8446, section 5.2)."""
 SEALING_12 = cython.declare(cython.longlong, 24)
 """... and TLS 1.2 with AES-GCM: nonce and authentication (RFC 5288, section 3)."""
+SEALING_POLY1305 = cython.declare(cython.longlong, 16)
+"""... and TLS 1.2 with ChaCha20-Poly1305: authentication alone (RFC 7905, section 2)."""
+POLY1305 = range(0xCCA8, 0xCCAF)
+"""Cipher suites (RFC 7905, section 2)."""
 SERVER_ALERT = cython.declare(cython.uint, tables.SERVER_ALERT)
 CLIENT_ALERT = cython.declare(cython.uint, tables.CLIENT_ALERT)
 RESPONSE_DONE = cython.declare(cython.uint, tables.RESPONSE_DONE)
@@ -97,6 +101,7 @@ class Tls(Speech):
         self.name = b""
         self.alpn = b""
         self.version = 0
+        self.sealing = SEALING_12
         self.resumed = -1
         self.session = b""
         self.answered = False
@@ -199,7 +204,7 @@ class Tls(Speech):
         """Application data. A client that speaks behind the server, or first, asks anew, as far as can be told: frames
         of HTTP/2 that are about the connection alone are no requests."""
         table: ExchangeTable = self.ledger.turns
-        holds: cython.longlong = size - (SEALING if self.version == TLS13 else SEALING_12)
+        holds: cython.longlong = size - self.sealing
         self.active_ns = packet.ts
         if side == self.asker:
             self.flags &= ~CLIENT_ALERT
@@ -329,7 +334,8 @@ class Tls(Speech):
         self.version = reader.number(2)
         reader.take(32)
         session = reader.block(1)
-        reader.number(2)
+        if reader.number(2) in POLY1305:
+            self.sealing = SEALING_POLY1305
         reader.number(1)
         key = False
         for kind, body in reader.extensions():
@@ -341,6 +347,7 @@ class Tls(Speech):
             elif kind == EXTENSION_PRE_SHARED_KEY:
                 key = True
         if self.version == TLS13:
+            self.sealing = SEALING
             self.resumed = 1 if key else 0
         else:
             self.agrees_on_h2 = self.alpn == b"h2"
