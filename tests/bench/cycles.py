@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from peers import VERDICTS
+
 PARTS = (
     ("the kernel copies the file", r"\[k(ernel.*)?\] .*(copy|filemap|folio|read_iter|vfs_read|readahead)"),
     ("the kernel, else: memory, start, end", r"\[k"),
@@ -30,7 +32,7 @@ def shares(command: list[str]) -> list[tuple[str, float]] | None:
     with tempfile.TemporaryDirectory(prefix="verify-bench-") as folder:
         data = str(Path(folder) / "perf.data")
         record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "5000", "-o", data, "--", *command]
-        if subprocess.run(record, capture_output=True, check=False).returncode not in (0, 1, 3):
+        if subprocess.run(record, capture_output=True, check=False).returncode not in VERDICTS:
             return None
         report = ["perf", "report", "-i", data, "--no-children", "-g", "none", "-F", "sample,dso,sym", "-t", "|"]
         said = subprocess.run(report, capture_output=True, text=True, check=False).stdout

@@ -15,13 +15,17 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 SYN = "tcp[tcpflags] & tcp-syn != 0"
 SYNS = "every SYN counts as a connection, every SYN-ACK as a handshake: also repeated ones"
 PORTS = "a port used again may count as the same connection, or each direction of one as a connection"
 STARTS = f"{SYNS}; a request is a packet that begins with a method, so one in pieces smaller than that is none"
+
+
+VERDICTS = (0, 1, 3)
+"""Exit statuses of `verify`: proved, refuted, inconclusive."""
 
 
 class Answer(NamedTuple):
@@ -45,6 +49,8 @@ class Peer(NamedTuple):
     """A program, or `python:` and a module."""
     differs: str = ""
     """Why its answer may be another than ours."""
+    statuses: Collection[int] = (0,)
+    """The exit statuses with which it has read the file."""
 
     def missing(self) -> str:
         """What it lacks here; empty where nothing."""
@@ -128,7 +134,14 @@ def versions() -> list[str]:
 def peers(verify: str) -> list[Peer]:
     """Ours first; `verify` is its path."""
     return [
-        Peer("verify analyze --json", lambda path: [verify, "analyze", path, "--json"], _verify, None, verify),
+        Peer(
+            "verify analyze --json",
+            lambda path: [verify, "analyze", path, "--json"],
+            _verify,
+            None,
+            verify,
+            statuses=VERDICTS,
+        ),
         Peer("capinfos -c", lambda path: ["capinfos", "-M", "-c", path], _capinfos, None, "capinfos"),
         Peer("tcpdump, SYN filter", lambda path: ["tcpdump", "-nr", path, SYN], _tcpdump, None, "tcpdump", SYNS),
         Peer("tcptrace", lambda path: ["tcptrace", "-n", path], _tcptrace, 1_000_000, "tcptrace", PORTS),

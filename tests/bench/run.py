@@ -29,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,8 +60,6 @@ PARTS |= {"pipe": 20, "live": 400}
 BUILDING_S = {"big": 120, "small-packets": 40, "many-connections": 120, "one-connection": 10}
 HERE = Path(__file__).parent
 TIMED = str(Path(__file__).with_name("timed.py"))
-OK = {0, 1, 3}
-"""1 and 3 are verdicts of `verify`."""
 
 
 class Cost(NamedTuple):
@@ -72,6 +70,10 @@ class Cost(NamedTuple):
 
 class TooLong(Exception):
     """A command was ended for taking longer than LIMIT_S."""
+
+
+class Failed(SystemExit):
+    """A command could not do it."""
 
 
 class Contest(NamedTuple):
@@ -93,8 +95,8 @@ class Result(NamedTuple):
         return self.contest.packets / self.cost.wall_s
 
 
-def run(command: Sequence[str], output: int) -> Cost:
-    """What it takes, with its output in this file descriptor."""
+def run(command: Sequence[str], output: int, fine: Collection[int] = (0,)) -> Cost:
+    """What it takes, with its output in this file descriptor. These exit statuses say that it worked."""
     seen, report = os.pipe()
     with tempfile.TemporaryFile() as said:
         timed = [sys.executable, "-I", "-S", TIMED, str(report), *command]
@@ -111,36 +113,37 @@ def run(command: Sequence[str], output: int) -> Cost:
         if process.returncode == -signal.SIGKILL:
             raise TooLong(f"took more than {LIMIT_S:.0f} s")
         status = os.waitstatus_to_exitcode(int(took[3])) if took else process.returncode
-        if status not in OK:
+        if status not in fine:
             said.seek(0)
             words = said.read().decode(errors="replace").strip()
-            raise SystemExit(f"{command} ended with status {status}: {words[-2000:]}")
+            raise Failed(f"{command} ended with status {status}: {words[-2000:]}")
     return Cost(*map(float, took[:3]))
 
 
 def answered(contest: Contest) -> tuple[Cost, Answer]:
     """Once, with its output in a file."""
     with tempfile.TemporaryFile("w+", errors="replace") as output:
-        cost = run(contest.peer.command(str(contest.path)), output.fileno())
+        cost = run(contest.peer.command(str(contest.path)), output.fileno(), contest.peer.statuses)
         output.seek(0)
         return cost, contest.peer.answer(output)
 
 
 def race(contests: Sequence[Contest], rounds: int) -> list[Result]:
-    """Each contender's median cost and its answer, in their order; without those that took too long."""
+    """Each contender's median cost and its answer, in their order; without those that took too long or failed."""
     able, first = [], []
     for contest in contests:
         try:
             first.append(answered(contest))
             able.append(contest)
-        except TooLong as error:
+        except (TooLong, Failed) as error:
             print(f"left out: {contest.peer.name}: {error}")
     contests = able
     costs: list[list[Cost]] = [[] for _ in contests]
     for _ in range(rounds):
         for contest, seen, (cold, _answer) in zip(contests, costs, first, strict=True):
             if not seen or cold.wall_s < FAST_S:
-                seen.append(run(contest.peer.command(str(contest.path)), subprocess.DEVNULL))
+                command = contest.peer.command(str(contest.path))
+                seen.append(run(command, subprocess.DEVNULL, contest.peer.statuses))
     return [
         Result(contest, Cost(*(statistics.median(column) for column in zip(*seen, strict=True))), answer)
         for contest, seen, (_cost, answer) in zip(contests, costs, first, strict=True)
