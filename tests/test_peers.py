@@ -65,7 +65,14 @@ def test_servers_that_never_keep_a_connection(server: str, never: bool) -> None:
 
 @pytest.mark.parametrize(
     ("agent", "one_at_a_time"),
-    [("python-requests/2.34.2", True), ("node", True), ("axios/1.7.2", True), ("okhttp/4.12.0", True), ("wrk", False)],
+    [
+        ("python-requests/2.34.2", True),
+        ("node", True),
+        ("axios/1.7.2", True),
+        ("okhttp/4.12.0", True),
+        ("wrk", False),
+        ("nodeping/2.0", False),
+    ],
 )
 def test_clients_that_do_not_pipeline(agent: str, one_at_a_time: bool) -> None:
     known, _ = peers(agent)

@@ -115,12 +115,18 @@ def server_kind(server: str | None) -> str | None:
     return _product(server, _SERVERS)[0]
 
 
+def product_names(products: str | None) -> list[str]:
+    """The names, in small letters, of `name/version (comment) name/version` (RFC 9110, sections 10.1.5 and 10.2.4):
+    one for each word, also of a comment."""
+    return [word.partition("/")[0].partition("(")[0] for word in (products or "").lower().split()]
+
+
 def _product(products: str | None, known: dict[str, str]) -> tuple[str | None, str]:
     """Of `name/version (comment) name/version`, the first word whose name is known, and what it stands for; else None
     and the first word."""
     words = (products or "").split()
-    for word in words:
-        kind = known.get(word.lower().partition("/")[0].partition("(")[0])
+    for word, name in zip(words, product_names(products), strict=True):
+        kind = known.get(name)
         if kind is not None:
             return kind, word
     return None, words[0] if words else ""

@@ -1,4 +1,5 @@
-"""Numbers as people read them: counts, durations, sizes, ratios. Pure text, the same in every locale."""
+"""Numbers as people read them: counts, durations, sizes, ratios, addresses with ports. Pure text, the same in every
+locale."""
 
 from __future__ import annotations
 
@@ -6,6 +7,12 @@ from __future__ import annotations
 def count(number: int, noun: str) -> str:
     """`1 handshake`, `2 handshakes`, `613,293 requests`."""
     return f"{number:,} {plural(number, noun)}"
+
+
+def endpoint(end: tuple[str, int]) -> str:
+    """Address and port: `127.0.0.1:80`, `[::1]:80` (RFC 3986, section 3.2.2)."""
+    ip, port = end
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
 def plural(number: int, noun: str) -> str:

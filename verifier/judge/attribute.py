@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from verifier.figures import endpoint
 from verifier.judge.facts import DISCARDED, LEFT_UNREAD, TIMED_OUT, TOLD, Account
 from verifier.judge.model import Missing
 from verifier.vocabulary import Reason
@@ -265,7 +266,7 @@ def key_of(end: tuple[str, int]) -> Key:
 def shown(end: tuple[str, int] | None) -> str:
     if end is None:
         return "?"
-    return f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"
+    return endpoint(end)
 
 
 def split_url(url: str) -> tuple[str, str]:

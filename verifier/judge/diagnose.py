@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 
+from verifier.figures import endpoint
 from verifier.judge import facts as f
 from verifier.judge.causes import NEARLY_CONCURRENT, RULES, UNKNOWN, decide
 from verifier.judge.endings import Endings, speech
@@ -264,7 +265,7 @@ class Diagnosis:
         statuses = sorted(found.statuses - {0})
         return Group(
             new=len(rows),
-            server=f"{server.ip}:{server.port}",
+            server=endpoint(server),
             gap=extent(found.gap, span),
             pause=extent(found.pause, span),
             came=extent(found.came, span),

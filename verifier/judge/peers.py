@@ -9,31 +9,22 @@ if TYPE_CHECKING:
     from verifier.wire.tables import Ledger
 
 SECOND = 1_000_000_000
-IDLE_EXPIRIES = (
-    ("python-httpx/", 5 * SECOND),  # httpx.Limits.keepalive_expiry
-    ("aiohttp/", 15 * SECOND),  # aiohttp.TCPConnector(keepalive_timeout)
-    ("curl/", 118 * SECOND),  # CURLOPT_MAXAGE_CONN
-    ("go-http-client/", 90 * SECOND),  # http.DefaultTransport.IdleConnTimeout
-)
+IDLE_EXPIRIES = {
+    "python-httpx": 5 * SECOND,  # httpx.Limits.keepalive_expiry
+    "aiohttp": 15 * SECOND,  # aiohttp.TCPConnector(keepalive_timeout)
+    "curl": 118 * SECOND,  # CURLOPT_MAXAGE_CONN
+    "go-http-client": 90 * SECOND,  # http.DefaultTransport.IdleConnTimeout
+}
 """Idle times after which clients close a connection by themselves, where nothing else was set."""
-NO_EXPIRY = ("python-requests/", "python-urllib3/")
+NO_EXPIRY = frozenset(("python-requests", "python-urllib3"))
 """urllib3 keeps a connection until it is needed, and finds out then whether the server has closed it."""
-CLOSE_UNREAD = ("go-http-client/",)
+CLOSE_UNREAD = frozenset(("go-http-client",))
 """Clients that close behind a response whose body was not read, short as it is, and behind no other, unless the request
 says so (net/http: bodyEOFSignal)."""
-NEVER_KEEP = ("gunicorn", "werkzeug/")
+NEVER_KEEP = frozenset(("gunicorn", "werkzeug"))
 """gunicorn's sync worker, which is its default, and Werkzeug's server since 2.1 close after each response."""
-DO_NOT_PIPELINE = (
-    "python-requests/",
-    "python-urllib3/",
-    "python-httpx/",
-    "aiohttp/",
-    "go-http-client/",
-    "curl/",
-    "node",
-    "axios/",
-    "okhttp/",
-)
+_OF_NODE = ("node", "undici", "node-fetch", "node-superagent", "axios", "got")
+DO_NOT_PIPELINE = NO_EXPIRY | IDLE_EXPIRIES.keys() | {"okhttp", *_OF_NODE}
 """Clients that never send a request before the response to the one before is there."""
 
 
@@ -54,6 +45,7 @@ class Peers(NamedTuple):
 
 def peers_of(ledger: Ledger) -> Peers:
     """Looks up the names that the capture has."""
+    from verifier.catalogue import product_names
     from verifier.judge.endings import distinct
 
     expiries: dict[int, int] = {}
@@ -62,18 +54,16 @@ def peers_of(ledger: Ledger) -> Peers:
     readers: set[int] = set()
     one_at_a_time: set[int] = set()
     for word in distinct(ledger.connections.column("agent")) - {0}:
-        name = (ledger.words.text(word - 1) or "").lower()
-        for known, expiry in IDLE_EXPIRIES:
-            if known in name:
-                expiries[word - 1] = expiry
-        if any(known in name for known in NO_EXPIRY):
+        names = set(product_names(ledger.words.text(word - 1)))
+        for known in names & IDLE_EXPIRIES.keys():
+            expiries[word - 1] = IDLE_EXPIRIES[known]
+        if names & NO_EXPIRY:
             patient.add(word - 1)
-        if any(known in name for known in CLOSE_UNREAD):
+        if names & CLOSE_UNREAD:
             readers.add(word - 1)
-        if any(known in name for known in DO_NOT_PIPELINE):
+        if names & DO_NOT_PIPELINE:
             one_at_a_time.add(word - 1)
     for word in distinct(ledger.connections.column("software")) - {0}:
-        name = (ledger.words.text(word - 1) or "").lower()
-        if name.startswith(NEVER_KEEP):
+        if NEVER_KEEP.intersection(product_names(ledger.words.text(word - 1))):
             closers.add(word - 1)
     return Peers(expiries, frozenset(closers), frozenset(patient), frozenset(readers), frozenset(one_at_a_time))

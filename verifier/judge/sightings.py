@@ -6,6 +6,7 @@ Each is looked for only where a cheap sign of it is there. A sighting never chan
 
 from __future__ import annotations
 
+from verifier.figures import endpoint
 from verifier.judge import facts as f
 from verifier.judge.model import Evidence, Finding
 from verifier.judge.words import listed, number, span
@@ -106,8 +107,7 @@ class _Eyes:
         return self.details.endpoint(row, 1 - self.columns["client"][row])
 
     def _named(self, row: int) -> str:
-        ip, port = self._server(row)
-        return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+        return endpoint(self._server(row))
 
     def _cite(self, *cited: tuple[int, str]) -> tuple[Evidence, ...]:
         return tuple(evidence for frame, note in cited for evidence in self.diagnosis.cite(frame, note))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from verifier.figures import endpoint
 from verifier.opinion import rules
 from verifier.opinion.model import Count, Difference, What
 from verifier.opinion.streams import continues
@@ -207,12 +208,8 @@ def where(unit: Unit) -> str:
     """The ends as people write them, the client first where we know it."""
     if unit.ours:
         client, server = unit.ours[0].connection.client, unit.ours[0].connection.server
-        return f"{_end(client.ip, client.port)} to {_end(server.ip, server.port)}"
-    return " and ".join(_end(*end) for end in unit.ends)
-
-
-def _end(ip: str, port: int) -> str:
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+        return f"{endpoint(client)} to {endpoint(server)}"
+    return " and ".join(map(endpoint, unit.ends))
 
 
 def frames_of(unit: Unit, what: What) -> tuple[int, ...]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from itertools import islice
 
-from verifier.figures import count, duration
+from verifier.figures import count, duration, endpoint
 from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
 from verifier.report.terminal import Role, columns, elide, glyphs, hanging, paint
 from verifier.report.wording import (
     FEW,
     TOP,
     elsewhere,
-    endpoint,
     file_of,
     handshake_frames,
     has_several,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from verifier.figures import count, duration
+from verifier.figures import count, duration, endpoint
 from verifier.judge.pairs import busiest
 from verifier.report.table import INDENT, Cell, Column, Row, fits, lay_out
 from verifier.report.terminal import Role, columns, glyphs, hanging, paint, wrap
 from verifier.report.wording import (
     FEW,
     TOP,
-    endpoint,
     file_of,
     handshake_frames,
     has_several,

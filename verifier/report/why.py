@@ -6,10 +6,10 @@ most by it; the first few in full, the others in a line each, so that the sectio
 
 from __future__ import annotations
 
-from verifier.figures import count, duration, size
+from verifier.figures import count, duration, endpoint, size
 from verifier.report.table import INDENT
 from verifier.report.terminal import Role, columns, elide, glyphs, hanging, paint, wrap
-from verifier.report.wording import TOP, by_cause, endpoint, extra_of, file_of, has_several
+from verifier.report.wording import TOP, by_cause, extra_of, file_of, has_several
 from verifier.spelling import Style, safe
 from verifier.values import NamedTuple
 

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verifier.judge.model import Connection, Endpoint, Finding, Pair, Report
+    from verifier.judge.model import Connection, Finding, Pair, Report
 
 FEW = 20
 """Requests that are shown one by one: with the verdict they fit a screen of some 40 lines."""
@@ -27,11 +27,6 @@ _REUSE = {
 
 def reuse(kind: Reuse) -> tuple[str, Role | None]:
     return _REUSE[kind]
-
-
-def endpoint(end: Endpoint) -> str:
-    """`127.0.0.1:80`, `[::1]:80` (RFC 3986, 3.2.2)."""
-    return f"[{end.ip}]:{end.port}" if ":" in end.ip else f"{end.ip}:{end.port}"
 
 
 def by_cause(findings: Sequence[Finding]) -> list[tuple[str, tuple[Finding, ...]]]:
