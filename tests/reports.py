@@ -295,7 +295,7 @@ def many_pairs(number: int = 15) -> Report:
         sources=(saved_file("big.pcapng", together.packets),),
         totals=together,
         pairs=pairs,
-        notes=(Note("duplicate-packet", 12, 3401),),
+        notes=(Note("retransmission", 12, 3401),),
         details=Counted(together.connections),
     )
 

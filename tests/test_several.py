@@ -194,7 +194,7 @@ def test_a_note_names_the_file_of_its_frame(tmp_path: Path) -> None:
     assert note == {"code": "tcp-header-cut", "count": 1, "first_frame": 5, "source": 1}
     assert "first in frame 5 (file 2)" in report.inconclusive_because[0].text
     shown = render(report, Style(120, color=False, unicode=True), 0)
-    assert "tcp-header-cut: 1 time, first in frame 5 (file 2)\n" in shown
+    assert "tcp-header-cut (cut off before the end of its headers): 1 time, first in" in shown
     alone = read(second)
     assert contract(alone)["notes"] == [note | {"source": 0}]
     assert "file" not in alone.inconclusive_because[0].text

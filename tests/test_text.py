@@ -31,11 +31,14 @@ from reports import (
 )
 
 from verifier.app import analyze
+from verifier.judge.decide import FINDINGS_LIMIT
 from verifier.judge.model import Exchange, Expectation, Note, Report, Tls
 from verifier.judge.options import Expectations, Selection
+from verifier.report.notes import MEANING
 from verifier.report.text import render
 from verifier.spelling import Style
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Reuse, Verdict
+from verifier.wire import notes
 
 NARROW = Style(80, color=False, unicode=True)
 WIDE = Style(120, color=False, unicode=True)
@@ -149,7 +152,7 @@ def test_a_capture_of_few_exchanges_lists_them_by_pair() -> None:
 
 
 def test_frames_of_several_files_say_which() -> None:
-    drawn = text(two_files()._replace(notes=(Note("duplicate-packet", 12, 7),)))
+    drawn = text(two_files()._replace(notes=(Note("retransmission", 12, 7),)))
     assert drawn.partition("\n\n")[2] == golden(
         """
           #  REQUEST   STATUS  CONNECTION    TIME  HANDSHAKE FRAMES       IN
@@ -173,7 +176,8 @@ def test_frames_of_several_files_say_which() -> None:
                       30  FIN: the client closed first
 
         Expected     no extra handshakes: 0 seen, met
-        Notes        duplicate-packet: 12 times, first in frame 7 (file 1)
+        Notes        retransmission (bytes that were sent again): 12 times, first in
+                       frame 7 (file 1)
         Capture      file 1, a.pcap: 8 packets, 960 B over 12 ms
                      file 2, b.pcap: 12 packets, 1.44 kB over 12 ms
         As JSON      verify analyze a.pcap b.pcap --json --detail exchanges
@@ -219,7 +223,10 @@ def test_a_large_capture_lists_pairs_worst_first() -> None:
     assert "  #1   127.0.0.1:50001 → 127.0.0.1:8080  11, 12, 13 in 0.21 ms     unknown\n" in rest
     assert "  and 124,128 more connections: --json --detail connections has them all\n" in rest
     assert "             at least 50 % of requests re-use a connection: 90.2 % seen, met\n" in rest
-    assert "Notes        duplicate-packet: 12 times, first in frame 3401\n" in rest
+    assert (
+        "Notes        retransmission (bytes that were sent again): 12 times, first in\n               frame 3401\n"
+        in rest
+    )
 
 
 def test_a_wide_terminal_has_room_for_more_columns() -> None:
@@ -482,7 +489,7 @@ def test_every_list_is_bounded() -> None:
     failed = request(1, None, Reuse.UNKNOWN)._replace(status=None, error="timed out")
     report = report._replace(
         findings=tuple(finding._replace(pair=index % 15) for index in range(30)),
-        notes=(Note("odd", 1, 1),) * 30,
+        notes=(Note("out-of-order", 1, 1),) * 30,
         sources=(saved_file("x.pcap", 1),) * 30,
         run=(failed,) * 500,
         details=Counted(100_000),
@@ -582,7 +589,6 @@ def test_nothing_of_a_stranger_reaches_the_terminal() -> None:
     cut = saved_file(evil, 1)._replace(truncated=True, problem=evil)
     report = report._replace(
         findings=(finding,),
-        notes=(Note(evil, 1, 1),),
         inconclusive_because=(missing,),
         sources=(cut,),
         details=Listed((one,), (exchange(0, 1, 6, target=evil)._replace(method=evil),)),
@@ -609,3 +615,8 @@ def test_sample_captures_fit_the_terminal(path: Path, columns: int, monkeypatch:
     drawn = render(report, Style(columns, color=False, unicode=True), 0)
     long = [line for line in drawn.splitlines() if len(line) > columns]
     assert [line for line in long if " verify " not in line and len(line.split()[-1]) < columns - 15] == []
+
+
+def test_each_note_says_what_it_means() -> None:
+    assert set(MEANING) == {*notes.CODES, FINDINGS_LIMIT}
+    assert max(map(len, MEANING.values())) < 80

@@ -144,7 +144,7 @@ def _second_opinion(report: Report, style: Style) -> list[str]:
 def _foot(report: Report, style: Style, status: int, named: set[str]) -> list[str]:
     return [
         *_labelled("Expected", _wrapped([_expectation(each, style) for each in report.expectations], style), style),
-        *_labelled("Notes", _wrapped(_notes(report, style), style), style),
+        *_labelled("Notes", _wrapped(_notes(report), style), style),
         *_labelled("Capture", _wrapped(_captures(report, style, named), style), style),
         *_labelled("Skipped", _wrapped(_skipped(report, style), style), style),
         *_labelled("Saved as", _saved(report, style), style),
@@ -166,11 +166,16 @@ def _wrapped(texts: list[str], style: Style) -> list[str]:
     return [line for text in texts for line in hanging(text, style.width - _LABEL)]
 
 
-def _notes(report: Report, style: Style) -> list[str]:
+def _notes(report: Report) -> list[str]:
+    if not report.notes:
+        return []
+    from verifier.report.notes import MEANING
+
     lines = []
     for note in report.notes[:TOP]:
         where = f" ({file_of(note.source)})" if has_several(report) else ""
-        lines.append(f"{safe(note.code, style)}: {count(note.count, 'time')}, first in frame {note.first_frame}{where}")
+        seen = f"{count(note.count, 'time')}, first in frame {note.first_frame}{where}"
+        lines.append(f"{note.code} ({MEANING[note.code]}): {seen}")
     if len(report.notes) > TOP:
         lines.append(f"and {count(len(report.notes) - TOP, 'more note')}: --json has them all")
     return lines

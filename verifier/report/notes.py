@@ -1,0 +1,42 @@
+"""What each note says of a packet, for people. The codes are the engine's (`verifier.wire.notes`); one is the
+diagnosis's."""
+
+from __future__ import annotations
+
+MEANING = {
+    "malformed-packet": "a header that makes no sense",
+    "tcp-header-cut": "cut off before the end of its headers",
+    "payload-cut": "not all of its bytes were captured",
+    "ip-length-zero": "an IP length of 0, which leaves it to the network card to cut it up",
+    "fragment-lost": "a fragment whose others are missing",
+    "link-type-unknown": "of a link type that is not read",
+    "time-went-back": "earlier than the packet before it on its connection",
+    "time-out-of-range": "a time that can't be right",
+    "syn-retransmission": "a SYN or SYN-ACK that was sent again",
+    "simultaneous-open": "SYNs of both sides crossed",
+    "port-reuse": "a new connection with the addresses and ports of an earlier one",
+    "port-reuse-same-isn": "a new connection like an earlier one, with its first sequence number, too",
+    "fast-open": "a SYN that carries data, by TCP Fast Open",
+    "mptcp-join": "one more path of a Multipath TCP connection",
+    "retransmission": "bytes that were sent again",
+    "out-of-order": "ahead of bytes that came later",
+    "bytes-missing": "bytes before it were sent, and are not in the capture",
+    "reorder-limit": "more is held out of order than there is room for",
+    "reset-out-of-window": "an RST that its receiver ignores",
+    "data-after-close": "bytes behind the end of their connection",
+    "http-resync": "HTTP is read on from the next message behind a gap",
+    "http-framing": "an HTTP message whose end can't be told",
+    "http-head-too-long": "an HTTP head that is too long to be kept",
+    "http-head-unfinished": "the connection ended inside an HTTP head",
+    "response-without-request": "an HTTP response that nobody asked for",
+    "excess-bytes": "bytes of the server beyond its response",
+    "request-queue-limit": "more requests wait for responses than are followed",
+    "tls-malformed": "no TLS record where one has to begin",
+    "word-limit": "more hosts and targets than are kept",
+    "handshake-mismatch": "a SYN-ACK that answers none of the SYNs",
+    "addresses-shared": "a connection in another tunnel or VLAN has the same addresses and ports",
+    "tunnel-limit": "more tunnels than are told apart",
+    "packet-blank": "zeros where a header has to be",
+    "times-disordered": "earlier than a packet before it by more than 1 ms",
+    "findings-limit": "more findings than are told",
+}
