@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-_COULD_NOT_RUN = 2
-_INTERRUPTED = 130
+from verifier.errors import COULD_NOT_RUN, INTERRUPTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +34,9 @@ def _unexpected(kind: type[BaseException], error: BaseException, traceback: Trac
     before there is anything to interrupt is told as later."""
     if kind is KeyboardInterrupt:
         sys.stderr.write("verify: interrupted\n")
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     sys.__excepthook__(kind, error, traceback)
-    sys.exit(_COULD_NOT_RUN)
+    sys.exit(COULD_NOT_RUN)
 
 
 def _watched() -> bool:

@@ -13,10 +13,10 @@ import sys
 from time import monotonic
 
 from verifier import arguments
-from verifier.errors import INTERRUPTED, VerifierError
+from verifier.errors import COULD_NOT_RUN, INTERRUPTED, VerifierError
 from verifier.figures import count
 from verifier.spelling import Style
-from verifier.vocabulary import Reason, Verdict
+from verifier.vocabulary import EXIT_STATUS, Reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from verifier.arguments import Analyze, Demo, Output, Words
     from verifier.judge.model import Report
 
-COULD_NOT_RUN = 2
 READER_GONE = 141
 """What a shell reports of a program that SIGPIPE ended: 128 + 13."""
-_STATUS = {Verdict.PROVED: 0, Verdict.REFUTED: 1, Verdict.INCONCLUSIVE: 3}
 
 _PLAIN_WIDTH = 120
 """Columns where there is no terminal to ask: a log or a pipe is searched, and cut values can't be found."""
@@ -45,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         words = arguments.read(sys.argv[1:] if argv is None else argv)
         if words.answer:
-            _put(lambda write: write(words.answer))
+            _say(words.answer)
             return 0
         return _RUN[words.command.name](words)
     except VerifierError as error:
@@ -90,7 +88,7 @@ def _list_scenes(options: Demo) -> int:
     from verifier.lab.scenes import SCENES
 
     text = playbill.listing(SCENES.values(), _style(options.output.color))
-    _put(lambda write: write(text))
+    _say(text)
     return 0
 
 
@@ -103,9 +101,9 @@ def _demo_cause(options: Demo, cause: str) -> int:
         return _deliver(performance.report, options.output)
     style = _style(options.output.color)
     before, after = playbill.prologue(performance.scene, style), playbill.epilogue(performance, style)
-    _put(lambda write: write(before))
+    _say(before)
     status = _deliver(performance.report, options.output)
-    _put(lambda write: write(after))
+    _say(after)
     return status
 
 
@@ -121,7 +119,7 @@ def _demo_all(options: Demo) -> int:
         text = playbill.dump(performances, seconds)
     else:
         text = playbill.table(performances, seconds, _style(options.output.color))
-    _put(lambda write: write(text))
+    _say(text)
     named = all(performance.named for performance in performances)
     return 0 if named or options.output.exit_zero else 1
 
@@ -197,7 +195,7 @@ def _open(words: Words) -> int:
     opening = wireshark.opening(path, wireshark.look_around())
     obstacle = opening.obstacle or wireshark.start(opening.command)
     text = wireshark.outcome(opening, obstacle, _style("never"))
-    _put(lambda write: write(text))
+    _say(text)
     return 0
 
 
@@ -207,7 +205,7 @@ def _doctor(words: Words) -> int:
 
     rows = doctor.examine()
     text = checkup.render(rows, _style(arguments.color(words)))
-    _put(lambda write: write(text))
+    _say(text)
     return 0 if doctor.able(rows) else COULD_NOT_RUN
 
 
@@ -221,7 +219,7 @@ def _causes(words: Words) -> int:
         text = catalogue.explain(options.causes[0], _style(options.color))
     else:
         text = catalogue.overview(options.causes, _style(options.color))
-    _put(lambda write: write(text))
+    _say(text)
     return 0
 
 
@@ -229,7 +227,7 @@ def _schema(words: Words) -> int:  # noqa: ARG001 - called as all the others
     from verifier.report import schema
 
     text = schema.text()
-    _put(lambda write: write(text))
+    _say(text)
     return 0
 
 
@@ -254,7 +252,7 @@ class ReaderGone(Exception):
 def status_of(report: Report, output: Output) -> int:
     if any(missing.code is Reason.INTERRUPTED for missing in report.inconclusive_because):
         return INTERRUPTED
-    return 0 if output.exit_zero else _STATUS[report.verdict]
+    return 0 if output.exit_zero else EXIT_STATUS[report.verdict]
 
 
 def _deliver(report: Report, output: Output) -> int:
@@ -267,7 +265,7 @@ def _deliver(report: Report, output: Output) -> int:
         from verifier.report.text import render
 
         text = render(report, _style(output.color), status)
-        _put(lambda write: write(text))
+        _say(text)
     return status
 
 

@@ -64,6 +64,7 @@ def _checks() -> Iterator[Row]:
     for package in ("scapy", "requests"):
         yield _package(package)
     yield _tshark()
+    yield _pyshark()
     yield _wireshark()
     yield _display()
 
@@ -142,6 +143,16 @@ def _package(name: str) -> Row:
         return Row(name, True, metadata.version(name), "", True)
     except metadata.PackageNotFoundError:
         return Row(name, False, "not installed", f"{sys.executable} -m pip install {name}", True)
+
+
+def _pyshark() -> Row:
+    from verifier.opinion.tshark import PYSHARK
+
+    row = _package("pyshark")._replace(needed=False)
+    if row.ok:
+        return row
+    need = "not installed; `verify analyze --cross-check` needs it"
+    return row._replace(detail=need, mend=f"{sys.executable} -m pip install '{PYSHARK}'")
 
 
 def _tshark() -> Row:

@@ -8,7 +8,7 @@ the rest is read all the same.
 from __future__ import annotations
 
 from verifier import app
-from verifier.errors import VerifierError
+from verifier.errors import COULD_NOT_RUN, VerifierError
 from verifier.report import lines
 from verifier.sources import operands
 from verifier.sources.beside import is_beside
@@ -16,7 +16,7 @@ from verifier.sources.facts import Skipped
 from verifier.sources.file import unheard
 from verifier.sources.operands import Found, Fruitless
 from verifier.spelling import Style, file_name, file_word
-from verifier.vocabulary import Verdict
+from verifier.vocabulary import EXIT_STATUS, Verdict
 from verifier.workers import OUT_OF_MEMORY, Workers, processors
 
 TYPE_CHECKING = False
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
         def closing(self, outcomes: Outcomes, skipped: Sequence[Skipped], status: int) -> str: ...
 
 
-PROVED, REFUTED, NOT_READ, INCONCLUSIVE, SKIPPED = range(5)
-"""What a process returns: the exit status of its file alone, or that it is something beside captures."""
-_RETURNED = {Verdict.PROVED: PROVED, Verdict.REFUTED: REFUTED, Verdict.INCONCLUSIVE: INCONCLUSIVE}
-WORST_FIRST = (NOT_READ, REFUTED, INCONCLUSIVE, PROVED)
+SKIPPED = 4
+"""What a process returns for something beside captures: else it is the exit status that the file has alone."""
+PROVED, REFUTED, INCONCLUSIVE = (EXIT_STATUS[verdict] for verdict in Verdict)
+WORST_FIRST = (COULD_NOT_RUN, REFUTED, INCONCLUSIVE, PROVED)
 _KILLED = 9
 """SIGKILL (signal(7))."""
 
@@ -132,12 +132,12 @@ class Each:
     @property
     def worst(self) -> int:
         """The exit status that the worst of the files has alone."""
-        return next((status for status in WORST_FIRST if self._counts[status]), NOT_READ)
+        return next((status for status in WORST_FIRST if self._counts[status]), COULD_NOT_RUN)
 
     def closing(self, status: int) -> str:
         """What is said below all files."""
         counts = self._counts
-        outcomes = lines.Outcomes(counts[PROVED], counts[REFUTED], counts[INCONCLUSIVE], counts[NOT_READ])
+        outcomes = lines.Outcomes(counts[PROVED], counts[REFUTED], counts[INCONCLUSIVE], counts[COULD_NOT_RUN])
         return self._form.closing(outcomes, self._skipped, status)
 
     def _analyze(self, number: int, write: Write) -> int:
@@ -145,7 +145,7 @@ class Each:
         file = self._files[number]
         if isinstance(file, Fruitless):
             self._form.unread(file.operand, VerifierError(f"{file_name(file.operand)}: {file.what}"), write)
-            return NOT_READ
+            return COULD_NOT_RUN
         try:
             report = app.analyze_alone(file, self._selection, self._expectations)
         except VerifierError as error:
@@ -153,9 +153,9 @@ class Each:
                 write(error.problem.removeprefix(f"{file_name(file.path)}: "))
                 return SKIPPED
             self._form.unread(file.path, error, write)
-            return NOT_READ
+            return COULD_NOT_RUN
         self._form.read(file.path, report, write)
-        return _RETURNED[report.verdict]
+        return EXIT_STATUS[report.verdict]
 
     def _told(self, result: Result) -> Iterator[str]:
         """The text to print of what a process has told."""
@@ -170,7 +170,7 @@ class Each:
             # What it has told of its file is not whole, and a line that was begun can't be taken back.
             yield "\n" if self._begun else ""
             yield self._unread(_name(file), _died(_name(file), status))
-            status = NOT_READ
+            status = COULD_NOT_RUN
         self._begun = status is None
         if status in self._counts:
             self._counts[status] += 1
@@ -187,7 +187,7 @@ class Each:
         if operand in self._fruitful or any(file.operand == operand for file in self._files[number + 1 : number + 2]):
             return
         yield self._unread(operand, operands.no_capture_in(operand, self._beside[operand]))
-        self._counts[NOT_READ] += 1
+        self._counts[COULD_NOT_RUN] += 1
 
 
 def _load() -> None:

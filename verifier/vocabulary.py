@@ -56,6 +56,9 @@ class Verdict(Word):
     INCONCLUSIVE = "inconclusive"
 
 
+EXIT_STATUS = {Verdict.PROVED: 0, Verdict.REFUTED: 1, Verdict.INCONCLUSIVE: 3}
+
+
 class Handshake(Word):
     """How far the opening of a connection got, as far as the capture shows."""
 

@@ -2,7 +2,7 @@
 
 A process is forked for each: it has all that is imported already, costs 1.5 ms of processor time (Python 3.11), gives
 back its memory when it is done, and what kills it (a capture that takes more memory than there is) kills nothing else.
-Not `multiprocessing`: its pool takes 27 ms to import where a small capture takes 29 whole, keeps its processes, and
+Not `multiprocessing`: its pool takes 27 ms to import where a small capture takes 22 whole, keeps its processes, and
 hangs where one of them is killed.
 
 What a process has to tell is text, through a pipe, and its exit status. Results wait for those before them: some in
