@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,18 @@ def test_compressed(tmp_path: Path, kind: str) -> None:
     report = read(path)
     assert report.sources[0].format == f"{kind}.gz through editcap"
     assert story(report) == TWICE
+
+
+@needs_editcap
+def test_no_room_to_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What editcap can't read from front to back has to be a file."""
+    path = written(tmp_path, "netmon2", captured())
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    assert problem_of(path) == (
+        f"{path}: it can't be unpacked into {tmp_path / 'absent'}: No such file or directory; make room there, or name"
+        " another folder: export TMPDIR=FOLDER"
+    )
 
 
 @needs_editcap

@@ -1,5 +1,5 @@
 """Captures in formats that few programs write: Wireshark's `editcap` turns them into pcapng, through a pipe, as they
-are read.
+are read. What it can't read from front to back is put into a temporary file first, where it isn't a file as it is.
 
 Some are told by the bytes they begin with; others only by Wireshark's `captype`, which is asked where the user named
 the file.
@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import threading
 from codecs import getincrementaldecoder
 
-from verifier.sources.file import NoCapture, Plain, ReaderMissing
+from verifier.sources.file import NoCapture, Plain, ReaderMissing, Unopened
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import IO
+
     from verifier.sources.file import Stream
 
 AMOUNT = 1 << 18
@@ -48,12 +51,14 @@ class Kind(NamedTuple):
     begins: tuple[bytes, ...] = ()
     ethernet: bool = False
     """It leaves the link type to each packet, of which pcapng knows nothing: Ethernet has to be assumed."""
+    index_last: bool = False
+    """Where its packets are stands behind them: it can't be read through a pipe (editcap 4.6 does not try)."""
 
 
 KINDS = (
     Kind("snoop", "a snoop capture", (b"snoop\x00\x00\x00",)),
-    Kind("netmon1", "a Network Monitor capture", (b"RTSS",)),
-    Kind("netmon2", "a Network Monitor capture", (b"GMBU",)),
+    Kind("netmon1", "a Network Monitor capture", (b"RTSS",), index_last=True),
+    Kind("netmon2", "a Network Monitor capture", (b"GMBU",), index_last=True),
     Kind("visual", "a Visual Networks capture", (b"\x05VNF",)),
     Kind("ngsniffer", "a Sniffer capture", (b"TRSNIFF data",)),
     Kind("ngwsniffer", "a NetXray or Sniffer capture", (b"XCP\x00", b"VL\x00\x00")),
@@ -137,13 +142,19 @@ class Converted:
         self.problem = ""
         self.ended = False
         self.upstream = upstream
-        itself = os.path.isfile(wanted.path) and isinstance(upstream, Plain)
+        path = "-"
+        self.spool: IO[bytes] | None = None
+        if os.path.isfile(wanted.path) and isinstance(upstream, Plain):
+            path = _no_option(wanted.path)
+        elif kind.index_last:
+            self.spool = self._spooled(wanted)
+            path = self.spool.name
         forced = ("-T", "ether") if kind.ethernet else ()
-        command = ("editcap", "-F", "pcapng", *forced, _no_option(wanted.path) if itself else "-", "-")
+        command = ("editcap", "-F", "pcapng", *forced, path, "-")
         try:
             self.process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL if itself else subprocess.PIPE,
+                stdin=subprocess.PIPE if path == "-" else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
@@ -154,8 +165,8 @@ class Converted:
             raise ReaderMissing(problem, INSTALL) from error
         assert self.process.stdout is not None
         self.output = self.process.stdout
-        if not itself:
-            threading.Thread(target=self._pour, args=(wanted.head,), daemon=True).start()
+        if self.process.stdin is not None:
+            threading.Thread(target=self._pour, args=(self.process.stdin, wanted.head), daemon=True).start()
 
     def readinto(self, room: memoryview) -> int:
         if self.ended:
@@ -173,18 +184,34 @@ class Converted:
         if self.process.stderr is not None:
             self.process.stderr.close()
         self.upstream.close()
+        if self.spool is not None:
+            self.spool.close()
 
-    def _pour(self, head: bytes) -> None:
-        """Hands editcap what comes from upstream."""
-        room = memoryview(bytearray(AMOUNT))
-        assert self.process.stdin is not None
+    def _spooled(self, wanted: Wanted) -> IO[bytes]:
+        """All that comes from upstream, in a file that is gone when it is closed."""
         try:
-            with self.process.stdin as pipe:
-                pipe.write(head)
-                while size := self.upstream.readinto(room):
-                    view = room[:size]
-                    while view:
-                        view = view[pipe.write(view) :]
+            spool = tempfile.NamedTemporaryFile(prefix="verify-", buffering=0)  # noqa: SIM115 - closed with the stream
+            self._copy(spool, wanted.head)
+        except OSError as error:
+            raise Unopened(
+                f"{wanted.shown}: it can't be unpacked into {tempfile.gettempdir()}: {error.strerror}",
+                "make room there, or name another folder: export TMPDIR=FOLDER",
+            ) from error
+        return spool
+
+    def _copy(self, target: IO[bytes], head: bytes) -> None:
+        room = memoryview(bytearray(AMOUNT))
+        target.write(head)
+        while size := self.upstream.readinto(room):
+            view = room[:size]
+            while view:
+                view = view[target.write(view) :]
+
+    def _pour(self, pipe: IO[bytes], head: bytes) -> None:
+        """Hands editcap what comes from upstream."""
+        try:
+            with pipe:
+                self._copy(pipe, head)
         except (OSError, ValueError):
             # editcap ended before its input did: its own words, or the file's problem, say why. Or `close` was called,
             # and upstream is no more.
