@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verifier.opinion import compare, tshark
 from verifier.opinion.model import Count, Difference, Opinion, What
-from verifier.opinion.rules import BAD_HEADS, DECRYPTED, EXPERIMENTS
+from verifier.opinion.rules import BAD_HEADS, DECRYPTED, EXPERIMENTS, PIECES
 from verifier.spelling import file_name
 
 TYPE_CHECKING = False
@@ -108,7 +108,7 @@ def _below_tcp(program: tshark.Program, path: str, found: list[Open]) -> list[Op
 
 def _theirs_alone(program: tshark.Program, path: str, found: list[Open]) -> list[Open]:
     """Looks for faults of the heads of streams that only tshark has, and for what is encrypted around them."""
-    for rule, sign in ((BAD_HEADS, tshark.FAULTS), (DECRYPTED, tshark.ENCRYPTED)):
+    for rule, sign in ((BAD_HEADS, tshark.FAULTS), (PIECES, tshark.PIECES), (DECRYPTED, tshark.ENCRYPTED)):
         wanted = {number for open_ in found for number in compare.streams_of_theirs_alone(open_)}
         if not wanted:
             break

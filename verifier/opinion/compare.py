@@ -13,7 +13,7 @@ from itertools import pairwise
 from verifier.figures import endpoint
 from verifier.opinion import rules
 from verifier.opinion.model import Count, Difference, What
-from verifier.opinion.streams import continues
+from verifier.opinion.streams import WRAP, continues
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -289,10 +289,34 @@ def _connections_rule(unit: Unit) -> Rule | None:
     )
     if before and before == len(streams) - sum(opened_at > 0 for opened_at in opened):
         return rules.LATE_SYN
+    again = _again(unit)
+    if again:
+        return again
     if any(stream.cut_frame == stream.first_frame and not stream.first.flags for stream in streams):
         return rules.CUT_HEADERS
     reset = sum(stream.resets_at_once for stream in streams)
     return rules.SYN_AND_RST if reset >= len(streams) - len(unit.ours) > 0 else None
+
+
+def _again(unit: Unit) -> Rule | None:
+    """The rule where the streams that are too many begin with what an earlier one had: the SYN of an attempt, or an
+    answer to its SYN."""
+    streams = [other.stream for other in sorted(unit.theirs, key=lambda other: other.stream.first_frame)]
+    before: set[tuple[End, int]] = set()
+    in_vain: set[tuple[End, int]] = set()
+    asked, answered = 0, 0
+    for stream in streams:
+        first = stream.first
+        if any(opening.frame == first.frame for opening in stream.syns):
+            asked += (first.sender, first.isn) in in_vain
+        elif any(opening.frame == first.frame for opening in stream.syn_acks):
+            answered += any(first.ack == (isn + 1) % WRAP for sender, isn in before if sender != first.sender)
+        syns = {(opening.sender, opening.isn) for opening in stream.syns}
+        before |= syns
+        in_vain |= set() if stream.complete else syns
+    if not 0 < len(streams) - len(unit.ours) <= asked + answered:
+        return None
+    return rules.TRIED_AGAIN if asked else rules.ANSWERED_AGAIN
 
 
 def _answered_first(unit: Unit) -> Rule | None:

@@ -32,6 +32,18 @@ ANSWER_ALONE = Rule(
     " opens streams at a SYN alone, and gives it to the one before",
     "Wireshark, packet-tcp.c: a conversation is new where a SYN without ACK has another number; frame of the SYN-ACK",
 )
+TRIED_AGAIN = Rule(
+    "tried-again",
+    "tshark 4.6 opens another stream at a SYN that comes again, with the same number, after a reset; here an attempt"
+    " that is refused and made again is one",
+    "tried with 4.6.9, not so in 4.0.17: initial sequence numbers of the streams' SYNs",
+)
+ANSWERED_AGAIN = Rule(
+    "answered-again",
+    "tshark 4.6 opens another stream at a second SYN-ACK for the same SYN, where its number is another; here both are"
+    " of the connection that the SYN opened",
+    "tried with 4.6.9, not so in 4.0.17: acknowledgement number of the SYN-ACK that the stream begins with",
+)
 QUOTED_HEADERS = Rule(
     "quoted-headers",
     "tshark makes a stream of TCP heads that another packet quotes (ICMP errors, samples in sFlow or NetFlow) or that a"
@@ -80,6 +92,12 @@ BELOW_TCP = Rule(
     "tshark finds no TCP in these frames: it stops at a header below, which it does not know, hands to another"
     " dissector or finds fault with; here what that header says is followed",
     "tried: frame.protocols of the frames in tshark",
+)
+PIECES = Rule(
+    "datagram-in-pieces",
+    "tshark reads the TCP head in the first piece of a datagram whose others are missing; here a datagram that is not"
+    " whole is a note",
+    "note fragment-lost in this report; ip.flags.mf and ip.frag_offset of the frames in tshark",
 )
 FILE_DAMAGED = Rule(
     "damaged-file",

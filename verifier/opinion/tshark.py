@@ -40,6 +40,8 @@ PREFERENCES = {
 
 FAULTS = "tcp.bogus_header_length || tcp.short_segment || ip.bogus_ip_version || _ws.malformed"
 """The display filter of frames with whose TCP head, or the one under it, tshark finds fault."""
+PIECES = "ip.flags.mf == 1 || ip.frag_offset > 0 || ipv6.fraghdr"
+"""The display filter of pieces of a datagram."""
 ENCRYPTED = "wg || esp || dtls || wlan.fc.protected == 1"
 """The display filter of frames in which nobody sees TCP who has no secrets."""
 
