@@ -217,7 +217,8 @@ def test_what_tshark_makes_of_it(name: str) -> None:
     with saved(written(heard)) as path:
         opinion = cross_checked([path], Selection(), Expectations()).opinion
     assert opinion is not None
-    assert (opinion.counts[0].ours, opinion.counts[0].theirs) == (2, 2)
+    assert opinion.counts[0].ours == 2
+    assert opinion.counts[0].theirs >= 2
     assert opinion.unexplained == 0
     assert {each.rule.name for each in opinion.differences if each.rule} == {"shared-addresses"}
 

@@ -135,7 +135,7 @@ def test_synacks_with_two_numbers(taken: str, number: int) -> None:
     report = examine(captured)
     assert story(report) == TWICE
     assert totals(report) == TWO_REQUESTS
-    assert second_opinion(captured).handshakes == 1
+    assert second_opinion(captured).handshakes <= 1  # tshark 4.6 makes a stream of each, and completes none
     assert report.verdict == "proved"
     assert next(iter(report.details.connections())).frames.synack == (2 if taken == "first" else 3)
 
@@ -154,7 +154,8 @@ def test_refused_attempt_is_not_a_handshake() -> None:
     talk.reset("server")
     report = examine(talk.packets())
     assert story(report) == ["refused: -; server rst"]
-    assert totals(report) == Totals(1, 0, 0, 0) == second_opinion(talk.packets())
+    assert totals(report) == Totals(1, 0, 0, 0)
+    assert second_opinion(talk.packets()) in (totals(report), Totals(3, 0, 0, 0))  # tshark 4.6 counts each
     assert report.totals.failed_attempts == 1
     assert report.verdict == "inconclusive"
     assert reasons(report) == {"no-request"}
@@ -313,7 +314,7 @@ def test_port_reuse_with_the_same_isn_after_a_close_is_another_connection(ending
     report = examine(captured)
     assert [line.split(";")[0] for line in story(report)] == ["complete: new reused", "complete: new reused"]
     assert totals(report) == Totals(2, 2, 4, 4)
-    assert second_opinion(captured).connections == 1  # tshark merges them
+    assert second_opinion(captured).connections in (1, 2)  # tshark 4.0 merges them
 
 
 def test_a_late_syn_of_the_same_isn_without_a_close_is_a_retransmission() -> None:
@@ -1316,7 +1317,7 @@ def test_requests_in_an_encrypted_tunnel_cannot_be_read(size: int) -> None:
 
 
 def test_requests_in_a_readable_tunnel_are_requests() -> None:
-    """The tunnel is one request, and what is said inside it counts after it; tshark doesn't look inside."""
+    """The tunnel is one request, and what is said inside it counts after it; tshark 4.0 doesn't look inside."""
     talk = Conversation(server=("10.0.0.2", 3128))
     talk.handshake()
     talk.request(request_head("CONNECT", "a.example:80"))
@@ -1326,7 +1327,7 @@ def test_requests_in_a_readable_tunnel_are_requests() -> None:
     report = examine(talk.packets())
     assert story(report) == ["complete: new reused reused; none none"]
     assert totals(report) == Totals(1, 1, 3, 3)
-    assert second_opinion(talk.packets()) == Totals(1, 1, 1, 1)
+    assert second_opinion(talk.packets()) in (Totals(1, 1, 1, 1), totals(report))
 
 
 def test_a_refused_tunnel_leaves_http() -> None:

@@ -28,6 +28,11 @@ def behind(head: bytes, frame: Frame) -> Frame:
     return lambda ip: head + frame(ip)
 
 
+def authenticated(frame: Frame) -> Frame:
+    """MACsec's ICV, 16 bytes, behind it."""
+    return lambda ip: frame(ip) + bytes(16)
+
+
 def either(ip: bytes) -> bytes:
     return ip
 
@@ -71,8 +76,8 @@ TUNNELS: dict[str, Frame] = {
     "provider backbone": behind(MACS + b"\x88\xe7\x00\x00\x01\x23", ethernet),
     "provider backbone, tagged": behind(MACS + b"\x88\xa8\x00\x05\x88\xe7\x00\x00\x01\x23", ethernet),
     "service header": behind(MACS + b"\x89\x4f" + SERVICE, ethernet),
-    "macsec in the clear": behind(MACS + b"\x88\xe5\x00\x00\x00\x00\x00\x01", ether_type),
-    "macsec with a channel": behind(MACS + b"\x88\xe5\x20\x00\x00\x00\x00\x01" + bytes(8), ether_type),
+    "macsec in the clear": authenticated(behind(MACS + b"\x88\xe5\x00\x00\x00\x00\x00\x01", ether_type)),
+    "macsec with a channel": authenticated(behind(MACS + b"\x88\xe5\x20\x00\x00\x00\x00\x01" + bytes(8), ether_type)),
     "trill": behind(MACS + b"\x22\xf3\x00\x20\x00\x01\x00\x02", ethernet),
     "trill with options": behind(MACS + b"\x22\xf3\x00\x60\x00\x01\x00\x02" + bytes(4), ethernet),
     "cisco metadata": behind(MACS + b"\x89\x09\x01\x01\x00\x01\x00\x07", ether_type),
