@@ -154,8 +154,7 @@ def test_refused_attempt_is_not_a_handshake() -> None:
     talk.reset("server")
     report = examine(talk.packets())
     assert story(report) == ["refused: -; server rst"]
-    assert totals(report) == Totals(1, 0, 0, 0)
-    assert second_opinion(talk.packets()) in (totals(report), Totals(3, 0, 0, 0))  # tshark 4.6 counts each
+    assert totals(report) == Totals(1, 0, 0, 0) == second_opinion(talk.packets())
     assert report.totals.failed_attempts == 1
     assert report.verdict == "inconclusive"
     assert reasons(report) == {"no-request"}
@@ -171,7 +170,8 @@ def test_refused_attempt_tried_again_with_the_same_number_is_one_attempt() -> No
         talk.pause(0.5)
     report = examine(talk.packets())
     assert story(report) == ["refused: -; server rst"]
-    assert totals(report) == Totals(1, 0, 0, 0) == second_opinion(talk.packets())
+    assert totals(report) == Totals(1, 0, 0, 0)
+    assert second_opinion(talk.packets()) in (totals(report), Totals(3, 0, 0, 0))  # tshark 4.6 counts each
 
 
 def test_unanswered_attempt_is_not_a_handshake() -> None:

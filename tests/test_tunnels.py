@@ -206,7 +206,8 @@ def test_many_tunnels_in_each_other() -> None:
 def test_a_tunnel_cut_anywhere_may_be_anybodys(name: str) -> None:
     """No error, and a note as long as the flags are not there, which are followed by ten bytes of a SYN."""
     (packet, *_) = captured(TUNNELS[name])
-    cut = [packet._replace(data=packet.data[:size]) for size in range(len(packet.data))]
+    whole = packet.data.rstrip(b"\0")  # without what authenticates it, which is zeros here
+    cut = [packet._replace(data=packet.data[:size]) for size in range(len(whole))]
     report = examine(cut)
     assert report.totals.packets == len(cut)
     assert [(note.code, note.count) for note in report.notes if note.code != "syn-retransmission"] == [
