@@ -128,6 +128,20 @@ def test_a_record_too_long_for_what_http2_says_of_the_connection_is_a_request(ve
     assert spoke_last(report) == "client"
 
 
+@pytest.mark.parametrize(("alpn", "turns"), [("h2", 1), ("http/1.1", 2)])
+def test_two_frames_about_an_http2_connection_in_one_record_are_no_request(alpn: str, turns: int) -> None:
+    """curl sends two WINDOW_UPDATEs, 26 bytes, behind a response, also when the server has closed."""
+    talk = secured12(alpn=alpn)
+    in_secret(talk)
+    talk.say("server", "PA", CLOSE_NOTIFY_12)
+    talk.say("server", "FA")
+    talk.request(sealed(50))
+    talk.close("client")
+    report = diagnosed([talk])
+    assert column(report, "turns") == turns
+    assert spoke_last(report) == ("server" if turns == 1 else "client")
+
+
 @pytest.mark.parametrize(
     ("alpn", "last", "done"),
     [

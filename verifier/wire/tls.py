@@ -39,6 +39,8 @@ request of either version is as short."""
 LARGEST_CONTROL = cython.declare(cython.longlong, 17)
 """Bytes of WINDOW_UPDATE, RST_STREAM, PING and a bare GOAWAY at most (RFC 9113, section 6). A request of HTTP/1 is
 longer; one of HTTP/2 whose fields are all known to the server may be as short."""
+LARGEST_CONTROLS = cython.declare(cython.longlong, 64)
+"""Bytes of several of those in one record: curl 8.23 sends two WINDOW_UPDATEs, 26 bytes, when a response is whole."""
 SEALING = cython.declare(cython.longlong, 17)
 """Bytes that TLS 1.3 adds to what a record holds: content type and authentication (RFC 8446, section 5.2)."""
 SEALING_12 = cython.declare(cython.longlong, 24)
@@ -210,7 +212,7 @@ class Tls(Speech):
             self.flags &= ~CLIENT_ALERT
             if self.speaker == side or holds <= FRAME_HEADER:
                 return 0
-            if holds <= LARGEST_CONTROL:
+            if holds <= (LARGEST_CONTROLS if self.agrees_on_h2 else LARGEST_CONTROL):
                 self.short_frame = packet.frame
                 self.short_ns = packet.ts
                 return 0
