@@ -920,7 +920,10 @@ _TABLE = (
         evidence="A SYN answered by RST or by nothing, then a SYN to another address, which carries the request.",
         apart="server-restart: the same address refuses that worked before.",
         settle="",
-        advice="Have the server listen on all addresses of its name, or use the address that works (127.0.0.1).",
+        advice=(
+            "Have the server listen on all addresses of its name, or use the address that works (127.0.0.1 for "
+            "localhost)."
+        ),
         clients={
             "requests": "Write 127.0.0.1 instead of localhost, or have the server listen on ::1, too.",
             "httpx": 'Write the address, or use IPv4 alone: httpx.HTTPTransport(local_address="0.0.0.0").',
