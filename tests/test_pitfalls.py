@@ -341,6 +341,28 @@ def test_fast_open_data_in_the_syn_is_a_request() -> None:
     assert "fast-open" in note_codes(report)
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_request_in_a_syn_that_nobody_takes_proves_nothing(refused: bool) -> None:
+    """No handshake is there to prove anything by; and answers may be missing from the capture."""
+    talk = Conversation()
+    talk.syn(get("/1"), MSS + FAST_OPEN_COOKIE)
+    if refused:
+        talk.say("server", "RA", ack=talk.ends["client"].next)
+    report = examine(talk.packets())
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"handshake-not-seen"})
+    assert totals(report)[:3] == (1, 0, 1)
+
+
+def test_an_attempt_with_a_request_in_its_syn_may_fail() -> None:
+    """Where the client then connects without one, it was a middlebox that dropped it (RFC 7413, section 4.2.1)."""
+    first = Conversation()
+    first.syn(get("/1"), MSS + FAST_OPEN_COOKIE)
+    second = another()
+    second.close("client")
+    report = examine([*first.packets(), *second.packets()])
+    assert (report.verdict, report.totals.failed_attempts) == ("proved", 1)
+
+
 def test_fast_open_data_that_the_server_did_not_take_counts_once() -> None:
     talk = Conversation()
     talk.syn(get("/1"), MSS + FAST_OPEN_COOKIE)

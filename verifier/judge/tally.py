@@ -519,6 +519,7 @@ class Tally:
         carried: cython.bint
         taken_back: cython.bint
         half: cython.bint
+        failed: cython.bint
         for row in range(table.rows):
             pair = self.pair_of[row]
             if pair < 0:
@@ -536,7 +537,10 @@ class Tally:
                     # back. Of some the SYN-ACK alone is there.
                     taken_back = table.closer[row] == CLIENT and table.closed_with[row] == RST
                     half = state == HALF or table.synack_frame[row] > 0
-                    if state in (COMPLETE, REFUSED, UNANSWERED) or not (carried or (half and not taken_back)):
+                    # A request in a SYN (fast open) that is not taken is an attempt that failed where the client then
+                    # connected. Where it never did, nothing is there to prove anything by.
+                    failed = state in (REFUSED, UNANSWERED) and (not carried or self.handshakes[pair] > 0)
+                    if state == COMPLETE or failed or not (carried or (half and not taken_back)):
                         continue
                     if state == HALF and self.halves_count:
                         continue
