@@ -31,11 +31,11 @@ from reports import (
 )
 
 from verifier.app import analyze
-from verifier.judge.model import Exchange, Expectation, Note, Report, Tls
+from verifier.judge.model import Exchange, Expectation, Missing, Note, Report, Tls
 from verifier.judge.options import Expectations, Selection
 from verifier.report.text import render
 from verifier.spelling import Style
-from verifier.vocabulary import ClosedWith, Closer, Handshake, Reuse, Verdict
+from verifier.vocabulary import ClosedWith, Closer, Handshake, Reason, Reuse, Verdict
 
 NARROW = Style(80, color=False, unicode=True)
 WIDE = Style(120, color=False, unicode=True)
@@ -123,6 +123,24 @@ def test_inconclusive_says_at_once_what_is_missing() -> None:
     )
     assert lines_with(inconclusive(), "1,204 dropped")
     assert lines_with(inconclusive(), "unproven") == ["Expected     no extra handshakes: 0 seen, unproven"]
+
+
+def test_an_inconclusive_capture_says_what_would_settle_it() -> None:
+    """Once, however many reasons have the same mend; where there is a verdict, nothing is left to settle."""
+    code, room = Reason.BYTES_MISSING, "capture with more room"
+    missing = (
+        Missing(code, "a", room),
+        Missing(code, "b", room),
+        Missing(code, "c"),
+        Missing(code, "d", "begin sooner"),
+    )
+    unsettled = from_file()._replace(verdict=Verdict.INCONCLUSIVE, inconclusive_because=missing)
+    foot = text(unsettled).rpartition("\n\n")[2].splitlines()
+    place = foot.index("To settle    capture with more room")
+    assert foot[place + 1] == "             begin sooner"
+    assert lines_with(unsettled, "more room") == [foot[place]]
+    assert not lines_with(unsettled._replace(verdict=Verdict.REFUTED), "To settle")
+    assert not lines_with(inconclusive(), "To settle")
 
 
 def test_what_is_missing_beside_a_refutation_is_said_later() -> None:

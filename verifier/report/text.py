@@ -123,6 +123,13 @@ def _missing(report: Report, hang: str, style: Style) -> list[str]:
     return lines
 
 
+def _mends(report: Report, style: Style) -> list[str]:
+    """What would make another verdict of an inconclusive one. Of a live run it is the run that says it."""
+    if report.verdict is not Verdict.INCONCLUSIVE or report.live is not None:
+        return []
+    return list(dict.fromkeys(safe(missing.mend, style) for missing in report.inconclusive_because if missing.mend))
+
+
 def _also_missing(report: Report, style: Style) -> list[str]:
     """What is missing without being the verdict: an inconclusive one has said it at the top."""
     if report.verdict is Verdict.INCONCLUSIVE or not report.inconclusive_because:
@@ -144,6 +151,7 @@ def _second_opinion(report: Report, style: Style) -> list[str]:
 def _foot(report: Report, style: Style, status: int, named: set[str]) -> list[str]:
     return [
         *_labelled("Expected", _wrapped([_expectation(each, style) for each in report.expectations], style), style),
+        *_labelled("To settle", _wrapped(_mends(report, style), style), style),
         *_labelled("Notes", _wrapped(_notes(report, style), style), style),
         *_labelled("Capture", _wrapped(_captures(report, style, named), style), style),
         *_labelled("Skipped", _wrapped(_skipped(report, style), style), style),
