@@ -536,6 +536,22 @@ def test_the_command_can_be_pasted() -> None:
     assert "verify open" not in text(from_file()._replace(sources=(saved_file("-", 17),)))
 
 
+@pytest.mark.parametrize(
+    ("count", "took_ns", "said"),
+    [
+        (8, 86_400_000_000_000_000, "8 packets, 960 B over 1,000 days"),
+        (8, -1, "8 packets, 960 B, the last one earlier than the first"),
+        (1, 0, "1 packet, 120 B"),
+    ],
+)
+def test_how_long_a_capture_took(count: int, took_ns: int, said: str) -> None:
+    """Merged from years, or not in the order of time; one packet takes none."""
+    source = saved_file("a.pcap", count)
+    assert source.first_ns is not None
+    source = source._replace(last_ns=source.first_ns + took_ns)
+    assert lines_with(from_file()._replace(sources=(source,)), "Capture ") == [f"Capture      a.pcap: {said}"]
+
+
 def test_a_capture_of_control_packets_says_so() -> None:
     live = proved().live
     assert live is not None

@@ -6,6 +6,7 @@ do is the catalogue's.
 
 from __future__ import annotations
 
+from verifier.figures import duration
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Say = Callable[["Group"], str]
+
+LONG_NS = 7_200_000_000_000
+"""Two hours, the longest limit that is common (TCP keep-alive of Linux): beyond it no limit shows by its seconds."""
 
 
 class Group(NamedTuple):
@@ -94,7 +98,9 @@ def number(amount: int, noun: str) -> str:
 
 
 def span(nanoseconds: int) -> str:
-    """A duration in words: `5.00 s`, `120 ms`, `0.35 ms`."""
+    """A duration in words: `10 h 27 min`, `5.00 s`, `120 ms`, `0.35 ms`."""
+    if nanoseconds >= LONG_NS:
+        return duration(nanoseconds)
     if nanoseconds >= 1_000_000_000:
         return f"{nanoseconds / 1e9:.2f} s" if nanoseconds < 100_000_000_000 else f"{nanoseconds / 1e9:.0f} s"
     return f"{nanoseconds / 1e6:.0f} ms" if nanoseconds >= 10_000_000 else f"{nanoseconds / 1e6:.2f} ms"

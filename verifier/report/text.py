@@ -246,8 +246,9 @@ def _saved(report: Report, style: Style) -> list[str]:
 
 def _source(source: Source, report: Report, style: Style) -> str:
     parts = [count(source.packets, "packet"), size(source.bytes)]
-    if source.first_ns is not None and source.last_ns is not None:
-        parts[-1] += f" over {duration(max(source.last_ns - source.first_ns, 0))}"
+    if source.first_ns is not None and source.last_ns is not None and source.packets > 1:
+        took = source.last_ns - source.first_ns
+        parts[-1] += f" over {duration(took)}" if took >= 0 else ", the last one earlier than the first"
     if source.dropped is not None:
         parts.append(paint(f"{source.dropped:,} dropped", Role.BAD, style) if source.dropped else "none dropped")
     if report.live is not None and report.live.control_only:
