@@ -31,7 +31,7 @@ from reports import (
 )
 
 from verifier.app import analyze
-from verifier.judge.model import Exchange, Expectation, Missing, Note, Report, Tls
+from verifier.judge.model import Endpoint, Exchange, Expectation, Missing, Note, Report, Tls
 from verifier.judge.options import Expectations, Selection
 from verifier.report.text import render
 from verifier.spelling import Style
@@ -362,6 +362,33 @@ def test_handshakes_that_are_not_complete(state: Handshake, line: str) -> None:
     one = connection(0, 3)._replace(handshake=state, handshake_ns=None)
     one = one._replace(frames=one.frames._replace(syn=syn, synack=synack, ack=None))
     assert line in lines_with(from_file()._replace(details=Listed((one,), (exchange(0, 1, 6),))), line)
+
+
+def test_a_handshake_without_its_answer() -> None:
+    """The client went on: what is not in the capture is the server's part."""
+    one = connection(0, 3)._replace(handshake=Handshake.HALF, handshake_ns=None)
+    one = one._replace(frames=one.frames._replace(synack=None, ack=None))
+    line = "3  SYN: half, the server's SYN-ACK is not in the capture"
+    assert lines_with(from_file()._replace(details=Listed((one,), (exchange(0, 1, 6),))), line) == [line]
+
+
+@pytest.mark.parametrize("style", [NARROW, WIDE])
+@pytest.mark.parametrize("client", ["2001:618:400:1234:5678:9abc:def0:5199", "192.168.100.100"], ids=["IPv6", "IPv4"])
+def test_connections_of_several_pairs_keep_their_ports(client: str, style: Style) -> None:
+    """By its client's port one is told from another: it is not what gives way."""
+    report = two_pairs()
+    made = tuple(
+        connection(number, 10 * number + 1, cause="unknown" if number else None)._replace(
+            client=Endpoint(client, 50_000 + number), server=Endpoint("2001:638:902:1:202:b3ff:feee:5dc2", 8080)
+        )
+        for number in range(9)
+    )
+    report = report._replace(
+        totals=report.totals._replace(connections=9, handshakes=9),
+        details=Listed(made, tuple(report.details.exchanges())),
+    )
+    evidence = text(report, style).partition("Evidence, by frame number")[2]
+    assert [number for number in range(9) if f":{50_000 + number} →" not in evidence] == []
 
 
 def test_a_connection_without_an_end() -> None:
