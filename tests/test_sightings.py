@@ -6,13 +6,18 @@ import pytest
 from craft import (
     START_NS,
     Conversation,
+    client_hello,
     get,
     merged,
+    noise,
     ok,
     response_head,
+    server_hello,
+    tls_record,
 )
 from talks import (
     SERVER,
+    TLS_SERVER,
     Account,
     S,
     Talks,
@@ -366,6 +371,24 @@ def test_tls_connections_that_were_all_used() -> None:
     in_secret(first)
     in_secret(second)
     assert "alpn-fanout" not in sighted(diagnosed([first, second]))
+
+
+def distrusted(number: int, now: int) -> Conversation:
+    """A TLS handshake that the client gives up when it has seen what the server has to show."""
+    talk = opened(number, now, TLS_SERVER)
+    talk.say("client", "PA", client_hello(tls13=False))
+    talk.say("server", "PA", server_hello(tls13=False) + tls_record(22, noise(900, "certificate")))
+    talk.close("client")
+    return talk
+
+
+def test_tls_that_never_came_about_is_no_race() -> None:
+    """Two at a time, and none of them carried anything: not one was enough."""
+    talks = [distrusted(number, START_NS + number // 2 * S + number % 2 * 500_000) for number in range(4)]
+    report = diagnosed(talks)
+    (found,) = report.findings
+    assert (found.cause, tuple(found.connections)) == ("unknown", (1, 2, 3))
+    assert "closed by the client before TLS was agreed" in found.text
 
 
 # -- all together

@@ -18,7 +18,7 @@ from verifier.judge.peers import peers_of
 from verifier.judge.repetition import Repetition, alike
 from verifier.judge.words import Group, listed, sentence, span, spread
 from verifier.values import NamedTuple
-from verifier.wire.tables import CLIENT, CLIENT_ALERT, SERVER
+from verifier.wire.tables import CLIENT, CLIENT_ALERT, SERVER, TLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -294,11 +294,17 @@ class Diagnosis:
             closes_unread=bool(stands[rows[0]] & f.CLOSES_UNREAD),
             unheard=bool(bits & f.UNHEARD),
             encrypted=bits & SECRET == f.ENCRYPTED,
+            no_tls=all(self._broke_tls_off(row) for row in rows[:MOST_WAITS]),
             refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             announced=self._announced(before, bits),
             outlived=bool(bits & f.OUTLIVED),
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )
+
+    def _broke_tls_off(self, row: int) -> bool:
+        """Whether the client closed a connection inside of its TLS handshake."""
+        protocol, agreed, closer = (self.columns[name][row] for name in ("protocol", "tls_ns", "closer"))
+        return bool(protocol == TLS and not agreed and closer == CLIENT)
 
     def _announced(self, before: int, bits: int) -> str:
         """For how long the server had said that it keeps a connection, where its client did not wait for that."""

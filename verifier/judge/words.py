@@ -83,6 +83,8 @@ class Group(NamedTuple):
     """The client's TCP keep-alive probes got no answer."""
     encrypted: bool
     """What was said on the predecessors nobody knows: neither the packets tell, nor the client."""
+    no_tls: bool
+    """The client closed each new one inside of its TLS handshake."""
     refused: bool
     """Attempts failed between the old connections and the new ones."""
     announced: str
@@ -256,6 +258,11 @@ def _unknown(group: Group) -> str:
         return (
             f"{opened} while the others were in use or being opened, or had just been, and one of these was free again"
             " before the new one carried a request: a close race, and nobody's fault"
+        )
+    if group.no_tls:
+        return (
+            f"{opened}, and closed by the client before TLS was agreed, as where it does not trust the server's"
+            " certificate"
         )
     if group.unused:
         return f"{opened} and never used"
