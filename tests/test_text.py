@@ -340,7 +340,7 @@ def test_failed_requests_and_attempts() -> None:
         totals=proved().totals._replace(handshakes=0, failed_attempts=1, requests=0),
     )
     drawn = text(report)
-    assert "1 attempt to connect failed" in drawn
+    assert "1 attempt to connect was refused or not answered\n" in drawn
     assert "  1  GET /get  failed  #0 unknown  1.9 ms  3 refused\n" in drawn
     assert "  2  GET /get  failed              1.9 ms\n" in drawn
     assert "  request 2 failed: can't resolve nowhere.test\n" in drawn

@@ -76,7 +76,9 @@ def _verdict(report: Report, style: Style) -> list[str]:
     elif totals.extra_handshakes and totals.cost_ns:
         lines += [hang + line for line in wrap(_cost(report), style.width - len(hang))]
     if totals.failed_attempts:
-        lines.append(f"{hang}{count(totals.failed_attempts, 'attempt')} to connect failed")
+        were = "was" if totals.failed_attempts == 1 else "were"
+        told = f"{count(totals.failed_attempts, 'attempt')} to connect {were} refused or not answered"
+        lines += [hang + line for line in wrap(told, style.width - len(hang))]
     return lines
 
 
