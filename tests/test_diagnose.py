@@ -154,6 +154,23 @@ def test_a_server_that_closes_without_a_response() -> None:
     )
 
 
+def test_what_nothing_explains_is_not_spoken_of_as_one() -> None:
+    """One comes after a connection that was never used, another carried nothing itself."""
+    talks = [opened()]
+    talks[0].pause(3)
+    talks[0].close("client")
+    for number in range(1, 4):
+        talk = opened(number, after(talks[-1], 0.2))
+        if number == 1:
+            talk.exchange()
+        talk.pause(3)
+        talk.close("client")
+        talks.append(talk)
+    found = finding(diagnosed(talks), "unknown")
+    assert found.text.endswith("nothing in the packets says why: 1 after one that was closed unused and 1 never used.")
+    assert len(found.connections) == 2
+
+
 def test_a_server_that_had_kept_connections_for_longer() -> None:
     found = finding(diagnosed(followed(*in_turn(1, closing("server", 3, exchanges(2, 10))))), "server-restart")
     assert (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 
 from verifier.judge import facts as f
+from verifier.judge import words
 from verifier.judge.causes import NEARLY_CONCURRENT, RULES, UNKNOWN, decide
 from verifier.judge.endings import Endings, speech
 from verifier.judge.groups import Groups
@@ -205,7 +206,7 @@ class Diagnosis:
         found = self.groups.summary(rows)
         if cause == "error-closes" and min(found.statuses, default=0) >= FIRST_SERVER_ERROR:
             blame = "server"
-        text = sentence(cause, self._group(pair, rows, found))
+        text = sentence(cause, self._group(decided, rows, found))
         sure = cause != UNKNOWN and (rule.sure or self._told(cause))
         if not sure and cause != UNKNOWN:
             settle = catalogue.CAUSES[cause].settle or SETTLED_BY[blame]
@@ -254,8 +255,9 @@ class Diagnosis:
                     return self.matter.ledger.words.text(self.columns[name][one] - 1)
         return None
 
-    def _group(self, pair: int, rows: Sequence[int], found: Summary) -> Group:
+    def _group(self, decided: Cause, rows: Sequence[int], found: Summary) -> Group:
         """What the sentence needs to know."""
+        pair, cause = decided.pair, decided.cause
         before = self.lineage.predecessor(rows[0])
         ended, stands = memoryview(self.endings.bits), memoryview(self.lineage.bits)
         bits = ended[before] if before >= 0 else 0
@@ -279,7 +281,6 @@ class Diagnosis:
             names=listed(self._names(rows)),
             keeps_others=bool(bits & f.OTHERS_SAID_NOTHING),
             dropped=bits & DROPPED == DROPPED,
-            in_use=self.rule(rows[0]) == NEARLY_CONCURRENT,
             goes_on=bool(stands[rows[0]] & f.GOES_ON),
             at_once=bool(bits & f.AT_ONCE),
             sessionless=bool(RULES[self.rule(rows[0]) or 0].stands & f.SESSIONLESS),
@@ -288,18 +289,40 @@ class Diagnosis:
             was_open=not stands[rows[0]] & f.CLOSED,
             with_reset=bool(bits & f.BY_RESET),
             unfinished=bool(bits & f.PARTIAL),
-            before_unused=bool(bits & f.UNUSED),
-            unused=all(ended[row] & f.UNUSED for row in rows[:MOST_WAITS]),
+            kinds=self._kinds(rows) if cause == UNKNOWN else {},
             server_reset=bits & RESET_BY_SERVER == RESET_BY_SERVER,
             closes_unread=bool(stands[rows[0]] & f.CLOSES_UNREAD),
             unheard=bool(bits & f.UNHEARD),
             encrypted=bits & SECRET == f.ENCRYPTED,
-            no_tls=all(self._broke_tls_off(row) for row in rows[:MOST_WAITS]),
             refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             announced=self._announced(before, bits),
             outlived=bool(bits & f.OUTLIVED),
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )
+
+    def _kinds(self, rows: Sequence[int]) -> dict[int, int]:
+        """What is known of connections that nothing explains, and of how many each."""
+        found: dict[int, int] = {}
+        for row in rows[:MOST_WAITS]:
+            kind = self._kind(row)
+            found[kind] = found.get(kind, 0) + 1
+        return found
+
+    def _kind(self, row: int) -> int:
+        before = self.lineage.predecessor(row)
+        bits = self.endings.bits[before] if before >= 0 else 0
+        was_open = not self.lineage.bits[row] & f.CLOSED
+        if self.rule(row) == NEARLY_CONCURRENT:
+            return words.IN_USE
+        if self._broke_tls_off(row):
+            return words.NO_TLS
+        if self.endings.bits[row] & f.UNUSED:
+            return words.UNUSED
+        if bits & f.UNUSED:
+            return words.BESIDE_UNUSED if was_open else words.AFTER_UNUSED
+        if bits & DROPPED == DROPPED:
+            return words.DROPPED
+        return words.BESIDE if was_open else words.GIVEN_UP
 
     def _broke_tls_off(self, row: int) -> bool:
         """Whether the client closed a connection inside of its TLS handshake."""

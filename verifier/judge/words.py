@@ -11,7 +11,7 @@ from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Say = Callable[["Group"], str]
 
@@ -54,8 +54,6 @@ class Group(NamedTuple):
     """The server says close with errors, and not with other responses."""
     dropped: bool
     """The server closed the first of the predecessors with a request unanswered."""
-    in_use: bool
-    """The others were in use when the new ones were opened, or had been a moment before."""
     goes_on: bool
     """The first of the predecessors was used again later."""
     at_once: bool
@@ -71,10 +69,9 @@ class Group(NamedTuple):
     with_reset: bool
     unfinished: bool
     """The last response was not over."""
-    unused: bool
-    """The new connections never carried a request."""
-    before_unused: bool
-    """Those before them never did."""
+    kinds: Mapping[int, int]
+    """Of connections that nothing explains: how many are IN_USE, NO_TLS, UNUSED and so on. As many as were looked at.
+    """
     server_reset: bool
     """The first close was the server's RST."""
     closes_unread: bool
@@ -83,8 +80,6 @@ class Group(NamedTuple):
     """The client's TCP keep-alive probes got no answer."""
     encrypted: bool
     """What was said on the predecessors nobody knows: neither the packets tell, nor the client."""
-    no_tls: bool
-    """The client closed each new one inside of its TLS handshake."""
     refused: bool
     """Attempts failed between the old connections and the new ones."""
     announced: str
@@ -252,26 +247,51 @@ def _unread(group: Group) -> str:
     return f"the client left a response unread, so that its connection could not be used again{_times(group)}"
 
 
+IN_USE, NO_TLS, UNUSED, AFTER_UNUSED, BESIDE_UNUSED, DROPPED, BESIDE, GIVEN_UP = range(8)
+"""What is known of connections that nothing explains."""
+
+_SHORTLY = {
+    IN_USE: "while others were in use or being opened",
+    NO_TLS: "closed by the client before TLS was agreed",
+    UNUSED: "never used",
+    AFTER_UNUSED: "after one that was closed unused",
+    BESIDE_UNUSED: "beside one that was never used",
+    DROPPED: "after the server had closed without an answer",
+    BESIDE: "beside an open one",
+    GIVEN_UP: "after one that was given up",
+}
+
+
 def _unknown(group: Group) -> str:
+    """Of one kind in full; of several, how many are of each, or which there are, where not all were looked at."""
     opened = f"{number(group.new, 'connection')} opened"
-    if group.in_use:
+    if len(group.kinds) > 1:
+        known = sum(group.kinds.values()) == group.new
+        several = [
+            f"{count:,} {_SHORTLY[kind]}" if known else f"some {_SHORTLY[kind]}" for kind, count in group.kinds.items()
+        ]
+        return f"{opened}, and nothing in the packets says why: {listed(several)}"
+    (kind,) = group.kinds
+    if kind == IN_USE:
         return (
             f"{opened} while the others were in use or being opened, or had just been, and one of these was free again"
             " before the new one carried a request: a close race, and nobody's fault"
         )
-    if group.no_tls:
+    if kind == NO_TLS:
         return (
             f"{opened}, and closed by the client before TLS was agreed, as where it does not trust the server's"
             " certificate"
         )
-    if group.unused:
+    if kind == UNUSED:
         return f"{opened} and never used"
-    if group.before_unused:
+    if kind == AFTER_UNUSED:
         return f"{opened} after one that was closed without ever carrying a request"
-    if group.dropped:
+    if kind == BESIDE_UNUSED:
+        return f"{opened} while one was open that never carried a request"
+    if kind == DROPPED:
         lost = _unanswered(group)
         return f"{opened} after the server had closed the one before without an answer to its request{lost}"
-    why = "the open one was not used" if group.was_open else "the one before was given up"
+    why = "the open one was not used" if kind == BESIDE else "the one before was given up"
     return f"{opened}, and nothing in the packets says why {why}"
 
 
