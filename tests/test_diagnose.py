@@ -486,6 +486,30 @@ def test_a_response_that_never_ends_is_not_called_whole(response: bytes, how: st
     assert how in finding(diagnosed(in_turn(2, script)), "body-unread").text
 
 
+def test_two_programs_have_nothing_to_mend() -> None:
+    """What one of them calls itself is no hint at how it could share with the other."""
+    first, second = opened(), opened(1, START_NS + S)
+    answered(ok(), get("/", "User-Agent: curl/8.5.0"))(first)
+    first.close("client")
+    answered(ok(), get("/", "User-Agent: Mozilla/5.0"))(second)
+    found = finding(diagnosed([first, second]), "separate-pools")
+    assert "another program's (curl/8.5.0)" in found.text
+    assert "a connection belongs to one" in found.advice
+    assert "curl" not in found.advice
+
+
+def test_a_program_beside_another_may_have_several_pools_itself() -> None:
+    """Not all that it opened came after the other's."""
+    first, second, third = opened(), opened(1, START_NS + S), opened(2, START_NS + 2 * S)
+    for talk, agent in ((first, "curl/8.5.0"), (second, "Mozilla/5.0"), (third, "Mozilla/5.0")):
+        answered(ok(), get("/", f"User-Agent: {agent}"))(talk)
+    moved(second, START_NS + 3 * S).exchange()
+    moved(third, START_NS + 4 * S).exchange()
+    found = finding(diagnosed([first, second, third]), "separate-pools")
+    assert len(found.connections) == 2
+    assert "curl" not in found.text
+
+
 @pytest.mark.parametrize(
     ("request_header", "response_header", "word"),
     [

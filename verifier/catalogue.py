@@ -135,6 +135,13 @@ def advice(code: str, kind: str | None) -> str:
     return cause.clients.get(kind or "") or cause.clients.get(OTHER) or cause.advice
 
 
+TWO_PROGRAMS = (
+    "Nothing, if both programs are meant to run: a connection belongs to one. To judge one of them, capture while it "
+    "runs alone."
+)
+"""In place of a remedy, where the connection before was another program's."""
+
+
 def remedy(code: str, blame: str, client_agent: str | None, server_name: str | None) -> str:
     """What to change on the side that is to blame: in the words of the software that runs there, and how that is known.
 

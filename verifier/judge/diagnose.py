@@ -218,7 +218,7 @@ class Diagnosis:
             pair=pair,
             connections=rows,
             text=text if text.endswith(".") else text + ".",
-            advice=catalogue.remedy(rule.mend or cause, blame, self.agent(rows), self.software(rows)),
+            advice=self._advice(rule.mend or cause, blame, rows),
             evidence=tuple(self._evidence(rows)),
             also=rule.also if rule.sure or not sure else (),
             measured=tuple(self._measured(pair, cause, rows, found)),
@@ -227,6 +227,14 @@ class Diagnosis:
             packets=found.packets,
             bytes=found.octets,
         )
+
+    def _advice(self, cause: str, blame: str, rows: Sequence[int]) -> str:
+        """What to change; of two programs neither."""
+        from verifier import catalogue
+
+        if cause == "separate-pools" and self._other(rows):
+            return catalogue.TWO_PROGRAMS
+        return catalogue.remedy(cause, blame, self.agent(rows), self.software(rows))
 
     def _told(self, cause: str) -> bool:
         """Whether the live client's own account settles what packets leave open."""
@@ -285,7 +293,7 @@ class Diagnosis:
             at_once=bool(bits & f.AT_ONCE),
             sessionless=bool(RULES[self.rule(rows[0]) or 0].stands & f.SESSIONLESS),
             name=self.name(rows[0]) or "",
-            other=self._other(rows[0]),
+            other=self._other(rows),
             was_open=not stands[rows[0]] & f.CLOSED,
             with_reset=bool(bits & f.BY_RESET),
             unfinished=bool(bits & f.PARTIAL),
@@ -334,11 +342,11 @@ class Diagnosis:
         said = self.columns["keep_timeout"][before] - 1 if before >= 0 else -1
         return f"{said:,} s" if bits & f.CLIENT_FIRST and 0 <= self.endings.gap(before) < said * SECOND else ""
 
-    def _other(self, row: int) -> str:
-        """The other program's name, where two call themselves differently."""
-        if not self.lineage.bits[row] & f.OTHER_AGENT:
+    def _other(self, rows: Sequence[int]) -> str:
+        """The other program's name, where all of these came after connections of one that calls itself differently."""
+        if not all(self.lineage.bits[row] & f.OTHER_AGENT for row in rows[:MOST_WAITS]):
             return ""
-        return self.matter.ledger.words.text(self.columns["agent"][self.lineage.predecessor(row)] - 1) or ""
+        return self.matter.ledger.words.text(self.columns["agent"][self.lineage.predecessor(rows[0])] - 1) or ""
 
     def _lost(self, found: Summary) -> str:
         """The requests that got no response."""
