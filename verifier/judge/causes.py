@@ -69,7 +69,7 @@ _ANYHOW = (
 _IDLE = (
     Rule("path-dropped", ended=f.UNHEARD, sure=False, also=("server-restart",)),
     Rule("body-unread", ended=f.LEFT_UNREAD),
-    Rule("body-unread", ended=f.PARTIAL),
+    Rule("body-unread", ended=f.PARTIAL, not_stands=f.GOES_ON),
     Rule(
         "body-unread",
         ended=f.CLIENT_FIRST | f.BY_RESET,
@@ -503,10 +503,18 @@ _CLIENT_CLOSED = (
         "client-idle-expiry",
         ended=f.CLIENT_FIRST | f.IDLE,
         either=f.GAP_ABOVE_REUSE | f.GAP_REPEATS | f.SEVERAL,
+        unless=f.OUTLIVED,
         sure=False,
         also=("no-session",),
     ),
-    Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE, stands=f.ADJACENT, sure=False, also=("no-session",)),
+    Rule(
+        "client-idle-expiry",
+        ended=f.CLIENT_FIRST | f.IDLE,
+        stands=f.ADJACENT,
+        unless=f.OUTLIVED,
+        sure=False,
+        also=("no-session",),
+    ),
     Rule("no-session", ended=f.CLIENT_FIRST | f.IDLE, sure=False, also=("client-idle-expiry",)),
     Rule(
         "bodiless-quirk",

@@ -243,7 +243,8 @@ def _unread(group: Group) -> str:
         return f"the client closed {_each(group)} right after the response, as this one does where the body is not read"
     if group.with_reset:
         how = "before the response was over" if group.unfinished else "although the response was whole"
-        return f"the client closed {_each(group)} with an RST {how}: it had not read all of it"
+        why = "it had not read all of it" if group.unfinished else "as one does that had not read all of it"
+        return f"the client closed {_each(group)} with an RST {how}{':' if group.unfinished else ','} {why}"
     return f"the client left a response unread, so that its connection could not be used again{_times(group)}"
 
 
