@@ -372,6 +372,16 @@ def test_a_handshake_without_its_answer() -> None:
     assert lines_with(from_file()._replace(details=Listed((one,), (exchange(0, 1, 6),))), line) == [line]
 
 
+def test_an_answer_without_its_syn() -> None:
+    """A capture of the server's direction alone has not begun too late."""
+    one = connection(0, 3)._replace(handshake=Handshake.NOT_SEEN, handshake_ns=None)
+    one = one._replace(frames=one.frames._replace(syn=None, ack=None))
+    line = "4  SYN-ACK: the client's SYN is not in the capture"
+    report = from_file()._replace(details=Listed((one,), (exchange(0, 1, 6),)))
+    assert lines_with(report, line) == [line]
+    assert not lines_with(report, "begins later")
+
+
 @pytest.mark.parametrize("style", [NARROW, WIDE])
 @pytest.mark.parametrize("client", ["2001:618:400:1234:5678:9abc:def0:5199", "192.168.100.100"], ids=["IPv6", "IPv4"])
 def test_connections_of_several_pairs_keep_their_ports(client: str, style: Style) -> None:

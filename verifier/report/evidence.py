@@ -37,6 +37,8 @@ _OPENING = {
 }
 _UNANSWERED_HALF = "half, the server's SYN-ACK is not in the capture"
 """The client went on all the same."""
+_UNASKED = "the client's SYN is not in the capture"
+"""It has one direction alone, or lost packets: it does not begin later."""
 _FAILED = (Handshake.REFUSED, Handshake.UNANSWERED)
 _CLOSER = {
     Closer.CLIENT: "the client closed first",
@@ -162,6 +164,8 @@ def _opening(connection: Connection, style: Style) -> list[str]:
     text = _OPENING[connection.handshake]
     if connection.handshake is Handshake.HALF and frames.synack is None:
         text = _UNANSWERED_HALF
+    if connection.handshake is Handshake.NOT_SEEN and frames.synack is not None:
+        text = _UNASKED
     if seen:
         text = f"{', '.join(name for name, _ in seen)}: {text}"
     if connection.handshake is Handshake.COMPLETE and connection.handshake_ns is not None:
