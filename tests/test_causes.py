@@ -29,6 +29,7 @@ from craft import (
     h2_frame,
     h2_goaway,
     merged,
+    noise,
     ok,
     request_head,
     response_head,
@@ -305,6 +306,19 @@ def used_while_another_opens() -> Talks:
 @story("alpn-fanout", MAYBE, CLIENT, extra=0)
 def two_tls_connections_and_the_first_has_answered_already() -> Talks:
     return used_while_another_opens()
+
+
+@story("separate-pools", SURE, CLIENT)
+def the_idle_one_is_used_again_and_only_then_a_body_is_left_unread() -> Talks:
+    """What is unread came after the new one was opened: it kept nobody from using the one before."""
+    first = ended(exchanges(1))
+    second = opened(1, after(first, 0.3))
+    second.exchange()
+    moved(first, after(second, 0.3)).request(get("/large"))
+    first.response(response_head("200 OK", "Content-Length: 5000") + noise(1000))
+    first.reset("client")
+    moved(second, after(first, 0.3)).exchange()
+    return [first, second]
 
 
 @story("concurrency", SURE, NOBODY, extra=0)
@@ -1331,6 +1345,17 @@ def the_client_closes_as_another_server_has_answered() -> Talks:
 @story("client-idle-expiry", MAYBE, CLIENT, also=["no-session"])
 def a_used_connection_is_closed_after_a_longer_pause_than_ever() -> Talks:
     return followed(ended(closing("client", 7, exchanges(3, 1))), pause=2)
+
+
+@story("no-session", MAYBE, CLIENT, also=["client-idle-expiry"])
+def a_used_connection_is_closed_after_a_shorter_pause_than_it_lived_through() -> Talks:
+    """No idle limit is shorter than a pause after which the client used its connection again."""
+    return followed(ended(closing("client", 1.2, exchanges(3, 5))), pause=2)
+
+
+@story("no-session", MAYBE, CLIENT, also=["client-idle-expiry"])
+def a_connection_is_closed_as_the_next_is_opened_after_a_shorter_pause_than_it_lived_through() -> Talks:
+    return followed(ended(closing("client", 1.2, exchanges(3, 5))), pause=0)
 
 
 @story("client-idle-expiry", MAYBE, CLIENT, also=["no-session"])

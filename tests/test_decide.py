@@ -379,6 +379,65 @@ def test_bytes_that_were_lost_prove_nothing() -> None:
         assert report.verdict == "inconclusive", expectations
 
 
+def because(captured: Sequence[Packet]) -> dict[str, tuple[str, str]]:
+    """What is missing, and what would settle it, by reason."""
+    return {missing.code: (missing.text, missing.mend) for missing in examine(captured).inconclusive_because}
+
+
+def test_requests_that_are_encrypted_are_said_to_be() -> None:
+    text, mend = because(packets(tls_talk(0, "a.example").segments))["requests-unreadable"]
+    assert text.startswith("the requests of a connection can't be read: encrypted by TLS (connection 0,")
+    assert "--max-handshakes" in mend
+    assert "verify http" in mend
+
+
+def test_requests_in_http2_are_said_to_be() -> None:
+    said = Conversation()
+    said.handshake()
+    said.request(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
+    text, mend = because(said.packets())["requests-unreadable"]
+    assert text.startswith("the requests of a connection can't be read: HTTP/2 (")
+    assert "--max-handshakes" in mend
+    assert "TLS" not in mend
+
+
+def test_requests_that_are_cut_off_are_said_to_be() -> None:
+    text, mend = because(cut(packets(talk(0, "a.example").segments), 54))["requests-unreadable"]
+    assert text.startswith("the requests of a connection can't be read: cut off by the snaplen (")
+    assert "-s 0" in mend
+    assert "--max-handshakes" not in mend
+
+
+def test_requests_that_are_unreadable_for_several_reasons() -> None:
+    both = [*cut(packets(talk(0, "a.example").segments), 54), *packets(tls_talk(1, "a.example", after_s=1).segments)]
+    text, mend = because(both)["requests-unreadable"]
+    assert text.startswith("the requests of 2 connections can't be read: encrypted by TLS, or cut off by the snaplen (")
+    assert "-s 0" in mend
+    assert "--max-handshakes" in mend
+
+
+def test_bytes_that_are_not_there_are_not_told_apart_badly() -> None:
+    said = talk(0, "a.example", "a.example", "a.example")
+    lost, _ = because(packets([*said.segments[:7], *said.segments[8:]]))["bytes-missing"]
+    assert lost.startswith("bytes of a connection are not in the capture (")
+    odd = Conversation()
+    odd.handshake()
+    odd.request(get())
+    odd.response(b"HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\n")
+    untold, _ = because(odd.packets())["bytes-missing"]
+    assert untold.startswith("bytes of a connection are not in the capture, or can't be told apart into messages (")
+
+
+def test_packets_that_cannot_be_read_are_not_said_to_be_of_something_else() -> None:
+    """They may be TCP."""
+    (syn, *_) = talk(0, "a.example").packets()
+    found = because(cut([syn], 40))
+    assert found["no-request"] == ("no HTTP request is in the packets that can be read", "")
+    text, mend = found["packets-unreadable"]
+    assert text == "1 packet could not be read: cut off before the headers end (tcp-header-cut), first in frame 1"
+    assert "-s 0" in mend
+
+
 def test_no_request_at_all_proves_nothing() -> None:
     """A capture of something else, or of the wrong interface."""
     shell = Conversation(("10.0.0.1", 40000), ("10.0.0.2", 22))

@@ -154,6 +154,23 @@ def test_a_server_that_closes_without_a_response() -> None:
     )
 
 
+def test_what_nothing_explains_is_not_spoken_of_as_one() -> None:
+    """One comes after a connection that was never used, another carried nothing itself."""
+    talks = [opened()]
+    talks[0].pause(3)
+    talks[0].close("client")
+    for number in range(1, 4):
+        talk = opened(number, after(talks[-1], 0.2))
+        if number == 1:
+            talk.exchange()
+        talk.pause(3)
+        talk.close("client")
+        talks.append(talk)
+    found = finding(diagnosed(talks), "unknown")
+    assert found.text.endswith("nothing in the packets says why: 1 after one that was closed unused and 1 never used.")
+    assert len(found.connections) == 2
+
+
 def test_a_server_that_had_kept_connections_for_longer() -> None:
     found = finding(diagnosed(followed(*in_turn(1, closing("server", 3, exchanges(2, 10))))), "server-restart")
     assert (
@@ -469,6 +486,30 @@ def test_a_response_that_never_ends_is_not_called_whole(response: bytes, how: st
         talk.reset("client")
 
     assert how in finding(diagnosed(in_turn(2, script)), "body-unread").text
+
+
+def test_two_programs_have_nothing_to_mend() -> None:
+    """What one of them calls itself is no hint at how it could share with the other."""
+    first, second = opened(), opened(1, START_NS + S)
+    answered(ok(), get("/", "User-Agent: curl/8.5.0"))(first)
+    first.close("client")
+    answered(ok(), get("/", "User-Agent: Mozilla/5.0"))(second)
+    found = finding(diagnosed([first, second]), "separate-pools")
+    assert "another program's (curl/8.5.0)" in found.text
+    assert "a connection belongs to one" in found.advice
+    assert "curl" not in found.advice
+
+
+def test_a_program_beside_another_may_have_several_pools_itself() -> None:
+    """Not all that it opened came after the other's."""
+    first, second, third = opened(), opened(1, START_NS + S), opened(2, START_NS + 2 * S)
+    for talk, agent in ((first, "curl/8.5.0"), (second, "Mozilla/5.0"), (third, "Mozilla/5.0")):
+        answered(ok(), get("/", f"User-Agent: {agent}"))(talk)
+    moved(second, START_NS + 3 * S).exchange()
+    moved(third, START_NS + 4 * S).exchange()
+    found = finding(diagnosed([first, second, third]), "separate-pools")
+    assert len(found.connections) == 2
+    assert "curl" not in found.text
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,12 @@ def test_what_handshakes_say_where_nothing_can_be_read(talks: list[Conversation]
     assert extra == ("0" if handshakes == "1" else "1" if "1 more" in said else "unknown")
 
 
+def test_requests_that_nobody_can_read_are_not_none() -> None:
+    """The capture begins inside of a TLS connection."""
+    report = examine(packets(secret(40000, 0).segments[3:]))
+    assert sentence(report) == "requests unknown, 0 handshakes seen, but evidence is missing"
+
+
 def test_a_connection_in_place_of_one_that_was_forgotten_is_told_beside_the_verdict() -> None:
     """It is no extra one by the count: the other has a request without an end."""
     old, new = Conversation(now=START_NS), Conversation(("10.0.0.1", 40001), now=START_NS + 403 * 10**9)

@@ -342,6 +342,28 @@ def test_fast_open_data_in_the_syn_is_a_request() -> None:
     assert "fast-open" in note_codes(report)
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_request_in_a_syn_that_nobody_takes_proves_nothing(refused: bool) -> None:
+    """No handshake is there to prove anything by; and answers may be missing from the capture."""
+    talk = Conversation()
+    talk.syn(get("/1"), MSS + FAST_OPEN_COOKIE)
+    if refused:
+        talk.say("server", "RA", ack=talk.ends["client"].next)
+    report = examine(talk.packets())
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"handshake-not-seen"})
+    assert totals(report)[:3] == (1, 0, 1)
+
+
+def test_an_attempt_with_a_request_in_its_syn_may_fail() -> None:
+    """Where the client then connects without one, it was a middlebox that dropped it (RFC 7413, section 4.2.1)."""
+    first = Conversation()
+    first.syn(get("/1"), MSS + FAST_OPEN_COOKIE)
+    second = another()
+    second.close("client")
+    report = examine([*first.packets(), *second.packets()])
+    assert (report.verdict, report.totals.failed_attempts) == ("proved", 1)
+
+
 def test_fast_open_data_that_the_server_did_not_take_counts_once() -> None:
     talk = Conversation()
     talk.syn(get("/1"), MSS + FAST_OPEN_COOKIE)
@@ -993,6 +1015,44 @@ def test_a_lost_fragment_is_missing_bytes() -> None:
     assert totals(report)[:2] == (1, 1)
     assert report.verdict == "inconclusive"
     assert note_codes(report) & {"fragment-lost", "bytes-missing"}
+
+
+def part(offset: int, more: bool, protocol: int = 17, ports: tuple[int, int] = (53, 40000)) -> Packet:
+    """A fragment of 64 bytes: by itself it completes nothing."""
+    body = struct.pack(">HHHH", *ports, 1480, 0) + bytes(56) if offset == 0 else noise(64, f"part {offset}")
+    field = offset // 8 | 0x2000 * more
+    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 84, 7, field, 64, protocol, 0, b"\x0a\0\0\x09", b"\x0a\0\0\x01")
+    frame = bytes(12) + b"\x08\x00" + head + body
+    return Packet(frame, START_NS + 10**9, len(frame), 1)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[part(0, True)], [part(0, True), part(128, False)], [part(64, True), part(0, True)]],
+    ids=["first alone", "middle lost", "end lost"],
+)
+def test_parts_of_a_datagram_that_is_no_tunnel_hide_nothing(parts: list[Packet]) -> None:
+    """Large answers of a name server, say: a filter by port has their first parts alone."""
+    report = examine(behind(parts))
+    assert report.verdict == "proved"
+    assert note_codes(report) == set()
+
+
+@pytest.mark.parametrize(
+    "lone",
+    [
+        part(64, False),
+        part(0, True, ports=(40000, 4789)),
+        part(0, True, ports=(2152, 40000)),
+        part(0, True, protocol=6),
+        part(0, True, protocol=47),
+    ],
+    ids=["ports unknown", "VXLAN", "GTP-U", "TCP", "GRE"],
+)
+def test_parts_of_what_may_be_a_connection_hide_one(lone: Packet) -> None:
+    report = examine(behind([lone]))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"packets-unreadable"})
+    assert note_codes(report) == {"fragment-lost"}
 
 
 def test_tcp_options_are_skipped() -> None:

@@ -6,13 +6,18 @@ import pytest
 from craft import (
     START_NS,
     Conversation,
+    client_hello,
     get,
     merged,
+    noise,
     ok,
     response_head,
+    server_hello,
+    tls_record,
 )
 from talks import (
     SERVER,
+    TLS_SERVER,
     Account,
     S,
     Talks,
@@ -111,6 +116,33 @@ def test_other_attempts_that_failed(server: tuple[str, int], client: str) -> Non
     second = opened(1, after(first, 0.001))
     second.exchange()
     assert sighted(diagnosed([first, second])) == []
+
+
+def one_beside(wait: float, requests: int = 1) -> Talks:
+    """An attempt that nobody answers, and a connection to another address of the same family, begun so much later."""
+    first = refusal(0, START_NS, ("10.0.0.9", 80))
+    del first.segments[1:]
+    second = opened(1, START_NS + round(wait * S))
+    for _ in range(requests):
+        second.exchange()
+    return [first, second]
+
+
+@pytest.mark.parametrize(("wait", "told_of"), [(0.00003, False), (0.049, False), (0.9, False), (1.1, True), (60, True)])
+def test_a_client_that_connects_elsewhere_too_has_given_nothing_up(wait: float, told_of: bool) -> None:
+    """Crawlers, browsers and peers connect to many addresses at once, and a capture may end before all have answered.
+    No client gives an address up before it has sent its SYN twice, unless it races the families of one name."""
+    assert sighted(diagnosed(one_beside(wait))) == ["address-fallback"] * told_of
+
+
+def test_families_race_with_a_head_start() -> None:
+    """At the same moment, both were asked for anyway."""
+    report = diagnosed(fallen_back(0.05, answered_by_reset=False))
+    assert sighted(report) == []
+
+
+def test_a_connection_that_carries_nothing_is_no_way_out() -> None:
+    assert sighted(diagnosed(one_beside(2, requests=0))) == []
 
 
 # -- redirects to another server, and addresses that change
@@ -339,6 +371,24 @@ def test_tls_connections_that_were_all_used() -> None:
     in_secret(first)
     in_secret(second)
     assert "alpn-fanout" not in sighted(diagnosed([first, second]))
+
+
+def distrusted(number: int, now: int) -> Conversation:
+    """A TLS handshake that the client gives up when it has seen what the server has to show."""
+    talk = opened(number, now, TLS_SERVER)
+    talk.say("client", "PA", client_hello(tls13=False))
+    talk.say("server", "PA", server_hello(tls13=False) + tls_record(22, noise(900, "certificate")))
+    talk.close("client")
+    return talk
+
+
+def test_tls_that_never_came_about_is_no_race() -> None:
+    """Two at a time, and none of them carried anything: not one was enough."""
+    talks = [distrusted(number, START_NS + number // 2 * S + number % 2 * 500_000) for number in range(4)]
+    report = diagnosed(talks)
+    (found,) = report.findings
+    assert (found.cause, tuple(found.connections)) == ("unknown", (1, 2, 3))
+    assert "closed by the client before TLS was agreed" in found.text
 
 
 # -- all together

@@ -32,12 +32,12 @@ from reports import (
 
 from verifier.app import analyze
 from verifier.judge.decide import FINDINGS_LIMIT
-from verifier.judge.model import Exchange, Expectation, Note, Report, Tls
+from verifier.judge.model import Endpoint, Exchange, Expectation, Missing, Note, Report, Tls
 from verifier.judge.options import Expectations, Selection
 from verifier.report.notes import MEANING
 from verifier.report.text import render
 from verifier.spelling import Style
-from verifier.vocabulary import ClosedWith, Closer, Handshake, Reuse, Verdict
+from verifier.vocabulary import ClosedWith, Closer, Handshake, Reason, Reuse, Verdict
 from verifier.wire import notes
 
 NARROW = Style(80, color=False, unicode=True)
@@ -126,6 +126,24 @@ def test_inconclusive_says_at_once_what_is_missing() -> None:
     )
     assert lines_with(inconclusive(), "1,204 dropped")
     assert lines_with(inconclusive(), "unproven") == ["Expected     no extra handshakes: 0 seen, unproven"]
+
+
+def test_an_inconclusive_capture_says_what_would_settle_it() -> None:
+    """Once, however many reasons have the same mend; where there is a verdict, nothing is left to settle."""
+    code, room = Reason.BYTES_MISSING, "capture with more room"
+    missing = (
+        Missing(code, "a", room),
+        Missing(code, "b", room),
+        Missing(code, "c"),
+        Missing(code, "d", "begin sooner"),
+    )
+    unsettled = from_file()._replace(verdict=Verdict.INCONCLUSIVE, inconclusive_because=missing)
+    foot = text(unsettled).rpartition("\n\n")[2].splitlines()
+    place = foot.index("To settle    capture with more room")
+    assert foot[place + 1] == "             begin sooner"
+    assert lines_with(unsettled, "more room") == [foot[place]]
+    assert not lines_with(unsettled._replace(verdict=Verdict.REFUTED), "To settle")
+    assert not lines_with(inconclusive(), "To settle")
 
 
 def test_what_is_missing_beside_a_refutation_is_said_later() -> None:
@@ -329,7 +347,7 @@ def test_failed_requests_and_attempts() -> None:
         totals=proved().totals._replace(handshakes=0, failed_attempts=1, requests=0),
     )
     drawn = text(report)
-    assert "1 attempt to connect failed" in drawn
+    assert "1 attempt to connect was refused or not answered\n" in drawn
     assert "  1  GET /get  failed  #0 unknown  1.9 ms  3 refused\n" in drawn
     assert "  2  GET /get  failed              1.9 ms\n" in drawn
     assert "  request 2 failed: can't resolve nowhere.test\n" in drawn
@@ -351,6 +369,43 @@ def test_handshakes_that_are_not_complete(state: Handshake, line: str) -> None:
     one = connection(0, 3)._replace(handshake=state, handshake_ns=None)
     one = one._replace(frames=one.frames._replace(syn=syn, synack=synack, ack=None))
     assert line in lines_with(from_file()._replace(details=Listed((one,), (exchange(0, 1, 6),))), line)
+
+
+def test_a_handshake_without_its_answer() -> None:
+    """The client went on: what is not in the capture is the server's part."""
+    one = connection(0, 3)._replace(handshake=Handshake.HALF, handshake_ns=None)
+    one = one._replace(frames=one.frames._replace(synack=None, ack=None))
+    line = "3  SYN: half, the server's SYN-ACK is not in the capture"
+    assert lines_with(from_file()._replace(details=Listed((one,), (exchange(0, 1, 6),))), line) == [line]
+
+
+def test_an_answer_without_its_syn() -> None:
+    """A capture of the server's direction alone has not begun too late."""
+    one = connection(0, 3)._replace(handshake=Handshake.NOT_SEEN, handshake_ns=None)
+    one = one._replace(frames=one.frames._replace(syn=None, ack=None))
+    line = "4  SYN-ACK: the client's SYN is not in the capture"
+    report = from_file()._replace(details=Listed((one,), (exchange(0, 1, 6),)))
+    assert lines_with(report, line) == [line]
+    assert not lines_with(report, "begins later")
+
+
+@pytest.mark.parametrize("style", [NARROW, WIDE])
+@pytest.mark.parametrize("client", ["2001:618:400:1234:5678:9abc:def0:5199", "192.168.100.100"], ids=["IPv6", "IPv4"])
+def test_connections_of_several_pairs_keep_their_ports(client: str, style: Style) -> None:
+    """By its client's port one is told from another: it is not what gives way."""
+    report = two_pairs()
+    made = tuple(
+        connection(number, 10 * number + 1, cause="unknown" if number else None)._replace(
+            client=Endpoint(client, 50_000 + number), server=Endpoint("2001:638:902:1:202:b3ff:feee:5dc2", 8080)
+        )
+        for number in range(9)
+    )
+    report = report._replace(
+        totals=report.totals._replace(connections=9, handshakes=9),
+        details=Listed(made, tuple(report.details.exchanges())),
+    )
+    evidence = text(report, style).partition("Evidence, by frame number")[2]
+    assert [number for number in range(9) if f":{50_000 + number} →" not in evidence] == []
 
 
 def test_a_connection_without_an_end() -> None:
@@ -523,6 +578,22 @@ def test_the_command_can_be_pasted() -> None:
     report = from_file()._replace(sources=(saved_file("my captures/it's.pcap", 17),))
     assert """Wireshark    verify open 'my captures/it'"'"'s.pcap'\n""" in text(report)
     assert "verify open" not in text(from_file()._replace(sources=(saved_file("-", 17),)))
+
+
+@pytest.mark.parametrize(
+    ("count", "took_ns", "said"),
+    [
+        (8, 86_400_000_000_000_000, "8 packets, 960 B over 1,000 days"),
+        (8, -1, "8 packets, 960 B, the last one earlier than the first"),
+        (1, 0, "1 packet, 120 B"),
+    ],
+)
+def test_how_long_a_capture_took(count: int, took_ns: int, said: str) -> None:
+    """Merged from years, or not in the order of time; one packet takes none."""
+    source = saved_file("a.pcap", count)
+    assert source.first_ns is not None
+    source = source._replace(last_ns=source.first_ns + took_ns)
+    assert lines_with(from_file()._replace(sources=(source,)), "Capture ") == [f"Capture      a.pcap: {said}"]
 
 
 def test_a_capture_of_control_packets_says_so() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from verifier.catalogue import CAUSES
 from verifier.judge.causes import RULES
-from verifier.judge.words import Group, listed, number, sentence, span, spread
+from verifier.judge.words import AFTER_UNUSED, GIVEN_UP, UNUSED, Group, listed, number, sentence, span, spread
 
 SAID = {
     "server": ["10.0.0.2:80"],
@@ -32,7 +32,7 @@ KINDS = {name: str(kind) for name, kind in Group.__annotations__.items()}
 def group(**fields: Any) -> Group:
     """One connection, whose predecessor carried one request, in the clear; and what is given."""
     words = {name: SAID.get(name, [""])[0] for name, kind in KINDS.items() if kind == "str"}
-    plain: dict[str, Any] = {**dict.fromkeys(KINDS, False), **words, "most": 2}
+    plain: dict[str, Any] = {**dict.fromkeys(KINDS, False), **words, "most": 2, "kinds": {GIVEN_UP: 1}}
     return Group(**{**plain, "new": 1, "one": True, **fields})
 
 
@@ -51,13 +51,15 @@ PLAIN = group()
         (5_004_000_000, "5.00 s"),
         (99_990_000_000, "99.99 s"),
         (350_000_000_000, "350 s"),
+        (7_199_000_000_000, "7199 s"),
+        (37_613_000_000_000, "10 h 27 min"),
     ],
 )
 def test_durations(nanoseconds: int, words: str) -> None:
     assert span(nanoseconds) == words
 
 
-@given(st.integers(0, 10**13))
+@given(st.integers(0, 7 * 10**12))
 def test_durations_are_never_far_off(nanoseconds: int) -> None:
     value, unit = span(nanoseconds).split(" ")
     back = float(value) * {"ms": 1e6, "s": 1e9}[unit]
@@ -95,6 +97,8 @@ def any_field(name: str, kind: str) -> st.SearchStrategy[object]:
         return st.sampled_from(SAID.get(name, [""]))
     if kind == "bool":
         return st.booleans()
+    if name == "kinds":
+        return st.dictionaries(st.sampled_from(range(8)), st.sampled_from([1, 2, 1200]), min_size=1)
     return st.sampled_from([1, 2, 3, 1200] if name == "new" else [2, 30])
 
 
@@ -132,7 +136,17 @@ def test_a_thousand_connections_are_spoken_of_in_the_plural(cause: str, some: Gr
         ("client-timeout", {}, "3.00 s after the request"),
         ("keepalive-race", {}, "idle for 2.00 s"),
         ("alpn-fanout", {"new": 2}, "3 TLS connections"),
-        ("unknown", {"unused": True}, "never used"),
+        ("unknown", {"kinds": {UNUSED: 1}}, "1 connection opened and never used"),
+        (
+            "unknown",
+            {"new": 23, "kinds": {AFTER_UNUSED: 5, UNUSED: 18}},
+            "23 connections opened, and nothing in the packets says why: 5 after one that was closed unused and 18",
+        ),
+        (
+            "unknown",
+            {"new": 2300, "kinds": {AFTER_UNUSED: 5, UNUSED: 18}},
+            "why: some after one that was closed unused",
+        ),
     ],
 )
 def test_a_sentence_has_the_numbers_of_its_capture(cause: str, changes: dict[str, object], words: str) -> None:

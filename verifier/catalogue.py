@@ -141,6 +141,13 @@ def advice(code: str, kind: str | None) -> str:
     return cause.clients.get(kind or "") or cause.clients.get(OTHER) or cause.advice
 
 
+TWO_PROGRAMS = (
+    "Nothing, if both programs are meant to run: a connection belongs to one. To judge one of them, capture while it "
+    "runs alone."
+)
+"""In place of a remedy, where the connection before was another program's."""
+
+
 def remedy(code: str, blame: str, client_agent: str | None, server_name: str | None) -> str:
     """What to change on the side that is to blame: in the words of the software that runs there, and how that is known.
 
@@ -926,7 +933,10 @@ _TABLE = (
         evidence="A SYN answered by RST or by nothing, then a SYN to another address, which carries the request.",
         apart="server-restart: the same address refuses that worked before.",
         settle="",
-        advice="Have the server listen on all addresses of its name, or use the address that works (127.0.0.1).",
+        advice=(
+            "Have the server listen on all addresses of its name, or use the address that works (127.0.0.1 for "
+            "localhost)."
+        ),
         clients={
             "requests": "Write 127.0.0.1 instead of localhost, or have the server listen on ::1, too.",
             "httpx": 'Write the address, or use IPv4 alone: httpx.HTTPTransport(local_address="0.0.0.0").',

@@ -21,7 +21,8 @@ def plural(number: int, noun: str) -> str:
 
 
 def duration(nanoseconds: int) -> str:
-    """Two or three digits that matter, in the unit that makes them short: `0.21 ms`, `5.0 s`, `3 min 20 s`, `2 h`."""
+    """Two or three digits that matter, in the unit that makes them short: `0.21 ms`, `5.0 s`, `3 min 20 s`, `2 h`,
+    `4,898 days`."""
     milliseconds = nanoseconds / 1e6
     if milliseconds < 0.001:
         return f"{nanoseconds} ns" if nanoseconds else "0 ms"
@@ -40,7 +41,10 @@ def duration(nanoseconds: int) -> str:
     if whole < 3600:
         return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
     minutes = round(seconds / 60)
-    return f"{minutes // 60:,} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    hours = round(seconds / 3600)
+    return f"{hours // 24:,} days" + (f" {hours % 24} h" if hours % 24 and hours < 240 else "")
 
 
 def size(octets: int) -> str:

@@ -69,7 +69,7 @@ _ANYHOW = (
 _IDLE = (
     Rule("path-dropped", ended=f.UNHEARD, sure=False, also=("server-restart",)),
     Rule("body-unread", ended=f.LEFT_UNREAD),
-    Rule("body-unread", ended=f.PARTIAL),
+    Rule("body-unread", ended=f.PARTIAL, not_stands=f.GOES_ON),
     Rule(
         "body-unread",
         ended=f.CLIENT_FIRST | f.BY_RESET,
@@ -81,7 +81,7 @@ _IDLE = (
     ),
     Rule("host-spelling", stands=f.OTHER_NAME | f.ALIAS),
     Rule("host-spelling", stands=f.OTHER_NAME, sure=False, blame="nobody"),
-    Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, sure=False),
+    Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, not_stands=f.IN_VAIN, sure=False),
     Rule(
         "concurrency",
         stands=f.JUST_IDLE | f.PAIR_OVERLAPS | f.FEW_EXTRA,
@@ -121,8 +121,8 @@ _IDLE = (
 )
 
 _BUSY = (
-    Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, sure=False),
-    Rule("alpn-fanout", ended=f.UNUSED, stands=f.BOTH_ENCRYPTED | f.TOGETHER, sure=False),
+    Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, not_stands=f.IN_VAIN, sure=False),
+    Rule("alpn-fanout", ended=f.UNUSED, stands=f.BOTH_ENCRYPTED | f.TOGETHER, not_stands=f.IN_VAIN, sure=False),
     Rule(
         "path-dropped",
         ended=f.WAITING | f.UNACKNOWLEDGED,
@@ -503,10 +503,18 @@ _CLIENT_CLOSED = (
         "client-idle-expiry",
         ended=f.CLIENT_FIRST | f.IDLE,
         either=f.GAP_ABOVE_REUSE | f.GAP_REPEATS | f.SEVERAL,
+        unless=f.OUTLIVED,
         sure=False,
         also=("no-session",),
     ),
-    Rule("client-idle-expiry", ended=f.CLIENT_FIRST | f.IDLE, stands=f.ADJACENT, sure=False, also=("no-session",)),
+    Rule(
+        "client-idle-expiry",
+        ended=f.CLIENT_FIRST | f.IDLE,
+        stands=f.ADJACENT,
+        unless=f.OUTLIVED,
+        sure=False,
+        also=("no-session",),
+    ),
     Rule("no-session", ended=f.CLIENT_FIRST | f.IDLE, sure=False, also=("client-idle-expiry",)),
     Rule(
         "bodiless-quirk",
@@ -547,7 +555,7 @@ _CLIENT_CLOSED = (
     ),
     Rule("no-session", ended=f.CLIENT_FIRST | f.AT_ONCE | f.SEVERAL, sure=False),
     Rule("no-session", ended=f.CLIENT_FIRST | f.AT_ONCE),
-    Rule("alpn-fanout", ended=f.UNUSED | f.ENCRYPTED, stands=f.TOGETHER, sure=False),
+    Rule("alpn-fanout", ended=f.UNUSED | f.ENCRYPTED, stands=f.TOGETHER, not_stands=f.IN_VAIN, sure=False),
 )
 
 RULES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.figures import plural
-from verifier.judge import verdict
+from verifier.judge import mends, verdict
 from verifier.judge.details import REUSES, Details, Numbering, address
 from verifier.judge.model import (
     Missing,
@@ -13,7 +13,7 @@ from verifier.judge.model import (
     Totals,
 )
 from verifier.judge.pairs import Counted, Pairs
-from verifier.judge.tally import Tally, reuse
+from verifier.judge.tally import CUT_OFF, FRAMED, HIDDEN, UNTOLD, Tally, reuse
 from verifier.values import NamedTuple
 from verifier.vocabulary import Reason, Reuse, Verdict
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from verifier.wire.tables import ExchangeTable, Ledger
 
 
-UNREAD = frozenset({"tcp-header-cut", "link-type-unknown", "fragment-lost", "packet-blank"})
-"""Notes of packets that may have been TCP, and may have been anybody's handshake."""
-
 SEEN_TWICE = "port-reuse-same-isn"
 DISORDERED = "times-disordered"
 WENT_BACK = "time-went-back"
@@ -47,15 +44,23 @@ LACKS = (
     ),
     (
         Reason.REQUESTS_UNREADABLE,
-        "the requests of a connection can't be read: encrypted, HTTP/2, or cut off by the snaplen",
-        "the requests of {} connections can't be read: encrypted, HTTP/2, or cut off by the snaplen",
+        "the requests of a connection can't be read: ",
+        "the requests of {} connections can't be read: ",
     ),
     (
         Reason.BYTES_MISSING,
-        "bytes of a connection are not in the capture, or can't be told apart into messages",
-        "bytes of {} connections are not in the capture, or can't be told apart into messages",
+        "bytes of a connection are not in the capture",
+        "bytes of {} connections are not in the capture",
     ),
 )
+WHYS = (
+    (HIDDEN, "encrypted by TLS", mends.HIDDEN_BY_TLS),
+    (FRAMED, "HTTP/2", mends.BY_HANDSHAKES),
+    (CUT_OFF, "cut off by the snaplen", mends.WHOLE_PACKETS),
+)
+"""What makes requests unreadable, and what would settle it."""
+OR_UNTOLD = ", or can't be told apart into messages"
+"""What bytes may be that don't show whether others are missing."""
 
 
 class Counts(NamedTuple):
@@ -349,10 +354,15 @@ class _Bench:
                 missing.append(Missing(Reason.DROPPED_PACKETS, text))
             if source.truncated:
                 missing.append(Missing(Reason.CAPTURE_TRUNCATED, f"{source.name}: {source.problem}"))
-        unread = [(code, count, frame) for code, count, frame in self.case.ledger.notes.seen() if code in UNREAD]
-        for code, count, frame in unread:
-            text = f"{count:,} {plural(count, 'packet')} could not be read: {code}, first in {self.frames.named(frame)}"
-            missing.append(Missing(Reason.PACKETS_UNREADABLE, text))
+        for code, count, frame in self.case.ledger.notes.seen():
+            if code not in mends.UNREAD:
+                continue
+            what, mend = mends.UNREAD[code]
+            text = (
+                f"{count:,} {plural(count, 'packet')} could not be read: {what} ({code}), first in"
+                f" {self.frames.named(frame)}"
+            )
+            missing.append(Missing(Reason.PACKETS_UNREADABLE, text, mend))
         for code, count, frame in self.case.ledger.notes.seen():
             if code == SEEN_TWICE and not self.client_knows:
                 those = "1 connection has" if count == 1 else f"{count} connections have"
@@ -421,12 +431,15 @@ class _Bench:
     def missing_from_packets(self) -> list[Missing]:
         """What the packets themselves show to be missing or unreadable."""
         missing: list[Missing] = []
-        for (count, row), (reason, one, many) in zip(self.tally.lacking(self.client_knows), LACKS, strict=True):
+        for (count, row, why), (reason, one, many) in zip(self.tally.lacking(self.client_knows), LACKS, strict=True):
             if count:
                 frame = self.frames.named(self.columns["first_frame"][row])
                 what = one if count == 1 else many.format(count)
+                those = [(words, mend) for bit, words, mend in WHYS if why & bit]
+                what += ", or ".join(words for words, _ in those) + (OR_UNTOLD if why & UNTOLD else "")
                 first = "" if count == 1 else "the first of them "
-                missing.append(Missing(reason, f"{what} ({first}connection {row}, which begins in {frame})"))
+                mend = "; ".join(mend for _, mend in those)
+                missing.append(Missing(reason, f"{what} ({first}connection {row}, which begins in {frame})", mend))
         if missing:
             self.all_counted = False
         if not self.totals.requests and not any(self.fields["unreadable"]) and not missing:
@@ -437,6 +450,8 @@ class _Bench:
         totals = self.totals
         if not totals.packets:
             return "the capture has no packet"
+        if any(code in mends.UNREAD for code, _, _ in self.case.ledger.notes.seen()):
+            return "no HTTP request is in the packets that can be read"
         if not totals.connections:
             packets = "the one packet does not belong"
             if totals.packets > 1:
@@ -444,6 +459,12 @@ class _Bench:
             chosen_from = len(self.columns["first_frame"])
             return f"{packets} to a TCP connection{' that was asked for' if chosen_from else ''}"
         return "no HTTP request is in the packets"
+
+    def _mend(self, missing: Missing, reasons: int) -> str:
+        """What would settle this one of so many. That nothing is there is settled with whatever hides it."""
+        if self.client_knows or (missing.code is Reason.NO_REQUEST and reasons > 1):
+            return ""
+        return missing.mend or mends.MENDS.get(missing.code, "")
 
     def _unsure(self) -> str:
         """Nothing is missing but what would tell on which side of a limit the count is."""
@@ -475,6 +496,7 @@ class _Bench:
         result, results = verdict.weigh(expectations, self._measured(), missing)
         if result is Verdict.INCONCLUSIVE and not missing:
             missing.append(self._race() or Missing(Reason.HANDSHAKE_NOT_SEEN, self._unsure()))
+        missing = [item._replace(mend=self._mend(item, len(missing))) for item in missing]
         return Report(
             verdict=result,
             expectations=results,

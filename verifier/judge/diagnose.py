@@ -10,6 +10,7 @@ from array import array
 
 from verifier.figures import endpoint
 from verifier.judge import facts as f
+from verifier.judge import words
 from verifier.judge.causes import NEARLY_CONCURRENT, RULES, UNKNOWN, decide
 from verifier.judge.endings import Endings, speech
 from verifier.judge.groups import Groups
@@ -19,7 +20,7 @@ from verifier.judge.peers import peers_of
 from verifier.judge.repetition import Repetition, alike
 from verifier.judge.words import Group, listed, sentence, span, spread
 from verifier.values import NamedTuple
-from verifier.wire.tables import CLIENT, CLIENT_ALERT, SERVER
+from verifier.wire.tables import CLIENT, CLIENT_ALERT, SERVER, TLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class Diagnosis:
         found = self.groups.summary(rows)
         if cause == "error-closes" and min(found.statuses, default=0) >= FIRST_SERVER_ERROR:
             blame = "server"
-        text = sentence(cause, self._group(pair, rows, found))
+        text = sentence(cause, self._group(decided, rows, found))
         sure = cause != UNKNOWN and (rule.sure or self._told(cause))
         if not sure and cause != UNKNOWN:
             settle = catalogue.CAUSES[cause].settle or SETTLED_BY[blame]
@@ -218,7 +219,7 @@ class Diagnosis:
             pair=pair,
             connections=rows,
             text=text if text.endswith(".") else text + ".",
-            advice=catalogue.remedy(rule.mend or cause, blame, self.agent(rows), self.software(rows)),
+            advice=self._advice(rule.mend or cause, blame, rows),
             evidence=tuple(self._evidence(rows)),
             also=rule.also if rule.sure or not sure else (),
             measured=tuple(self._measured(pair, cause, rows, found)),
@@ -227,6 +228,14 @@ class Diagnosis:
             packets=found.packets,
             bytes=found.octets,
         )
+
+    def _advice(self, cause: str, blame: str, rows: Sequence[int]) -> str:
+        """What to change; of two programs neither."""
+        from verifier import catalogue
+
+        if cause == "separate-pools" and self._other(rows):
+            return catalogue.TWO_PROGRAMS
+        return catalogue.remedy(cause, blame, self.agent(rows), self.software(rows))
 
     def _told(self, cause: str) -> bool:
         """Whether the live client's own account settles what packets leave open."""
@@ -255,8 +264,9 @@ class Diagnosis:
                     return self.matter.ledger.words.text(self.columns[name][one] - 1)
         return None
 
-    def _group(self, pair: int, rows: Sequence[int], found: Summary) -> Group:
+    def _group(self, decided: Cause, rows: Sequence[int], found: Summary) -> Group:
         """What the sentence needs to know."""
+        pair, cause = decided.pair, decided.cause
         before = self.lineage.predecessor(rows[0])
         ended, stands = memoryview(self.endings.bits), memoryview(self.lineage.bits)
         bits = ended[before] if before >= 0 else 0
@@ -280,17 +290,15 @@ class Diagnosis:
             names=listed(self._names(rows)),
             keeps_others=bool(bits & f.OTHERS_SAID_NOTHING),
             dropped=bits & DROPPED == DROPPED,
-            in_use=self.rule(rows[0]) == NEARLY_CONCURRENT,
             goes_on=bool(stands[rows[0]] & f.GOES_ON),
             at_once=bool(bits & f.AT_ONCE),
             sessionless=bool(RULES[self.rule(rows[0]) or 0].stands & f.SESSIONLESS),
             name=self.name(rows[0]) or "",
-            other=self._other(rows[0]),
+            other=self._other(rows),
             was_open=not stands[rows[0]] & f.CLOSED,
             with_reset=bool(bits & f.BY_RESET),
             unfinished=bool(bits & f.PARTIAL),
-            before_unused=bool(bits & f.UNUSED),
-            unused=all(ended[row] & f.UNUSED for row in rows[:MOST_WAITS]),
+            kinds=self._kinds(rows) if cause == UNKNOWN else {},
             server_reset=bits & RESET_BY_SERVER == RESET_BY_SERVER,
             closes_unread=bool(stands[rows[0]] & f.CLOSES_UNREAD),
             unheard=bool(bits & f.UNHEARD),
@@ -301,16 +309,45 @@ class Diagnosis:
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )
 
+    def _kinds(self, rows: Sequence[int]) -> dict[int, int]:
+        """What is known of connections that nothing explains, and of how many each."""
+        found: dict[int, int] = {}
+        for row in rows[:MOST_WAITS]:
+            kind = self._kind(row)
+            found[kind] = found.get(kind, 0) + 1
+        return found
+
+    def _kind(self, row: int) -> int:
+        before = self.lineage.predecessor(row)
+        bits = self.endings.bits[before] if before >= 0 else 0
+        was_open = not self.lineage.bits[row] & f.CLOSED
+        if self.rule(row) == NEARLY_CONCURRENT:
+            return words.IN_USE
+        if self._broke_tls_off(row):
+            return words.NO_TLS
+        if self.endings.bits[row] & f.UNUSED:
+            return words.UNUSED
+        if bits & f.UNUSED:
+            return words.BESIDE_UNUSED if was_open else words.AFTER_UNUSED
+        if bits & DROPPED == DROPPED:
+            return words.DROPPED
+        return words.BESIDE if was_open else words.GIVEN_UP
+
+    def _broke_tls_off(self, row: int) -> bool:
+        """Whether the client closed a connection inside of its TLS handshake."""
+        protocol, agreed, closer = (self.columns[name][row] for name in ("protocol", "tls_ns", "closer"))
+        return bool(protocol == TLS and not agreed and closer == CLIENT)
+
     def _announced(self, before: int, bits: int) -> str:
         """For how long the server had said that it keeps a connection, where its client did not wait for that."""
         said = self.columns["keep_timeout"][before] - 1 if before >= 0 else -1
         return f"{said:,} s" if bits & f.CLIENT_FIRST and 0 <= self.endings.gap(before) < said * SECOND else ""
 
-    def _other(self, row: int) -> str:
-        """The other program's name, where two call themselves differently."""
-        if not self.lineage.bits[row] & f.OTHER_AGENT:
+    def _other(self, rows: Sequence[int]) -> str:
+        """The other program's name, where all of these came after connections of one that calls itself differently."""
+        if not all(self.lineage.bits[row] & f.OTHER_AGENT for row in rows[:MOST_WAITS]):
             return ""
-        return self.matter.ledger.words.text(self.columns["agent"][self.lineage.predecessor(row)] - 1) or ""
+        return self.matter.ledger.words.text(self.columns["agent"][self.lineage.predecessor(rows[0])] - 1) or ""
 
     def _lost(self, found: Summary) -> str:
         """The requests that got no response."""

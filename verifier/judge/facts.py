@@ -209,6 +209,8 @@ SESSIONLESS = 1 << 28
 """The client says that it has no Session, and so opens a connection for each request, whatever the server does."""
 CLOSES_UNREAD = 1 << 29
 """The client names itself as one that closes right behind a response only where that was not read."""
+IN_VAIN = 1 << 30
+"""No connection of the pair ever carried a request."""
 GIVEN_UP = 1 << 20
 """The one before had stopped in the middle of a body of known length, and never went on."""
 REUSED_BEFORE = 1 << 19

@@ -9,7 +9,7 @@ from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 cdef unsigned long long PARTIAL, SPENT, TUNNEL, UNUSED, UPGRADED
 cdef unsigned int ADJACENT, AFTER_CHALLENGE, ALIAS, BESIDE_OTHER, BESIDE_RESPONSE, BOTH_ENCRYPTED, CLOSED, CLOSES_UNREAD
 cdef unsigned int CLOSED_KNOWING, CONNECTION_AUTH, CONNECT_REQUEST, ELSEWHERE, ENCRYPTED, FEW_EXTRA, GIVEN_UP, GOES_ON
-cdef unsigned int IN_TURN, JUST_IDLE, KNOWING, NEW_REUSED, NEW_TUNNEL, NEW_UNUSED, OPEN_BUSY, OPEN_IDLE, OTHER_AGENT
+cdef unsigned int IN_TURN, IN_VAIN, JUST_IDLE, KNOWING, NEW_REUSED, NEW_TUNNEL, NEW_UNUSED, OPEN_BUSY, OPEN_IDLE, OTHER_AGENT
 cdef unsigned int OTHER_NAME, PAIR_OVERLAPS, PAIR_REUSES, REDIRECTED, REFUSED_BETWEEN, REUSED_BEFORE, TAKING_TIME
 cdef unsigned int TOGETHER
 cdef int CLIENT, NOT_SEEN
@@ -43,11 +43,13 @@ cdef class Lineage:
     cdef unsigned char[::1] buried
     cdef Failures failures
     cdef Heap closings
+    cdef bint in_vain
     cpdef Py_ssize_t predecessor(self, Py_ssize_t row) except -2
     cpdef Py_ssize_t redirect(self, Py_ssize_t row) except -2
     cpdef bint was_in_use(self, Py_ssize_t row) except -1
     cpdef bint is_later(self, Py_ssize_t row) except -1
     cdef int _walk(self, Py_ssize_t pair, Members members) except -1
+    cdef bint _is_in_vain(self, Py_ssize_t pair, Members members) except -1
     cdef bint _is_unneeded(self, Py_ssize_t row) except -1
     cdef int _retire(self, Py_ssize_t row) except -1
     cdef int _meet(self, Py_ssize_t pair, Py_ssize_t row) except -1

@@ -26,6 +26,7 @@ from verifier.judge.facts import (
     GIVEN_UP,
     GOES_ON,
     IN_TURN,
+    IN_VAIN,
     JUST_IDLE,
     KNOWING,
     NEW_REUSED,
@@ -149,6 +150,8 @@ class Lineage:
         """Connections that are open, and whose place another one has taken."""
         self.failures: Failures = Failures(tally)
         self.closings: Heap = Heap()
+        self.in_vain = False
+        """No connection of the pair that is looked at carried a request."""
         """The open ones by when they close."""
         members: Members = endings.members
         place: cython.Py_ssize_t
@@ -188,6 +191,7 @@ class Lineage:
         self.open.begin()
         self.lost.begin()
         self.closings.size = 0
+        self.in_vain = self._is_in_vain(pair, members)
         for place in range(begin, begin + members.sizes[pair]):
             row = members.rows[place]
             closed = table.closed[row]
@@ -207,6 +211,15 @@ class Lineage:
             elif closed > latest:
                 self.closings.push(closed, row, row)
         return 0
+
+    def _is_in_vain(self, pair: cython.Py_ssize_t, members: Members) -> cython.bint:
+        """Whether none of a pair's connections carried a request."""
+        begin: cython.Py_ssize_t = members.starts[pair]
+        place: cython.Py_ssize_t
+        for place in range(begin, begin + members.sizes[pair]):
+            if not self.endings.bits[members.rows[place]] & UNUSED:
+                return False
+        return True
 
     def _retire(self, row: cython.Py_ssize_t) -> cython.int:
         """A connection is closed: nothing has taken its place, unless that was known before."""
@@ -456,6 +469,8 @@ class Lineage:
             bits |= NEW_REUSED
         if self.endings.bits[row] & UNUSED:
             bits |= NEW_UNUSED
+        if self.in_vain:
+            bits |= IN_VAIN
         if self.endings.bits[row] & TUNNEL and self._asks_for_tunnel(row):
             bits |= NEW_TUNNEL
         if self.tally.reused[pair]:

@@ -58,6 +58,8 @@ class Missing(NamedTuple):
 
     code: Reason
     text: str
+    mend: str = ""
+    """What would settle it; empty where nothing is known to."""
 
 
 class Totals(NamedTuple):

@@ -372,7 +372,7 @@ class Repetition:
         return limit
 
     def _outlived(self, pair: cython.Py_ssize_t, longest: cython.longlong) -> cython.int:
-        """Whether the server closed after an idle time that other connections had lived through; whether a client that
+        """Whether a side closed after an idle time that other connections had lived through; whether a client that
         closes idle connections keeps to what its kind does, or to a limit that its re-use shows: never re-used after as
         long a pause. `longest` is the longest that was lived through, -1 for none."""
         row: cython.int
@@ -390,6 +390,8 @@ class Repetition:
                 self.bits[row] |= GAP_KNOWN
             if 0 <= longest < gap:
                 self.bits[row] |= GAP_ABOVE_REUSE
+            if longest > gap + leeway(gap):
+                self.bits[row] |= OUTLIVED
         return 0
 
     def _longest_pause(self) -> cython.longlong:

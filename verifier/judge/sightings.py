@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from verifier.judge.diagnose import Diagnosis
 
 FALLBACK_NS = 130_000_000_000
-"""Linux gives up an unanswered SYN after 127 s (tcp_syn_retries 6); clients that race addresses wait 0.25 s (RFC 8305).
-"""
+"""Linux gives up an unanswered SYN after 127 s (tcp_syn_retries 6)."""
+HEAD_START_NS = 100_000_000
+"""Clients that race IPv6 and IPv4 try the second 0.1 s after the first, or later (RFC 8305, section 8)."""
+GIVEN_UP_NS = 1_000_000_000
+"""Within one family no address is given up before its SYN was sent once more, after a second (RFC 6298, section 2)."""
 AT_ONCE_NS = 3_000_000_000
 """A client whose attempt was refused tries the next address at once; here with the time for another look-up."""
 MOST = 1000
@@ -135,6 +138,7 @@ class _Eyes:
             return
         state, opened = self.columns["state"], self.columns["opened"]
         good = [row for row in range(len(state)) if self.tally.pair(row) >= 0 and state[row] not in NOT_OPENED]
+        good = [row for row in good if self._carried(row)]
         told: dict[tuple[int, int], list[tuple[int, int]]] = {}
         place = 0
         for row in range(len(state)):
@@ -147,7 +151,7 @@ class _Eyes:
             for other in good[place : place + 16]:
                 if opened[other] - opened[row] > patience:
                     break
-                if self._instead(row, other):
+                if self._instead(row, other) and self._has_waited(row, other):
                     told.setdefault((pair, self.tally.pair(other)), []).append((row, other))
                     break
         for (pair, _), tries in list(told.items())[:MOST]:
@@ -179,6 +183,15 @@ class _Eyes:
         if self.columns["version"][row] != self.columns["version"][other]:
             return True
         return self._end(row, client)[:2] == self._end(other, other_client)[:2]
+
+    def _has_waited(self, row: int, other: int) -> bool:
+        """Whether an attempt was given up when the other connection began: a client that connects to many servers at
+        once gives none of them up."""
+        if self.columns["state"][row] == tables.REFUSED:
+            return True
+        alike = self.columns["version"][row] == self.columns["version"][other]
+        patience = GIVEN_UP_NS if alike else HEAD_START_NS
+        return bool(self.columns["opened"][other] - self.columns["opened"][row] >= patience)
 
     def _end(self, row: int, side: int) -> tuple[int, int, int]:
         """Address, in two halves, and port, as they stand in the table: asked for millions of times, maybe."""
@@ -236,7 +249,11 @@ class _Eyes:
     def _used(self, pair: int) -> Iterable[int]:
         """Connections of a pair that carried requests."""
         members = self.endings.members.of(pair)[:16] or [self.first_rows[pair]]
-        return (row for row in members if self.endings.first[row] >= 0 or self.columns["tls_ns"][row])
+        return (row for row in members if self._carried(row))
+
+    def _carried(self, row: int) -> bool:
+        """Whether a connection carried requests, as far as TLS lets that be seen."""
+        return bool(self.endings.first[row] >= 0 or self.columns["tls_ns"][row])
 
     def discards(self) -> Iterable[Seen]:
         """Connections that a full pool did not take back, where no request had to wait for another one yet."""

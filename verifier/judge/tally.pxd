@@ -3,7 +3,7 @@ cimport cython
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
 # Numbers of the tables, by their names.
-cdef int CLIENT, COMPLETE, HALF, HTTP1, NOT_SEEN, REFUSED, RST, UNANSWERED
+cdef int CLIENT, COMPLETE, H2, HALF, HTTP1, NOT_SEEN, REFUSED, RST, UNANSWERED
 cdef unsigned int CLIENT_STOPPED_READING, CONNECT_REQUEST, DEPTH_UNSURE, ENCRYPTED, EXCESS, LATE_DATA
 cdef unsigned int NOT_TAKEN, PAYLOAD_CUT, REQUEST_CLOSE, RESPONSE_DONE, SUBFLOW, TUNNEL, UPGRADED
 

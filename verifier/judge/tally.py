@@ -23,6 +23,7 @@ from verifier.wire.tables import (
     DEPTH_UNSURE,
     ENCRYPTED,
     EXCESS,
+    H2,
     HALF,
     HTTP1,
     LATE_DATA,
@@ -67,6 +68,20 @@ _NEW = cython.declare(cython.int, NEW)
 _REUSED = cython.declare(cython.int, REUSED)
 _PRE_EXISTING = cython.declare(cython.int, PRE_EXISTING)
 _UNKNOWN = cython.declare(cython.int, UNKNOWN)
+
+# Why requests can't be read, or bytes are not known, of one connection or of several.
+HIDDEN = 1
+"""Encrypted."""
+FRAMED = 2
+"""HTTP/2."""
+CUT_OFF = 4
+"""By the snaplen."""
+UNTOLD = 8
+"""Bytes that are there can't be told apart into messages, or show that others are not."""
+_HIDDEN = cython.declare(cython.int, HIDDEN)
+_FRAMED = cython.declare(cython.int, FRAMED)
+_CUT_OFF = cython.declare(cython.int, CUT_OFF)
+_UNTOLD = cython.declare(cython.int, UNTOLD)
 
 # What `Tally` notes of a connection, in one byte.
 EXTRA = cython.declare(cython.int, 1)
@@ -499,9 +514,9 @@ class Tally:
             if table.tls_ns[row] > 0:
                 self.cost_ns[pair] += table.tls_ns[row] - 1
 
-    def lacking(self, runner_knows: cython.bint) -> list[tuple[int, int]]:
-        """(how many connections, the first of them) whose handshake is missing, whose requests are unreadable, of which
-        bytes are missing.
+    def lacking(self, runner_knows: cython.bint) -> list[tuple[int, int, int]]:
+        """(how many connections, the first of them, why: HIDDEN, FRAMED, CUT_OFF, UNTOLD) whose handshake is missing,
+        whose requests are unreadable, of which bytes are missing.
 
         Only connections of pairs that speak HTTP or TLS, and those that lost bytes before that could show.
         `runner_knows`: the client's own account stands for what is encrypted.
@@ -509,6 +524,7 @@ class Tally:
         table: ConnectionTable = self.table
         counts = [0, 0, 0]
         firsts = [-1, -1, -1]
+        whys = [0, 0, 0]
         row: cython.Py_ssize_t
         place: cython.Py_ssize_t
         pair: cython.Py_ssize_t
@@ -519,6 +535,7 @@ class Tally:
         carried: cython.bint
         taken_back: cython.bint
         half: cython.bint
+        failed: cython.bint
         for row in range(table.rows):
             pair = self.pair_of[row]
             if pair < 0:
@@ -536,20 +553,29 @@ class Tally:
                     # back. Of some the SYN-ACK alone is there.
                     taken_back = table.closer[row] == CLIENT and table.closed_with[row] == RST
                     half = state == HALF or table.synack_frame[row] > 0
-                    if state in (COMPLETE, REFUSED, UNANSWERED) or not (carried or (half and not taken_back)):
+                    # A request in a SYN (fast open) that is not taken is an attempt that failed where the client then
+                    # connected. Where it never did, nothing is there to prove anything by.
+                    failed = state in (REFUSED, UNANSWERED) and (not carried or self.handshakes[pair] > 0)
+                    if state == COMPLETE or failed or not (carried or (half and not taken_back)):
                         continue
                     if state == HALF and self.halves_count:
                         continue
                 elif place == 1:
                     if runner_knows or not carried or not (cut or flags & ENCRYPTED):
                         continue
+                    if not flags & ENCRYPTED:
+                        whys[place] |= _CUT_OFF
+                    else:
+                        whys[place] |= _FRAMED if table.protocol[row] == H2 else _HIDDEN
                 elif not lost:
                     # Acknowledged and never seen: the capture lost packets, whatever they were.
                     continue
+                elif not table.missing[row] and not flags & LATE_DATA:
+                    whys[place] |= _UNTOLD
                 counts[place] += 1
                 if firsts[place] < 0:
                     firsts[place] = row
-        return list(zip(counts, firsts, strict=True))
+        return list(zip(counts, firsts, whys, strict=True))
 
     def most_open(self) -> memoryview:
         """For each pair the most of its connections that were open at once: no more requests than that were ever under

@@ -6,13 +6,17 @@ do is the catalogue's.
 
 from __future__ import annotations
 
+from verifier.figures import duration
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Say = Callable[["Group"], str]
+
+LONG_NS = 7_200_000_000_000
+"""Two hours, the longest limit that is common (TCP keep-alive of Linux): beyond it no limit shows by its seconds."""
 
 
 class Group(NamedTuple):
@@ -50,8 +54,6 @@ class Group(NamedTuple):
     """The server says close with errors, and not with other responses."""
     dropped: bool
     """The server closed the first of the predecessors with a request unanswered."""
-    in_use: bool
-    """The others were in use when the new ones were opened, or had been a moment before."""
     goes_on: bool
     """The first of the predecessors was used again later."""
     at_once: bool
@@ -67,10 +69,9 @@ class Group(NamedTuple):
     with_reset: bool
     unfinished: bool
     """The last response was not over."""
-    unused: bool
-    """The new connections never carried a request."""
-    before_unused: bool
-    """Those before them never did."""
+    kinds: Mapping[int, int]
+    """Of connections that nothing explains: how many are IN_USE, NO_TLS, UNUSED and so on. As many as were looked at.
+    """
     server_reset: bool
     """The first close was the server's RST."""
     closes_unread: bool
@@ -94,7 +95,9 @@ def number(amount: int, noun: str) -> str:
 
 
 def span(nanoseconds: int) -> str:
-    """A duration in words: `5.00 s`, `120 ms`, `0.35 ms`."""
+    """A duration in words: `10 h 27 min`, `5.00 s`, `120 ms`, `0.35 ms`."""
+    if nanoseconds >= LONG_NS:
+        return duration(nanoseconds)
     if nanoseconds >= 1_000_000_000:
         return f"{nanoseconds / 1e9:.2f} s" if nanoseconds < 100_000_000_000 else f"{nanoseconds / 1e9:.0f} s"
     return f"{nanoseconds / 1e6:.0f} ms" if nanoseconds >= 10_000_000 else f"{nanoseconds / 1e6:.2f} ms"
@@ -240,25 +243,56 @@ def _unread(group: Group) -> str:
         return f"the client closed {_each(group)} right after the response, as this one does where the body is not read"
     if group.with_reset:
         how = "before the response was over" if group.unfinished else "although the response was whole"
-        return f"the client closed {_each(group)} with an RST {how}: it had not read all of it"
+        why = "it had not read all of it" if group.unfinished else "as one does that had not read all of it"
+        return f"the client closed {_each(group)} with an RST {how}{':' if group.unfinished else ','} {why}"
     return f"the client left a response unread, so that its connection could not be used again{_times(group)}"
 
 
+IN_USE, NO_TLS, UNUSED, AFTER_UNUSED, BESIDE_UNUSED, DROPPED, BESIDE, GIVEN_UP = range(8)
+"""What is known of connections that nothing explains."""
+
+_SHORTLY = {
+    IN_USE: "while others were in use or being opened",
+    NO_TLS: "closed by the client before TLS was agreed",
+    UNUSED: "never used",
+    AFTER_UNUSED: "after one that was closed unused",
+    BESIDE_UNUSED: "beside one that was never used",
+    DROPPED: "after the server had closed without an answer",
+    BESIDE: "beside an open one",
+    GIVEN_UP: "after one that was given up",
+}
+
+
 def _unknown(group: Group) -> str:
+    """Of one kind in full; of several, how many are of each, or which there are, where not all were looked at."""
     opened = f"{number(group.new, 'connection')} opened"
-    if group.in_use:
+    if len(group.kinds) > 1:
+        known = sum(group.kinds.values()) == group.new
+        several = [
+            f"{count:,} {_SHORTLY[kind]}" if known else f"some {_SHORTLY[kind]}" for kind, count in group.kinds.items()
+        ]
+        return f"{opened}, and nothing in the packets says why: {listed(several)}"
+    (kind,) = group.kinds
+    if kind == IN_USE:
         return (
             f"{opened} while the others were in use or being opened, or had just been, and one of these was free again"
             " before the new one carried a request: a close race, and nobody's fault"
         )
-    if group.unused:
+    if kind == NO_TLS:
+        return (
+            f"{opened}, and closed by the client before TLS was agreed, as where it does not trust the server's"
+            " certificate"
+        )
+    if kind == UNUSED:
         return f"{opened} and never used"
-    if group.before_unused:
+    if kind == AFTER_UNUSED:
         return f"{opened} after one that was closed without ever carrying a request"
-    if group.dropped:
+    if kind == BESIDE_UNUSED:
+        return f"{opened} while one was open that never carried a request"
+    if kind == DROPPED:
         lost = _unanswered(group)
         return f"{opened} after the server had closed the one before without an answer to its request{lost}"
-    why = "the open one was not used" if group.was_open else "the one before was given up"
+    why = "the open one was not used" if kind == BESIDE else "the one before was given up"
     return f"{opened}, and nothing in the packets says why {why}"
 
 

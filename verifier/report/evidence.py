@@ -34,6 +34,10 @@ _OPENING = {
     Handshake.UNANSWERED: "never answered",
     Handshake.NOT_SEEN: "handshake not seen, the capture begins later",
 }
+_UNANSWERED_HALF = "half, the server's SYN-ACK is not in the capture"
+"""The client went on all the same."""
+_UNASKED = "the client's SYN is not in the capture"
+"""It has one direction alone, or lost packets: it does not begin later."""
 _FAILED = (Handshake.REFUSED, Handshake.UNANSWERED)
 _CLOSER = {
     Closer.CLIENT: "the client closed first",
@@ -157,6 +161,10 @@ def _opening(connection: Connection, style: Style) -> list[str]:
     )
     seen = [(word + elsewhere(connection, name), frame) for word, name, frame in named if frame is not None]
     text = _OPENING[connection.handshake]
+    if connection.handshake is Handshake.HALF and frames.synack is None:
+        text = _UNANSWERED_HALF
+    if connection.handshake is Handshake.NOT_SEEN and frames.synack is not None:
+        text = _UNASKED
     if seen:
         text = f"{', '.join(name for name, _ in seen)}: {text}"
     if connection.handshake is Handshake.COMPLETE and connection.handshake_ns is not None:
@@ -206,12 +214,11 @@ def _table(found: list[Connection], report: Report, style: Style) -> list[str]:
 
 
 def _heads(report: Report, found: list[Connection]) -> tuple[Column, ...]:
-    """Of a single pair the client's port tells the connections apart."""
+    """Of a single pair the client's port tells the connections apart; of several it is not cut out of the middle."""
     several = len(report.pairs) > 1
-    least = 28 if has_several(report) else 36
     return (
         Column("#", "left"),
-        Column("CLIENT AND SERVER", "left", least) if several else Column("CLIENT PORT", "right"),
+        Column("CLIENT AND SERVER", "left") if several else Column("CLIENT PORT", "right"),
         *((Column("IN", "left"),) if has_several(report) else ()),
         Column("HANDSHAKE FRAMES", "left"),
         Column("REQUESTS", "right", spare=2),

@@ -37,7 +37,7 @@ def _inconclusive(report: Report) -> str:
     totals = report.totals
     if {missing.code for missing in report.inconclusive_because} == {Reason.REQUESTS_UNREADABLE} and totals.handshakes:
         return _unreadable(report)
-    if totals.requests or totals.handshakes:
+    if totals.requests or totals.handshakes or unreadable(report):
         return f"{_counts(report)} seen, but evidence is missing"
     return f"no request and no handshake in {count(totals.packets, 'packet')}"
 

@@ -105,7 +105,10 @@ def _head(report: Report) -> Iterator[tuple[str, Value]]:
     yield "expectations", [_expectation(expectation) for expectation in report.expectations]
     yield (
         "inconclusive_because",
-        [{"code": missing.code, "text": _text(missing.text)} for missing in report.inconclusive_because],
+        [
+            {"code": missing.code, "text": _text(missing.text), "mend": _text(missing.mend) or None}
+            for missing in report.inconclusive_because
+        ],
     )
     yield "sources", [_source(source) for source in report.sources]
     yield "skipped", [{"path": _text(skipped.name), "why": _text(skipped.why)} for skipped in report.skipped]

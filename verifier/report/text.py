@@ -76,7 +76,9 @@ def _verdict(report: Report, style: Style) -> list[str]:
     elif totals.extra_handshakes and totals.cost_ns:
         lines += [hang + line for line in wrap(_cost(report), style.width - len(hang))]
     if totals.failed_attempts:
-        lines.append(f"{hang}{count(totals.failed_attempts, 'attempt')} to connect failed")
+        were = "was" if totals.failed_attempts == 1 else "were"
+        told = f"{count(totals.failed_attempts, 'attempt')} to connect {were} refused or not answered"
+        lines += [hang + line for line in wrap(told, style.width - len(hang))]
     return lines
 
 
@@ -123,6 +125,13 @@ def _missing(report: Report, hang: str, style: Style) -> list[str]:
     return lines
 
 
+def _mends(report: Report, style: Style) -> list[str]:
+    """What would make another verdict of an inconclusive one. Of a live run it is the run that says it."""
+    if report.verdict is not Verdict.INCONCLUSIVE or report.live is not None:
+        return []
+    return list(dict.fromkeys(safe(missing.mend, style) for missing in report.inconclusive_because if missing.mend))
+
+
 def _also_missing(report: Report, style: Style) -> list[str]:
     """What is missing without being the verdict: an inconclusive one has said it at the top."""
     if report.verdict is Verdict.INCONCLUSIVE or not report.inconclusive_because:
@@ -144,6 +153,7 @@ def _second_opinion(report: Report, style: Style) -> list[str]:
 def _foot(report: Report, style: Style, status: int, named: set[str]) -> list[str]:
     return [
         *_labelled("Expected", _wrapped([_expectation(each, style) for each in report.expectations], style), style),
+        *_labelled("To settle", _wrapped(_mends(report, style), style), style),
         *_labelled("Notes", _wrapped(_notes(report), style), style),
         *_labelled("Capture", _wrapped(_captures(report, style, named), style), style),
         *_labelled("Skipped", _wrapped(_skipped(report, style), style), style),
@@ -243,8 +253,9 @@ def _saved(report: Report, style: Style) -> list[str]:
 
 def _source(source: Source, report: Report, style: Style) -> str:
     parts = [count(source.packets, "packet"), size(source.bytes)]
-    if source.first_ns is not None and source.last_ns is not None:
-        parts[-1] += f" over {duration(max(source.last_ns - source.first_ns, 0))}"
+    if source.first_ns is not None and source.last_ns is not None and source.packets > 1:
+        took = source.last_ns - source.first_ns
+        parts[-1] += f" over {duration(took)}" if took >= 0 else ", the last one earlier than the first"
     if source.dropped is not None:
         parts.append(paint(f"{source.dropped:,} dropped", Role.BAD, style) if source.dropped else "none dropped")
     if report.live is not None and report.live.control_only:

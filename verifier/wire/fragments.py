@@ -26,6 +26,7 @@ else:
     if TYPE_CHECKING:
         from verifier.wire.packet import Packet
 
+UDP = cython.declare(cython.int, 17)
 MOST_DATAGRAMS = 1024
 LARGEST_DATAGRAM = 65535
 MOST_PIECES = 8192
@@ -50,6 +51,8 @@ class Datagram:
         self.held = 0
         self.total = -1
         self.frame = frame
+        self.barren = False
+        """By its ports it is UDP that carries nothing of interest, were it whole."""
 
     def add(self, offset: int, piece: bytes) -> None:
         """One more piece, unless one of this place and size is there."""
@@ -92,15 +95,20 @@ class Fragments:
     def add(
         self, packet: Packet, protocol: cython.int, number: cython.uint, offset: cython.uint, more: cython.bint
     ) -> bytes | None:
-        """The whole datagram's payload where this fragment, at packet.at, completes it."""
+        """The whole datagram's payload where this fragment, at packet.at, completes it. One of which parts are lost is
+        noted, unless its first part is there and is of UDP that is no tunnel."""
         ends = (packet.src_hi, packet.src_lo, packet.dst_hi, packet.dst_lo)
         key = (packet.tunnel, packet.version, *ends, protocol, number)
-        if packet.wire_end > packet.end or offset + (packet.end - packet.at) > LARGEST_DATAGRAM:
-            self.notes.add(note.FRAGMENT_LOST, packet.frame)
-            return None
+        barren: cython.bint = protocol == UDP and offset == 0 and not packet.may_lead_on()
         datagram = self.open.get(key)
+        if packet.wire_end > packet.end or offset + (packet.end - packet.at) > LARGEST_DATAGRAM:
+            if not barren and (datagram is None or not datagram.barren):
+                self.notes.add(note.FRAGMENT_LOST, packet.frame)
+            return None
         if datagram is None:
             datagram = self.open[key] = Datagram(packet.frame)
+        if barren:
+            datagram.barren = True
         if len(datagram.pieces) >= MOST_PIECES or datagram.held > MOST_HELD:
             self._give_up(key)
             return None
@@ -120,8 +128,12 @@ class Fragments:
         return None
 
     def _give_up(self, key: Key) -> None:
-        self.notes.add(note.FRAGMENT_LOST, self.open[key].frame)
+        self._lose(self.open[key])
         self._forget(key)
+
+    def _lose(self, datagram: Datagram) -> None:
+        if not datagram.barren:
+            self.notes.add(note.FRAGMENT_LOST, datagram.frame)
 
     def _forget(self, key: Key) -> None:
         datagram = self.open.pop(key)
@@ -131,6 +143,6 @@ class Fragments:
     def finish(self) -> cython.int:
         """Notes each datagram that never became whole."""
         for datagram in self.open.values():
-            self.notes.add(note.FRAGMENT_LOST, datagram.frame)
+            self._lose(datagram)
         self.open.clear()
         return 0

@@ -47,12 +47,6 @@ PPP = cython.declare(cython.int, layers.PPP)
 PADDED_WIFI = cython.declare(cython.int, layers.PADDED_WIFI)
 AGGREGATE = cython.declare(cython.int, layers.AGGREGATE)
 
-TUNNELS = (
-    *(434, 1701, 2123, 2152, 3386, 3544, 4341, 4754, 4789, 4790, 5072, 5247),
-    *(6081, 6635, 8472, 12220, 12222, 30030, 37008),
-)
-"""The UDP ports of tunnels."""
-
 # Kinds of tunnels and tags, above the bits of their identifiers.
 VLAN = cython.declare(cython.ulonglong, 1 << 32)
 LABEL = cython.declare(cython.ulonglong, 2 << 32)
@@ -495,8 +489,7 @@ def udp(packet: Packet) -> cython.int:
     """Tunnels over UDP, by their port."""
     at: cython.Py_ssize_t = packet.at
     if not has(packet, 16):
-        none: cython.bint = has(packet, 4) and packet.u16(at) not in TUNNELS and packet.u16(at + 2) not in TUNNELS
-        return OTHER if none else packet.other()
+        return packet.other() if packet.may_lead_on() else OTHER
     source: cython.int = packet.u16(at)
     target: cython.int = packet.u16(at + 2)
     body: cython.Py_ssize_t = at + 8

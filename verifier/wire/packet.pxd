@@ -37,6 +37,7 @@ cdef class Packet:
     cdef int extensions(self, int following) except -100
     cdef int _route(self, Py_ssize_t at) except -100
     cdef int _at_home(self, Py_ssize_t at) except -100
+    cdef bint may_lead_on(self) except -1
     cdef int fragment(self, int protocol, unsigned int number, unsigned int offset, bint more) except -100
     cdef int tcp(self) except -100
     cdef bint joins(self) except -1

@@ -54,6 +54,12 @@ SYN = 2
 RST = 4
 ACK = 16
 
+TUNNELS = (
+    *(434, 1701, 2123, 2152, 3386, 3544, 4341, 4754, 4789, 4790, 5072, 5247),
+    *(6081, 6635, 8472, 12220, 12222, 30030, 37008),
+)
+"""The UDP ports of tunnels."""
+
 HOP_BY_HOP = cython.declare(cython.int, 0)
 ROUTING = cython.declare(cython.int, 43)
 FRAGMENT = cython.declare(cython.int, 44)
@@ -293,6 +299,11 @@ class Packet:
                 break
             at += 2 + self.view[at + 1] if self.view[at] else 1
         return 0
+
+    def may_lead_on(self) -> cython.bint:
+        """Whether something may lie behind the UDP header at `at`: its ports are a tunnel's, or are not there."""
+        at: cython.Py_ssize_t = self.at
+        return at + 4 > self.end or self.u16(at) in TUNNELS or self.u16(at + 2) in TUNNELS
 
     def fragment(self, protocol: cython.int, number: cython.uint, offset: cython.uint, more: cython.bint) -> cython.int:
         """Keeps the fragment; goes on in the whole datagram where this one completes it."""
