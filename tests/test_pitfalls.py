@@ -34,6 +34,7 @@ from craft import (
     Packet,
     Pcapng,
     Segment,
+    chunked,
     client_hello,
     cut,
     doubled,
@@ -1706,6 +1707,52 @@ def test_segments_overlap() -> None:
 
 def test_overlaps_out_of_order() -> None:
     """Waiting pieces that overlap one another, filled from the front."""
+def late(talk: Conversation, number: int) -> Segment:
+    """Takes a segment out of a capture that just had it: its receiver has nothing behind it, either."""
+    segment = talk.segments.pop(number)
+    talk.say("client", "A", ack=segment.seq)
+    return segment
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_response_lasts_until_what_was_lost_of_it_is_sent_again(lost: int, chunks: bool) -> None:
+    """Its last bytes were there before, and of no use to the client, which needed another connection meanwhile."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    body = b"x" * 3000
+    response = response_head("200 OK", "Transfer-Encoding: chunked") + chunked(body) if chunks else ok(body)
+    talk.send("server", response, 1200)
+    segment = late(talk, 5 + lost)
+    meanwhile = Conversation(("10.0.0.1", 40001), isns=(1, 2), now=talk.now + STEP_NS)
+    meanwhile.handshake()
+    meanwhile.exchange(2)
+    talk.pause(0.2)
+    again = talk.again(segment)
+    talk.ack("client")
+    captured = packets(merged(talk, meanwhile))
+    report = examine(captured)
+    assert totals(report) == Totals(2, 2, 2, 2) == second_opinion(captured)
+    assert (report.verdict, report.totals.lower_bound) == ("proved", 2)
+    first = next(iter(report.details.exchanges()))
+    assert first.response_end_ns == again.ts_ns
+
+
+def test_a_response_lasts_until_its_fin_where_that_ends_it_and_came_before() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    talk.send("server", response_head("200 OK") + b"x" * 3000, 1200)
+    talk.fin("server")
+    segment = late(talk, 6)
+    talk.pause(0.2)
+    again = talk.again(segment)
+    talk.ack("client")
+    (exchange,) = examine(talk.packets()).details.exchanges()
+    assert exchange.response_end_ns == again.ts_ns
+
+
     talk = Conversation()
     talk.handshake()
     talk.request(get("/1"))
