@@ -339,7 +339,7 @@ class Http1(Speech):
             self._open_exchange(lane, self._word(at + head.target - head.start, at + target_end, packet))
             lane.state = head.next
             lane.left = head.length
-            lane.whole = head.length if head.expects and head.next == LENGTH else 0
+            lane.whole = head.whole
             self.front = lane.row
             return at + target_end + head.last_size - head.last_target_end
         return -1
@@ -633,6 +633,7 @@ class Http1(Speech):
         exchange = exchange_row(table, lane.row)
         exchange.connection = self.row
         exchange.depth = self.requests
+        head.whole = lane.whole
         exchange.method = head.method_word
         exchange.target = target
         exchange.host = head.host_word
