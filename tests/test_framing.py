@@ -490,6 +490,104 @@ def test_a_blank_behind_the_name_of_a_field_that_frames(name: str, blank: str, w
         assert "http-framing" in {note.code for note in report.notes}
 
 
+def followed(*said: tuple[Side, bytes]) -> Report:
+    """The report on these messages, and on a second connection that is opened when all is said."""
+    talk = Conversation()
+    talk.handshake()
+    for side, data in said:
+        talk.send(side, data, len(data))
+        talk.ack("server" if side == "client" else "client")
+    later = Conversation(("10.0.0.1", 40001), now=talk.now + 10**9)
+    later.handshake()
+    later.exchange(2)
+    return examine(packets(talk.segments + later.segments))
+
+
+ENDLESS = ("Connection: keep-alive", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked, gzip")
+
+
+@pytest.mark.parametrize("field", ENDLESS)
+@pytest.mark.parametrize("body", [b"", b"hello", chunked(b"hello")])
+def test_a_request_behind_a_response_that_only_the_close_can_end(field: str, body: bytes) -> None:
+    """It has ended before, nobody knows where: it keeps its connection in use no longer, as far as that goes."""
+    report = followed(*answered(get(), response_head("200 OK", field) + body), *NEXT)
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+    assert report.totals.requests == 3
+
+
+def test_a_request_sent_before_the_response_that_the_close_ends() -> None:
+    """A client that pipelines can't know."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1") + get("/2"))
+    talk.response(response_head("200 OK") + b"to the end")
+    talk.close("server")
+    report = examine(talk.packets())
+    assert (report.verdict, seen(report)) == ("proved", (("GET", 200), ("GET", None)))
+
+
+@pytest.mark.parametrize("following", [response_head("204 No Content"), ok(b""), ok()])
+def test_chunks_without_the_empty_line_at_their_end(following: bytes) -> None:
+    """A start line is no trailer: the response has ended without what ends it."""
+    unended = response_head("200 OK", "Transfer-Encoding: chunked") + chunked(b"one")[:-2]
+    report = followed(*answered(get(), unended), *answered(get("/2"), following))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+    assert "http-framing" in {note.code for note in report.notes}
+
+
+def test_trailers_in_several_lines() -> None:
+    body = chunked(b"one", trailers=("X-Sum: 1: 2", " folded", "\tand folded", "X-Other:"))
+    case = (*answered(get(), response_head("200 OK", "Transfer-Encoding: chunked") + body), *NEXT)
+    for way in WAYS:
+        assert examine(conversation(case, way).packets()).verdict == "proved"
+
+
+@pytest.mark.parametrize("excess", [b"\0\1", "\u00e4\u00f6".encode()])
+def test_bytes_that_go_on_in_front_of_the_next_response(excess: bytes) -> None:
+    """The response is not at the beginning of its segment, and not found."""
+    report = followed(*answered(get(), ok() + excess), *answered(get("/2"), excess + ok()))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+@pytest.mark.parametrize("unread", [get("/x"), get("/x") + b"\0" + ok()])
+def test_a_request_in_place_of_a_response(unread: bytes) -> None:
+    report = followed(*answered(get(), unread), *NEXT)
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+def test_a_request_behind_a_response_is_in_excess() -> None:
+    report = followed(*answered(get(), ok() + get("/x")), *NEXT)
+    assert seen(report) == (("GET", 200), ("GET", 200), ("GET", 200))
+    assert "excess-bytes" in [found.cause for found in report.findings]
+
+
+def test_a_response_of_the_client_with_requests_behind_it() -> None:
+    """They do not begin their segment, and are not found."""
+    report = examine(conversation((*answered(get(), ok()), ("client", ok() + b"\0" + get("/2"))), "whole").packets())
+    assert report.totals.requests == 1
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+@pytest.mark.parametrize("way", WAYS[:2])
+def test_a_length_that_contradicts_one_in_the_next_line(way: Way) -> None:
+    head = f"POST / HTTP/1.1\r\nContent-Length: {len(get('/2'))}\r\nContent-Length:\r\n 0\r\n\r\n".encode()
+    report = examine(conversation((*answered(head + get("/2"), ok()), *NEXT), way).packets())
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+@pytest.mark.parametrize(("zeros", "verdict"), [(1, "proved"), (500, "proved"), (512, "inconclusive")])
+def test_zeros_in_a_target(zeros: int, verdict: str) -> None:
+    """So many are a hole in the file, which another request may lie in; in a head like the one before it, too."""
+    for first in (get("/1"), get("/" + "\0" * zeros)):
+        talk = Conversation()
+        talk.handshake()
+        for request in (first, get("/" + "\0" * zeros), get("/3")):
+            talk.request(request)
+            talk.response(ok())
+        report = examine(talk.packets())
+        assert (report.verdict, report.totals.requests) == (verdict, 3)
+
+
 @pytest.mark.parametrize("size", [20, 40])
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_zeros_in_a_head_are_a_hole_in_the_file(goes_on: bool, size: int) -> None:

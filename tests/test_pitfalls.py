@@ -1330,6 +1330,52 @@ def test_requests_in_a_readable_tunnel_are_requests() -> None:
     assert second_opinion(talk.packets()) == Totals(1, 1, 1, 1)
 
 
+def test_requests_in_front_of_a_tunnel_are_under_way_as_any() -> None:
+    talk = Conversation(server=("10.0.0.2", 3128))
+    talk.handshake()
+    talk.say("client", "PA", get("http://a.example/1"))
+    other = Conversation(("10.0.0.1", 40001), ("10.0.0.2", 3128), (1, 2), talk.now)
+    other.handshake()
+    other.exchange(1)
+    other.close("client")
+    talk.now = other.now
+    talk.response(ok())
+    talk.request(request_head("CONNECT", "a.example:80"))
+    talk.response(response_head("200 Connection established"))
+    report = examine(packets(merged(talk, other)))
+    assert (report.verdict, report.totals.lower_bound) == ("proved", 2)
+
+
+def test_a_tunnel_through_a_tunnel_is_not_in_use_twice() -> None:
+    now = START_NS
+    talks = []
+    for number in range(2):
+        talk = Conversation(("10.0.0.1", 40000 + number), ("10.0.0.2", 3128), now=now)
+        talk.handshake()
+        for target in ("b.example:3128", "a.example:22"):
+            talk.request(request_head("CONNECT", target))
+            talk.response(response_head("200 Connection established"))
+        talk.request(b"SSH-2.0-here\r\n")
+        talk.response(b"SSH-2.0-there\r\n")
+        talk.close("client")
+        talks.append(talk)
+        now = talk.now + 10**9
+    report = examine(packets(merged(*talks)))
+    assert (report.verdict, report.totals.lower_bound) == ("refuted", 1)
+
+
+@pytest.mark.parametrize("unread", [b"\0" + get("/2"), ok() + b"\0" + get("/2")])
+def test_requests_in_a_tunnel_that_are_not_told_apart(unread: bytes) -> None:
+    talk = Conversation(server=("10.0.0.2", 3128))
+    talk.handshake()
+    talk.request(request_head("CONNECT", "a.example:80"))
+    talk.response(response_head("200 Connection established"))
+    talk.exchange(1)
+    talk.request(unread)
+    report = examine(talk.packets())
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
 def test_a_refused_tunnel_leaves_http() -> None:
     """A proxy asks for credentials, and gets them on the same connection."""
     talk = Conversation(server=("10.0.0.2", 3128))
@@ -1661,52 +1707,6 @@ def test_a_response_after_a_gap_is_not_given_to_a_later_request() -> None:
     assert report.verdict == "inconclusive"
 
 
-def test_segments_repeated() -> None:
-    talk = long_talk()
-    captured = packets(
-        retimed(copy for segment in talk.segments for copy in (segment, segment._replace(ip_id=segment.ip_id ^ 0x7000)))
-    )
-    report = examine(captured)
-    assert story(report) == THRICE
-    assert totals(report) == THREE_REQUESTS == second_opinion(captured)
-
-
-def test_segments_repeated_long_after() -> None:
-    talk = Conversation()
-    talk.handshake()
-    talk.exchange(1)
-    first = list(talk.segments[3:])
-    talk.exchange(2)
-    for segment in first:
-        talk.again(segment)
-    talk.exchange(3)
-    report = examine(talk.packets())
-    assert story(report) == THRICE
-    assert totals(report) == THREE_REQUESTS == second_opinion(talk.packets())
-
-
-def test_segments_overlap() -> None:
-    """A retransmission that takes other boundaries: it repeats old bytes and brings new ones."""
-    talk = Conversation()
-    talk.handshake()
-    request = get("/1", "Cookie: " + "c" * 40)
-    start = talk.ends["client"].next
-    for low, high in ((0, 30), (10, 50), (5, 20), (45, len(request))):
-        talk.ends["client"].next = start + low
-        talk.say("client", "PA", request[low:high])
-    response = ok(noise(300))
-    start = talk.ends["server"].next
-    for low, high in ((0, 100), (50, 60), (90, 250), (240, len(response))):
-        talk.ends["server"].next = start + low
-        talk.say("server", "PA", response[low:high])
-    talk.exchange(2)
-    report = examine(talk.packets())
-    assert story(report) == TWICE
-    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
-
-
-def test_overlaps_out_of_order() -> None:
-    """Waiting pieces that overlap one another, filled from the front."""
 def late(talk: Conversation, number: int) -> Segment:
     """Takes a segment out of a capture that just had it: its receiver has nothing behind it, either."""
     segment = talk.segments.pop(number)
@@ -1753,6 +1753,52 @@ def test_a_response_lasts_until_its_fin_where_that_ends_it_and_came_before() -> 
     assert exchange.response_end_ns == again.ts_ns
 
 
+def test_segments_repeated() -> None:
+    talk = long_talk()
+    captured = packets(
+        retimed(copy for segment in talk.segments for copy in (segment, segment._replace(ip_id=segment.ip_id ^ 0x7000)))
+    )
+    report = examine(captured)
+    assert story(report) == THRICE
+    assert totals(report) == THREE_REQUESTS == second_opinion(captured)
+
+
+def test_segments_repeated_long_after() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.exchange(1)
+    first = list(talk.segments[3:])
+    talk.exchange(2)
+    for segment in first:
+        talk.again(segment)
+    talk.exchange(3)
+    report = examine(talk.packets())
+    assert story(report) == THRICE
+    assert totals(report) == THREE_REQUESTS == second_opinion(talk.packets())
+
+
+def test_segments_overlap() -> None:
+    """A retransmission that takes other boundaries: it repeats old bytes and brings new ones."""
+    talk = Conversation()
+    talk.handshake()
+    request = get("/1", "Cookie: " + "c" * 40)
+    start = talk.ends["client"].next
+    for low, high in ((0, 30), (10, 50), (5, 20), (45, len(request))):
+        talk.ends["client"].next = start + low
+        talk.say("client", "PA", request[low:high])
+    response = ok(noise(300))
+    start = talk.ends["server"].next
+    for low, high in ((0, 100), (50, 60), (90, 250), (240, len(response))):
+        talk.ends["server"].next = start + low
+        talk.say("server", "PA", response[low:high])
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert story(report) == TWICE
+    assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+
+
+def test_overlaps_out_of_order() -> None:
+    """Waiting pieces that overlap one another, filled from the front."""
     talk = Conversation()
     talk.handshake()
     talk.request(get("/1"))

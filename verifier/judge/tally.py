@@ -357,7 +357,7 @@ class Tally:
                     self.pre_existing[pair] += 1
                 elif kind == _UNKNOWN:
                     self.unknown[pair] += 1
-            if carrier.flags & TUNNEL and not flags & CONNECT_REQUEST:
+            if carrier.flags & TUNNEL and this.depth > table.tunnels[connection]:
                 continue  # inside of a tunnel, which is busy itself
             if ends_whole(flags, carrier.closer):
                 end_ns = this.end_ns
@@ -399,7 +399,7 @@ class Tally:
             pair = self.pair_of[connection]
             if pair not in upgraded:
                 continue
-            if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
+            if table.flags[connection] & TUNNEL and exchanges.depth[row] > table.tunnels[connection]:
                 continue
             end_ns = self.end(exchanges, row, connection)
             if exchanges.flags[row] & UPGRADED:
@@ -429,7 +429,7 @@ class Tally:
             connection = exchanges.connection[row]
             if self.pair_of[connection] < 0:
                 continue
-            if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
+            if table.flags[connection] & TUNNEL and exchanges.depth[row] > table.tunnels[connection]:
                 continue
             self.end(exchanges, row, connection)
             busy.go_to(begins[row], 0)

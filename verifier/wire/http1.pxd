@@ -48,7 +48,10 @@ cdef class Http1(Speech):
     cdef Py_ssize_t _body_after_all(self, Lane lane, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int _message(self, Lane lane, int side, Packet packet) except -1
     cdef int _drop_excess(self, Lane lane) except -1
-    cdef int _out_of_role(self, Lane lane, Packet packet) except -1
+    cdef int _out_of_role(self, Lane lane, int side, Packet packet) except -1
+    cdef int _missed(self, Lane lane, int side, Packet packet) except -1
+    cdef bint _is_http_inside(self) except -1
+    cdef int _pass_over(self, int side) except -1
     cdef int _request(self, Lane lane, Packet packet) except -1
     cdef int _open_exchange(self, Lane lane, int target) except -1
     cdef int _count_response(self) except -1
@@ -64,3 +67,5 @@ cdef class Http1(Speech):
 cdef bint has_method(bytearray text, Py_ssize_t end) except -1
 
 cdef long long chunk_size(bytes line) except -2
+
+cdef bint is_field(bytes line) except -1

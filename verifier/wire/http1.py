@@ -193,7 +193,7 @@ class Http1(Speech):
             elif state == LOST:
                 self.head.text.look(packet.view)
                 if not self.head.plausible(at, min(end, at + LONGEST_METHOD)):
-                    return 0
+                    return self._pass_over(side)
                 lane.state = HEAD
             elif state == RAW or state == UNTIL_CLOSE:
                 break
@@ -203,6 +203,12 @@ class Http1(Speech):
                 at = self._line(lane, side, packet, at, end)
                 if self._is_over():
                     return self._hand_over(packet, side, at, end)
+        return 0
+
+    def _pass_over(self, side: cython.int) -> cython.int:
+        """Bytes go by that are no head. The server's may have a response in them, where one is waited for."""
+        if side != self.asker and self.front >= 0:
+            self.flags |= RESPONSES_MISSED
         return 0
 
     def _is_over(self) -> cython.bint:
@@ -496,18 +502,20 @@ class Http1(Speech):
                 self.protocol = TLS
             self.flags |= ENCRYPTED
             return at
-        if self.protocol == HTTP1 and not self.flags & TUNNEL:
-            if side != self.asker and self.front < 0:
-                self.ledger.notes.add(note.EXCESS_BYTES, packet.frame)
-                self._in_excess(lane, packet.frame)
-            else:
-                self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
-                self.flags |= REQUESTS_MISSED if side == self.asker else RESPONSES_MISSED
-        elif self.protocol != HTTP1:
+        if self.protocol != HTTP1:
             lane.strayed = True
+        elif not self.flags & TUNNEL or self._is_http_inside():
+            excess: cython.bint = side != self.asker and self.front < 0
+            self.ledger.notes.add(note.EXCESS_BYTES if excess else note.HTTP_FRAMING, packet.frame)
+            self._missed(lane, side, packet)
         self._let_go(lane)
         lane.lose()
         return end
+
+    def _is_http_inside(self) -> cython.bint:
+        """Whether the client's last message was a request inside of its tunnel."""
+        asks: Lane = self.lane0 if self.asker == 0 else self.lane1
+        return asks.row >= 0 and self.ledger.exchanges.flags[asks.row] & CONNECT_REQUEST == 0
 
     def _body_after_all(self, lane: Lane, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """What could have been another request is the body of the one that has its response already."""
@@ -534,11 +542,11 @@ class Http1(Speech):
             lane.strayed = False
         if self.head.status:
             if self.asker == side:
-                return self._out_of_role(lane, packet)
+                return self._out_of_role(lane, side, packet)
             self.asker = 1 - side
             return self._response(lane, packet)
         if self.asker == 1 - side:
-            return self._out_of_role(lane, packet)
+            return self._out_of_role(lane, side, packet)
         self.asker = side
         if self.head.version == 20 and self.head.is_preface():
             return self._to_h2(side, PREFACE_REST)
@@ -562,11 +570,22 @@ class Http1(Speech):
             lane.fresh = True
         return 0
 
-    def _out_of_role(self, lane: Lane, packet: Packet) -> cython.int:
+    def _out_of_role(self, lane: Lane, side: cython.int, packet: Packet) -> cython.int:
         """A request where responses flow, or the other way round: content that looks like a head."""
         self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
+        self._missed(lane, side, packet)
         self._let_go(lane)
         lane.lose()
+        return 0
+
+    def _missed(self, lane: Lane, side: cython.int, packet: Packet) -> cython.int:
+        """What follows on a lane of HTTP is not told apart, until a segment begins with a start line."""
+        if side == self.asker:
+            self.flags |= REQUESTS_MISSED
+        elif self.front >= 0:
+            self.flags |= RESPONSES_MISSED
+        else:
+            self._in_excess(lane, packet.frame)
         return 0
 
     def _request(self, lane: Lane, packet: Packet) -> cython.int:
@@ -591,8 +610,13 @@ class Http1(Speech):
         head.host_word = self._word(head.host, head.host_end, packet) if head.host_end else -1
         self._open_exchange(lane, target)
         lane.whole = 0  # of a request before, whose body was left out
+        answers: Lane = self.lane1 if self.asker == 0 else self.lane0
         if self.front < 0:
-            self._drop_excess(self.lane1 if self.asker == 0 else self.lane0)
+            self._drop_excess(answers)
+        elif answers.state == UNTIL_CLOSE:
+            # Nobody asks anew behind a response that only the close can end: this one has ended, nobody knows where.
+            self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
+            self.flags |= RESPONSES_MISSED
         self._wait(lane.row, packet)
         if head.chunked:
             lane.state = CHUNK_SIZE
@@ -609,6 +633,7 @@ class Http1(Speech):
                 self.flags |= REQUESTS_MISSED
             self._message_end(lane, self.asker)
         head.next = lane.state
+        head.whole = lane.whole
         head.usual = (
             head.last_size > 0
             and not head.hinges_on_target()
@@ -633,7 +658,6 @@ class Http1(Speech):
         exchange = exchange_row(table, lane.row)
         exchange.connection = self.row
         exchange.depth = self.requests
-        head.whole = lane.whole
         exchange.method = head.method_word
         exchange.target = target
         exchange.host = head.host_word
@@ -766,6 +790,7 @@ class Http1(Speech):
                 self._to_h2(self.asker, PREFACE)
         elif asked & CONNECT_REQUEST and 200 <= head.status < 300:
             self._message_end(lane, 1 - self.asker)
+            self.ledger.connections.tunnels.setdefault(self.row, self.ledger.exchanges.depth[lane.row])
             self.flags |= TUNNEL
             self.lane0.state = HEAD
             self.lane1.state = HEAD
@@ -836,6 +861,9 @@ class Http1(Speech):
             lane.state = CHUNK_SIZE
         elif not line:
             self._message_end(lane, side)
+        elif not is_field(line):
+            # The empty line was left out, and this is the next message's, most likely.
+            return self._not_http(lane, side, packet, at, end)
         return line_end + 1
 
 
@@ -855,3 +883,9 @@ def chunk_size(line: bytes) -> cython.longlong:
     if not digits or len(digits.lstrip(b"0")) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
         return -1
     return int(digits, 16)
+
+
+def is_field(line: bytes) -> cython.bint:
+    """Whether the line of a trailer section is a field, or goes on with one (RFC 9112, section 5)."""
+    name, colon, _ = line.partition(b":")
+    return line[:1] in b" \t" or (colon != b"" and b" " not in name.rstrip(b" "))
