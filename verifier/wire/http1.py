@@ -790,7 +790,10 @@ class Http1(Speech):
                 self._to_h2(self.asker, PREFACE)
         elif asked & CONNECT_REQUEST and 200 <= head.status < 300:
             self._message_end(lane, 1 - self.asker)
-            self.ledger.connections.tunnels.setdefault(self.row, self.ledger.exchanges.depth[lane.row])
+            if not self.flags & TUNNEL:
+                table: ExchangeTable = self.ledger.exchanges
+                place: str = self.ledger.words.text(table.target[lane.row]) or ""
+                self.ledger.connections.tunnels[self.row] = (table.depth[lane.row], place.lower())
             self.flags |= TUNNEL
             self.lane0.state = HEAD
             self.lane1.state = HEAD
