@@ -549,6 +549,21 @@ def test_bytes_that_go_on_in_front_of_the_next_response(excess: bytes) -> None:
     assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
 
 
+@pytest.mark.parametrize("way", WAYS[:2])
+def test_a_word_that_no_method_is_as_long_as(way: Way) -> None:
+    """In place of a response, in whatever segments."""
+    report = examine(conversation(answered(get(), b"x" * 33), way).packets())
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+@pytest.mark.parametrize("answer", [ok(), b"<html>"])
+def test_an_answer_behind_a_response_that_nobody_asked_for_and_the_close_ends(answer: bytes) -> None:
+    """It can't be told from that one's body."""
+    timeout = response_head("408 Request Timeout", "Connection: close")
+    report = followed(*answered(get(), ok()), ("server", timeout), *answered(get("/2"), answer))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
 @pytest.mark.parametrize("unread", [get("/x"), get("/x") + b"\0" + ok()])
 def test_a_request_in_place_of_a_response(unread: bytes) -> None:
     report = followed(*answered(get(), unread), *NEXT)

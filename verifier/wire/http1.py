@@ -195,8 +195,10 @@ class Http1(Speech):
                 if not self.head.plausible(at, min(end, at + LONGEST_METHOD)):
                     return self._pass_over(side)
                 lane.state = HEAD
-            elif state == RAW or state == UNTIL_CLOSE:
+            elif state == RAW:
                 break
+            elif state == UNTIL_CLOSE:
+                return self._pass_over(side) if lane.row < 0 else 0  # behind a response that nobody asked for
             elif state == BODY_OR_HEAD:
                 lane.state = HEAD  # and where it is none: see `_body_after_all`
             else:
@@ -436,7 +438,7 @@ class Http1(Speech):
             return self._unless_too_long(lane, side, packet, at, end)
         if held.find(b"\n", 0, before) < 0:
             # The start line was not complete before: see whether this can still be one.
-            whole = bytes(held) if held.find(b"\n", before) >= 0 else bytes(held[:LONGEST_METHOD])
+            whole = bytes(held) if held.find(b"\n", before) >= 0 else bytes(held[: LONGEST_METHOD + 1])
             if self.head.parse(whole if cython.compiled else memoryview(whole), 0, len(whole)) == INVALID:
                 return self._not_http(lane, side, packet, at, end)
         start: cython.Py_ssize_t = max(0, before - 3)
