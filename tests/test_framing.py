@@ -6,11 +6,14 @@ the same segment (all that one side says in one segment), where the protocol let
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import pytest
 from craft import Conversation, Side, chunked, get, noise, ok, packets, request_head, response_head, retimed
-from examine import examine, reasons, second_opinion, totals
+from examine import examine, reasons, second_opinion, story, totals
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from verifier.judge.model import Report
 
@@ -427,6 +430,83 @@ def test_exchanges_in_segments_of_odd_sizes(name: str) -> None:
         assert seen(examine(talk.packets())) == case.exchanges
 
 
+# -- the same messages in other segments
+
+BODIES = (b"", b"b", b"0\r\n\r\n", get("/no"), response_head("500 No"), b"\r\n" * 9, b"\0" * 40, noise(300))
+SIDES: tuple[Side, Side] = ("client", "server")
+INTERIM = (b"", b"", response_head("100 Continue"), response_head("103 Early Hints", "Link: <a>"))
+FIELDS = (
+    "User-Agent: a",
+    "Accept: */*",
+    "X-Long: " + "v" * 300,
+    "X-Fold: a\r\n b",
+    "Cookie:",
+    "Connection: keep-alive",
+)
+
+
+@st.composite
+def framed(draw: st.DrawFn, start: str, may_have_body: bool) -> bytes:
+    """A message that is framed as it should be."""
+    fields = draw(st.lists(st.sampled_from(FIELDS), max_size=3))
+    body = draw(st.sampled_from(BODIES)) if may_have_body else b""
+    if body and draw(st.booleans()):
+        middle = draw(st.integers(0, len(body)))
+        pieces = [piece for piece in (body[:middle], body[middle:]) if piece]
+        fields.append("Transfer-Encoding: chunked")
+        body = chunked(*pieces, trailers=draw(st.sampled_from([(), ("X-Sum: 1",), ("A: b", " c")])))
+    elif may_have_body:
+        fields.append(f"Content-Length: {len(body)}")
+    line_end = draw(st.sampled_from(["\r\n", "\r\n", "\n"]))
+    return line_end.join([start, "Host: a.example", *fields, "", ""]).encode() + body
+
+
+class Said(NamedTuple):
+    request: bytes
+    response: bytes
+    exchange: tuple[str, int]
+
+
+@st.composite
+def exchanges(draw: st.DrawFn) -> Said:
+    method = draw(st.sampled_from(["GET", "GET", "GET", "POST", "HEAD", "DELETE"]))
+    status = draw(st.sampled_from([200, 200, 200, 204, 304, 404]))
+    target = draw(st.sampled_from(["/", "/a", "/a b", "/" + "long" * 40, "http://a.example/?q=1"]))
+    request = draw(framed(f"{method} {target} HTTP/1.1", method == "POST"))
+    interim = draw(st.sampled_from(INTERIM))
+    response = draw(framed(f"HTTP/1.1 {status} Fine", status not in (204, 304) and method != "HEAD"))
+    return Said(request, interim + response, (method, status))
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[list[list[Said]], list[list[int]]]:
+    """Exchanges, in groups that are pipelined, and for each side's part of a group the places where it is cut."""
+    said = draw(st.lists(exchanges(), min_size=1, max_size=3))
+    groups = draw(st.lists(st.lists(st.sampled_from(said), min_size=1, max_size=2), min_size=1, max_size=4))
+    cuts = draw(st.lists(st.lists(st.integers(0, 900), max_size=5), min_size=2 * len(groups), max_size=2 * len(groups)))
+    return groups, cuts
+
+
+@settings(deadline=None)
+@given(conversations())
+def test_messages_are_the_same_in_whatever_segments(spoken: tuple[list[list[Said]], list[list[int]]]) -> None:
+    groups, cuts = spoken
+    talk = Conversation()
+    talk.handshake()
+    for number, group in enumerate(groups):
+        for part, side in enumerate(SIDES):
+            data = b"".join(each.request if side == "client" else each.response for each in group)
+            places = sorted({0, len(data), *(place % len(data) for place in cuts[2 * number + part])})
+            for begin, end in pairwise(places):
+                talk.say(side, "PA", data[begin:end])
+    talk.ack("client")
+    report = examine(talk.packets())
+    wanted = [each.exchange for group in groups for each in group]
+    assert seen(report) == tuple(wanted)
+    assert story(report) == [f"complete: {' '.join(['new'] + ['reused'] * (len(wanted) - 1))}; none none"]
+    assert report.verdict == "proved"
+
+
 @pytest.mark.parametrize("apart", [False, True])
 def test_addresses_in_bytes_that_a_proxy_puts_in_front(apart: bool) -> None:
     """Version 2 of the PROXY protocol, section 2.2."""
@@ -435,6 +515,19 @@ def test_addresses_in_bytes_that_a_proxy_puts_in_front(apart: bool) -> None:
     talk.handshake()
     for data in (front, get()) if apart else (front + get(),):
         talk.request(data)
+    talk.response(ok())
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert seen(report) == (("GET", 200), ("GET", 200))
+    assert report.verdict == "proved"
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 100])
+def test_a_line_that_a_proxy_puts_in_front(size: int) -> None:
+    """Version 1 of the PROXY protocol, in whatever segments."""
+    talk = Conversation()
+    talk.handshake()
+    talk.send("client", b"PROXY TCP4 192.0.2.1 192.0.2.2 40000 80\r\n" + get(), size)
     talk.response(ok())
     talk.exchange(2)
     report = examine(talk.packets())

@@ -440,6 +440,10 @@ class Http1(Speech):
             # The start line was not complete before: see whether this can still be one.
             whole = bytes(held) if held.find(b"\n", before) >= 0 else bytes(held[: LONGEST_METHOD + 1])
             if self.head.parse(whole if cython.compiled else memoryview(whole), 0, len(whole)) == INVALID:
+                if self.requests == 0 and self.head.proxy_line > before:
+                    self._let_go(lane)
+                    lane.fresh = True
+                    return at + self.head.proxy_line - before
                 return self._not_http(lane, side, packet, at, end)
         start: cython.Py_ssize_t = max(0, before - 3)
         bare: cython.Py_ssize_t = held.find(b"\n\n", start)
