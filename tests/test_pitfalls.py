@@ -1679,6 +1679,30 @@ def test_a_response_captured_before_the_end_of_its_request() -> None:
         assert (size, totals(report)) == (size, TWO_REQUESTS)
 
 
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize("swapped", [1, 2])
+def test_a_request_captured_before_the_response_that_it_acknowledges(swapped: int, pieces: int) -> None:
+    """They followed one another: that the response is under way beside the request makes no other connection needed."""
+    talk = Conversation()
+    talk.handshake()
+    for number in (1, 2):
+        talk.say("client", "PA", get(f"/{number}"))
+        body = ok(noise(900))
+        talk.send("server", body, -(-len(body) // pieces))
+    request = 3 + 1 + pieces
+    order = [*range(request - min(swapped, pieces)), request]
+    talk.segments = retimed(
+        talk.segments[place] for place in order + [place for place in range(len(talk.segments)) if place not in order]
+    )
+    later = Conversation(("10.0.0.1", 40001), now=talk.now + 10**9)
+    later.handshake()
+    later.exchange(3)
+    captured = packets(merged(talk, later))
+    report = examine(captured)
+    assert totals(report) == Totals(2, 2, 3, 3) == second_opinion(captured)
+    assert (report.verdict, report.totals.lower_bound) == ("refuted", 1)
+
+
 def test_a_response_is_not_given_to_a_request_that_came_after_it() -> None:
     """The first request is missing: its response acknowledges nothing of the second one, so it is no answer to it."""
     talk = Conversation()
