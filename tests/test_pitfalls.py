@@ -1763,6 +1763,33 @@ def test_a_response_lasts_until_what_was_lost_of_it_is_sent_again(lost: int, chu
     assert first.response_end_ns == again.ts_ns
 
 
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("size", [40, 1000])
+def test_a_request_is_under_way_before_what_was_lost_of_it_is_sent_again(size: int, before: int) -> None:
+    """A capture at the server: the rest of the request says when it was sent, at the latest."""
+    talk = Conversation()
+    talk.handshake()
+    for _ in range(before):
+        talk.exchange(1)
+    segments = talk.send("client", request_head("POST", "/2", "Content-Length: 1500") + b"x" * 1500, size)
+    talk.segments.remove(segments[0])
+    talk.say("server", "A", ack=segments[0].seq)
+    meanwhile = Conversation(("10.0.0.1", 40001), isns=(1, 2), now=talk.now + STEP_NS)
+    meanwhile.handshake()
+    meanwhile.exchange(3)
+    meanwhile.exchange(4)
+    talk.pause(0.2)
+    talk.again(segments[0])
+    talk.response(ok())
+    talk.exchange(5)
+    captured = packets(merged(talk, meanwhile))
+    report = examine(captured)
+    assert totals(report) == Totals(2, 2, 4 + before, 4 + before)
+    assert (report.verdict, report.totals.lower_bound) == ("proved", 2)
+    post = next(exchange for exchange in report.details.exchanges() if exchange.method == "POST")
+    assert post.request_ns == segments[1].ts_ns
+
+
 def test_a_response_lasts_until_its_fin_where_that_ends_it_and_came_before() -> None:
     talk = Conversation()
     talk.handshake()

@@ -52,6 +52,7 @@ cdef class Http1(Speech):
     cdef int _out_of_role(self, Lane lane, int side, Packet packet) except -1
     cdef int _missed(self, Lane lane, int side, Packet packet) except -1
     cdef bint _is_http_inside(self) except -1
+    cdef int _was_waiting(self, Lane lane, int side, long long moment) except -1
     cdef int _pass_over(self, int side) except -1
     cdef int _request(self, Lane lane, Packet packet) except -1
     cdef int _open_exchange(self, Lane lane, int target) except -1

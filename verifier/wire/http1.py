@@ -158,9 +158,11 @@ class Http1(Speech):
             self.ready_ns = self.inner.ready_ns
             return 0
         lane: Lane = self.lane0 if side == 0 else self.lane1
-        if packet.ts >= lane.last_ns:  # else it waited for one before it, which came later
+        if packet.ts >= lane.last_ns:
             lane.last_ns = packet.ts
             lane.last_frame = packet.frame
+        else:
+            self._was_waiting(lane, side, packet.ts)
         at: cython.Py_ssize_t = packet.at
         end: cython.Py_ssize_t = at + packet.have
         step: cython.longlong
@@ -205,6 +207,18 @@ class Http1(Speech):
                 at = self._line(lane, side, packet, at, end)
                 if self._is_over():
                     return self._hand_over(packet, side, at, end)
+        return 0
+
+    def _was_waiting(self, lane: Lane, side: cython.int, moment: cython.longlong) -> cython.int:
+        """What comes next was there at this moment, and waited for bytes in front of it, which were lost and sent
+        again. So a request that it goes on with was under way before its first byte was seen."""
+        if self.asker == 1 - side:
+            return 0
+        if not lane.fresh:
+            lane.first_ns = min(lane.first_ns, moment)
+        elif lane.row >= 0 and lane.state != HEAD:
+            exchange = exchange_row(self.ledger.exchanges, lane.row)
+            exchange.request_ns = min(exchange.request_ns, moment)
         return 0
 
     def _pass_over(self, side: cython.int) -> cython.int:
