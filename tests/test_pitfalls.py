@@ -1316,6 +1316,36 @@ def test_requests_in_an_encrypted_tunnel_cannot_be_read(size: int) -> None:
     assert reasons(report) == {"requests-unreadable"}
 
 
+@pytest.mark.parametrize("greeting", [b"\5\1\0", b"\4\1\1\xbb\xc0\0\2\1\0"])
+def test_requests_in_tls_through_socks_cannot_be_read(greeting: bytes) -> None:
+    """Beside plain ones through the same proxy."""
+    server = ("10.0.0.2", 7890)
+    plain = Conversation(server=server)
+    plain.handshake()
+    plain.exchange(1)
+    plain.exchange(2)
+    talks = [plain]
+    for number in range(2):
+        talk = Conversation(("10.0.0.1", 40001 + number), server, now=talks[-1].now + 10**9)
+        talk.handshake()
+        talk.request(greeting)
+        if greeting[0] == 5:
+            talk.response(b"\5\0")
+            talk.request(b"\5\1\0\1\xc0\0\2\1\1\xbb")
+            talk.response(b"\5\0\0\1" + bytes(6))
+        else:
+            talk.response(b"\0\x5a" + bytes(6))
+        talk.request(client_hello())
+        talk.response(server_hello() + sealed(300))
+        talk.request(sealed(200))
+        talk.response(sealed(700))
+        talk.close("client")
+        talks.append(talk)
+    report = examine(packets(merged(*talks)))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"requests-unreadable"})
+    assert totals(report) == Totals(3, 3, 2, 2)
+
+
 def test_requests_in_a_readable_tunnel_are_requests() -> None:
     """The tunnel is one request, and what is said inside it counts after it; tshark doesn't look inside."""
     talk = Conversation(server=("10.0.0.2", 3128))

@@ -22,7 +22,7 @@ cdef class Http1(Speech):
     cdef Head head
     cdef Py_ssize_t front
     cdef object waiting
-    cdef bint pipelined
+    cdef bint pipelined, socks
     cdef Speech inner
     cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
     cdef int data(self, Packet packet, int side) except -1
@@ -32,6 +32,7 @@ cdef class Http1(Speech):
     cdef int close(self) except -1
     cdef bint _is_over(self) except -1
     cdef int _hand_over(self, Packet packet, int side, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef int _to_tls(self) except -1
     cdef int _to_h2(self, int side, int left) except -1
     cdef int _in_excess(self, Lane lane, unsigned int frame) except -1
     cdef int _keep_last_byte(self, Lane lane) except -1

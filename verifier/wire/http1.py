@@ -45,6 +45,8 @@ MOST_UNREAD = cython.declare(cython.Py_ssize_t, 64 << 20)
 """Bytes of heads and lines without their end, of all connections."""
 LONGEST_LINE = cython.declare(cython.Py_ssize_t, 16 << 10)
 """Bytes of a chunk's size line or a trailer, as in Node's and nginx's limits for a head."""
+SOCKS = (4, 5)
+"""The versions of SOCKS, with which both sides begin (RFC 1928, section 3)."""
 REQUEST_TIMEOUT = cython.declare(cython.int, 408)
 MOST_WAITING = cython.declare(cython.Py_ssize_t, 10000)
 """Zeek stops at 100 pending requests (http max_pending_requests)."""
@@ -148,6 +150,8 @@ class Http1(Speech):
         self.waiting: deque[int] | None = None
         """Those behind it: only where requests are pipelined, or a response is missing."""
         self.pipelined = False
+        self.socks = False
+        """Whether it began as connections through a SOCKS proxy do: of what follows, TLS is told."""
         self.inner: Speech | None = None
         """What speaks from here on: TLS inside a tunnel, HTTP/2 behind its preface."""
         return 0
@@ -195,7 +199,10 @@ class Http1(Speech):
             elif state == LOST:
                 self.head.text.look(packet.view)
                 if not self.head.plausible(at, min(end, at + LONGEST_METHOD)):
-                    return self._pass_over(side)
+                    if not self.socks or not looks_like_tls(packet.view, at, end):
+                        return self._pass_over(side)
+                    self._to_tls()
+                    return self._hand_over(packet, side, at, end)
                 lane.state = HEAD
             elif state == RAW:
                 break
@@ -250,6 +257,15 @@ class Http1(Speech):
         speech.preface(side, left)
         self.inner = speech
         self.protocol = HTTP2
+        self.flags |= ENCRYPTED
+        return 0
+
+    def _to_tls(self) -> cython.int:
+        """TLS from here on."""
+        self.inner = Tls.__new__(Tls)
+        self.inner.begin(self.ledger, self.row)
+        if self.protocol != HTTP1:
+            self.protocol = TLS
         self.flags |= ENCRYPTED
         return 0
 
@@ -524,13 +540,10 @@ class Http1(Speech):
         in_tunnel: cython.bint = self.flags & TUNNEL != 0 and 20 <= packet.view[at] <= 23
         if lane.held is None and (in_tunnel or looks_like_tls(packet.view, at, end)):
             # A tunnel that turns to TLS, or TLS behind a greeting of another kind.
-            self.inner = Tls.__new__(Tls)
-            self.inner.begin(self.ledger, self.row)
-            if self.protocol != HTTP1:
-                self.protocol = TLS
-            self.flags |= ENCRYPTED
+            self._to_tls()
             return at
         if self.protocol != HTTP1:
+            self.socks = self.socks or (not lane.strayed and packet.view[at] in SOCKS)
             lane.strayed = True
         elif not self.flags & TUNNEL or self._is_http_inside():
             excess: cython.bint = side != self.asker and self.front < 0
