@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from craft import (
+    CHANGE_CIPHER_SPEC,
     START_NS,
     STEP_NS,
     Address,
@@ -19,10 +20,15 @@ from craft import (
     Packet,
     Segment,
     Side,
+    client_hello,
     get,
     merged,
+    noise,
     packets,
+    request_head,
+    response_head,
     sealed,
+    server_hello,
     tls12_opening,
     tls13_opening,
 )
@@ -42,6 +48,9 @@ from verifier.wire.engine import Engine
 S = 1_000_000_000
 SERVER = ("10.0.0.2", 80)
 TLS_SERVER = ("10.0.0.2", 443)
+PROXY = ("10.0.0.2", 3128)
+READY = {TLS_SERVER[1]: 8, PROXY[1]: 11}
+"""By port: how many segments there are before the first request, where it is not the handshake's three."""
 HANDSHAKE_NS = 2 * STEP_NS
 """From SYN to the ACK of a crafted handshake: what an extra one costs here."""
 
@@ -72,6 +81,18 @@ def secured12(number: int = 0, now: int = START_NS, alpn: str = "http/1.1") -> C
     ports = (1_000 + number * 100_000, 700_000 + number * 100_000)
     talk = Conversation(("10.0.0.1", 40000 + number), TLS_SERVER, ports, now)
     tls12_opening(talk, alpn)
+    return talk
+
+
+def tunnelled(number: int = 0, now: int = START_NS, target: str = "a.example:443") -> Conversation:
+    """One to a proxy, with TLS 1.3 inside of a tunnel."""
+    talk = opened(number, now, PROXY)
+    talk.request(request_head("CONNECT", target))
+    talk.response(response_head("200 Connection established"))
+    talk.say("client", "PA", client_hello(session=noise(32, "session")))
+    talk.say("server", "PA", server_hello(session=noise(32, "session")) + CHANGE_CIPHER_SPEC + sealed(900))
+    talk.say("client", "PA", CHANGE_CIPHER_SPEC + sealed(53, seed="finished"))
+    talk.ack("server")
     return talk
 
 
@@ -322,7 +343,7 @@ def told(talks: Sequence[Conversation], account: Account = PLAIN) -> Report:
 def _requests(talk: Conversation, connect: int) -> list[Request]:
     """The client's bursts of data, each a request that lasts to the server's last data before the next."""
     client = talk.ends["client"].address
-    ready = 8 if talk.segments[0].receiver[1] == 443 else 3
+    ready = READY.get(talk.segments[0].receiver[1], 3)
     made: list[Request] = []
     speaker: Address | None = None
     for segment in talk.segments[ready:]:

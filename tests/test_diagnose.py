@@ -30,6 +30,7 @@ from craft import (
 )
 from talks import (
     HANDSHAKE_NS,
+    PROXY,
     SERVER,
     TLS_SERVER,
     Account,
@@ -55,6 +56,7 @@ from talks import (
     remote,
     secured,
     told,
+    tunnelled,
 )
 
 from verifier.app import analyze
@@ -684,6 +686,86 @@ def test_tunnels_at_once_are_no_waste() -> None:
     report = diagnosed(talks)
     assert [found for found in report.findings if found.extra] == []
     assert set(causes(report)) <= {None, "concurrency"}
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+@pytest.mark.parametrize("targets", ["aaa", "abc", "aab"])
+def test_a_live_client_behind_a_proxy(targets: str, requests: int) -> None:
+    """It knows its requests, which the packets don't show: one tunnel for each place that it asks would do."""
+    talks: Talks = []
+    now = START_NS
+    for number, target in enumerate(targets):
+        talk = tunnelled(number, now, f"{target}.example:443")
+        for _ in range(requests):
+            in_secret(talk)
+        talk.close("client")
+        talks.append(talk)
+        now = after(talk, 0.5)
+    report = told(talks, Account(session=False))
+    assert (report.totals.requests, report.totals.handshakes) == (3 * requests, 3)
+    assert report.totals.lower_bound == len(set(targets))
+    assert report.verdict == ("proved" if targets == "abc" else "refuted")
+
+
+Tunnelled = Callable[[str, int, int], Conversation]
+
+
+def http_inside(target: str, number: int, now: int) -> Conversation:
+    talk = opened(number, now, PROXY)
+    talk.request(request_head("CONNECT", target))
+    talk.response(response_head("200 Connection established"))
+    talk.exchange(number)
+    return talk
+
+
+def websocket_inside(target: str, number: int, now: int) -> Conversation:
+    talk = opened(number, now, PROXY)
+    talk.request(request_head("CONNECT", target))
+    talk.response(response_head("200 Connection established"))
+    talk.request(get("/ws", "Upgrade: websocket", "Connection: Upgrade"))
+    talk.response(response_head("101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"))
+    talk.close("client")
+    return talk
+
+
+def ssh_inside(target: str, number: int, now: int) -> Conversation:
+    talk = opened(number, now, PROXY)
+    talk.request(request_head("CONNECT", target))
+    talk.response(response_head("200 Connection established"))
+    talk.request(b"SSH-2.0-here\r\n")
+    talk.response(b"SSH-2.0-there\r\n")
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("begin", "targets", "bound"),
+    [
+        (http_inside, ("a.example:80", "A.example:80"), 1),
+        (http_inside, ("a.example:80", "b.example:80"), 2),
+        (http_inside, ("a.example:80", "b.example:80", "a.example:80"), 2),
+        (websocket_inside, ("a.example:80", "a.example:80"), 2),
+        (ssh_inside, ("a.example:22", "a.example:22"), 2),
+    ],
+)
+def test_tunnels_that_stay_open(begin: Tunnelled, targets: tuple[str, ...], bound: int) -> None:
+    """Each leads to one place. One is in use while a request inside of it is, where these can be read; else until it is
+    closed."""
+    talks: Talks = []
+    now = START_NS
+    for number, target in enumerate(targets):
+        talks.append(begin(target, number, now))
+        now = after(talks[-1], 0.5)
+    report = diagnosed(talks)
+    assert (report.totals.handshakes, report.totals.lower_bound) == (len(targets), bound)
+    assert report.verdict == ("proved" if bound == len(targets) else "refuted")
+    assert [found.cause for found in report.findings if found.extra] == ["proxy-tunnel"] * (bound < len(targets))
+
+
+def test_requests_at_once_in_tunnels_to_one_place_beside_another() -> None:
+    talks = [http_inside("a.example:80", number, START_NS + number * STEP_NS // 2) for number in range(2)]
+    talks.append(http_inside("b.example:80", 2, after(talks[-1], 0.5)))
+    report = diagnosed(talks)
+    assert (report.verdict, report.totals.lower_bound) == ("proved", 3)
 
 
 def test_a_client_that_gives_up_and_asks_again() -> None:

@@ -6,11 +6,14 @@ the same segment (all that one side says in one segment), where the protocol let
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import pytest
 from craft import Conversation, Side, chunked, get, noise, ok, packets, request_head, response_head, retimed
-from examine import examine, reasons, second_opinion, totals
+from examine import examine, reasons, second_opinion, story, totals
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from verifier.judge.model import Report
 
@@ -427,6 +430,83 @@ def test_exchanges_in_segments_of_odd_sizes(name: str) -> None:
         assert seen(examine(talk.packets())) == case.exchanges
 
 
+# -- the same messages in other segments
+
+BODIES = (b"", b"b", b"0\r\n\r\n", get("/no"), response_head("500 No"), b"\r\n" * 9, b"\0" * 40, noise(300))
+SIDES: tuple[Side, Side] = ("client", "server")
+INTERIM = (b"", b"", response_head("100 Continue"), response_head("103 Early Hints", "Link: <a>"))
+FIELDS = (
+    "User-Agent: a",
+    "Accept: */*",
+    "X-Long: " + "v" * 300,
+    "X-Fold: a\r\n b",
+    "Cookie:",
+    "Connection: keep-alive",
+)
+
+
+@st.composite
+def framed(draw: st.DrawFn, start: str, may_have_body: bool) -> bytes:
+    """A message that is framed as it should be."""
+    fields = draw(st.lists(st.sampled_from(FIELDS), max_size=3))
+    body = draw(st.sampled_from(BODIES)) if may_have_body else b""
+    if body and draw(st.booleans()):
+        middle = draw(st.integers(0, len(body)))
+        pieces = [piece for piece in (body[:middle], body[middle:]) if piece]
+        fields.append("Transfer-Encoding: chunked")
+        body = chunked(*pieces, trailers=draw(st.sampled_from([(), ("X-Sum: 1",), ("A: b", " c")])))
+    elif may_have_body:
+        fields.append(f"Content-Length: {len(body)}")
+    line_end = draw(st.sampled_from(["\r\n", "\r\n", "\n"]))
+    return line_end.join([start, "Host: a.example", *fields, "", ""]).encode() + body
+
+
+class Said(NamedTuple):
+    request: bytes
+    response: bytes
+    exchange: tuple[str, int]
+
+
+@st.composite
+def exchanges(draw: st.DrawFn) -> Said:
+    method = draw(st.sampled_from(["GET", "GET", "GET", "POST", "HEAD", "DELETE"]))
+    status = draw(st.sampled_from([200, 200, 200, 204, 304, 404]))
+    target = draw(st.sampled_from(["/", "/a", "/a b", "/" + "long" * 40, "http://a.example/?q=1"]))
+    request = draw(framed(f"{method} {target} HTTP/1.1", method == "POST"))
+    interim = draw(st.sampled_from(INTERIM))
+    response = draw(framed(f"HTTP/1.1 {status} Fine", status not in (204, 304) and method != "HEAD"))
+    return Said(request, interim + response, (method, status))
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[list[list[Said]], list[list[int]]]:
+    """Exchanges, in groups that are pipelined, and for each side's part of a group the places where it is cut."""
+    said = draw(st.lists(exchanges(), min_size=1, max_size=3))
+    groups = draw(st.lists(st.lists(st.sampled_from(said), min_size=1, max_size=2), min_size=1, max_size=4))
+    cuts = draw(st.lists(st.lists(st.integers(0, 900), max_size=5), min_size=2 * len(groups), max_size=2 * len(groups)))
+    return groups, cuts
+
+
+@settings(deadline=None)
+@given(conversations())
+def test_messages_are_the_same_in_whatever_segments(spoken: tuple[list[list[Said]], list[list[int]]]) -> None:
+    groups, cuts = spoken
+    talk = Conversation()
+    talk.handshake()
+    for number, group in enumerate(groups):
+        for part, side in enumerate(SIDES):
+            data = b"".join(each.request if side == "client" else each.response for each in group)
+            places = sorted({0, len(data), *(place % len(data) for place in cuts[2 * number + part])})
+            for begin, end in pairwise(places):
+                talk.say(side, "PA", data[begin:end])
+    talk.ack("client")
+    report = examine(talk.packets())
+    wanted = [each.exchange for group in groups for each in group]
+    assert seen(report) == tuple(wanted)
+    assert story(report) == [f"complete: {' '.join(['new'] + ['reused'] * (len(wanted) - 1))}; none none"]
+    assert report.verdict == "proved"
+
+
 @pytest.mark.parametrize("apart", [False, True])
 def test_addresses_in_bytes_that_a_proxy_puts_in_front(apart: bool) -> None:
     """Version 2 of the PROXY protocol, section 2.2."""
@@ -435,6 +515,19 @@ def test_addresses_in_bytes_that_a_proxy_puts_in_front(apart: bool) -> None:
     talk.handshake()
     for data in (front, get()) if apart else (front + get(),):
         talk.request(data)
+    talk.response(ok())
+    talk.exchange(2)
+    report = examine(talk.packets())
+    assert seen(report) == (("GET", 200), ("GET", 200))
+    assert report.verdict == "proved"
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 100])
+def test_a_line_that_a_proxy_puts_in_front(size: int) -> None:
+    """Version 1 of the PROXY protocol, in whatever segments."""
+    talk = Conversation()
+    talk.handshake()
+    talk.send("client", b"PROXY TCP4 192.0.2.1 192.0.2.2 40000 80\r\n" + get(), size)
     talk.response(ok())
     talk.exchange(2)
     report = examine(talk.packets())
@@ -488,6 +581,119 @@ def test_a_blank_behind_the_name_of_a_field_that_frames(name: str, blank: str, w
     for report in (asked, examine(packets(first + later.segments))):
         assert report.verdict == "inconclusive"
         assert "http-framing" in {note.code for note in report.notes}
+
+
+def followed(*said: tuple[Side, bytes]) -> Report:
+    """The report on these messages, and on a second connection that is opened when all is said."""
+    talk = Conversation()
+    talk.handshake()
+    for side, data in said:
+        talk.send(side, data, len(data))
+        talk.ack("server" if side == "client" else "client")
+    later = Conversation(("10.0.0.1", 40001), now=talk.now + 10**9)
+    later.handshake()
+    later.exchange(2)
+    return examine(packets(talk.segments + later.segments))
+
+
+ENDLESS = ("Connection: keep-alive", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked, gzip")
+
+
+@pytest.mark.parametrize("field", ENDLESS)
+@pytest.mark.parametrize("body", [b"", b"hello", chunked(b"hello")])
+def test_a_request_behind_a_response_that_only_the_close_can_end(field: str, body: bytes) -> None:
+    """It has ended before, nobody knows where: it keeps its connection in use no longer, as far as that goes."""
+    report = followed(*answered(get(), response_head("200 OK", field) + body), *NEXT)
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+    assert report.totals.requests == 3
+
+
+def test_a_request_sent_before_the_response_that_the_close_ends() -> None:
+    """A client that pipelines can't know."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1") + get("/2"))
+    talk.response(response_head("200 OK") + b"to the end")
+    talk.close("server")
+    report = examine(talk.packets())
+    assert (report.verdict, seen(report)) == ("proved", (("GET", 200), ("GET", None)))
+
+
+@pytest.mark.parametrize("following", [response_head("204 No Content"), ok(b""), ok()])
+def test_chunks_without_the_empty_line_at_their_end(following: bytes) -> None:
+    """A start line is no trailer: the response has ended without what ends it."""
+    unended = response_head("200 OK", "Transfer-Encoding: chunked") + chunked(b"one")[:-2]
+    report = followed(*answered(get(), unended), *answered(get("/2"), following))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+    assert "http-framing" in {note.code for note in report.notes}
+
+
+def test_trailers_in_several_lines() -> None:
+    body = chunked(b"one", trailers=("X-Sum: 1: 2", " folded", "\tand folded", "X-Other:"))
+    case = (*answered(get(), response_head("200 OK", "Transfer-Encoding: chunked") + body), *NEXT)
+    for way in WAYS:
+        assert examine(conversation(case, way).packets()).verdict == "proved"
+
+
+@pytest.mark.parametrize("excess", [b"\0\1", "\u00e4\u00f6".encode()])
+def test_bytes_that_go_on_in_front_of_the_next_response(excess: bytes) -> None:
+    """The response is not at the beginning of its segment, and not found."""
+    report = followed(*answered(get(), ok() + excess), *answered(get("/2"), excess + ok()))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+@pytest.mark.parametrize("way", WAYS[:2])
+def test_a_word_that_no_method_is_as_long_as(way: Way) -> None:
+    """In place of a response, in whatever segments."""
+    report = examine(conversation(answered(get(), b"x" * 33), way).packets())
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+@pytest.mark.parametrize("answer", [ok(), b"<html>"])
+def test_an_answer_behind_a_response_that_nobody_asked_for_and_the_close_ends(answer: bytes) -> None:
+    """It can't be told from that one's body."""
+    timeout = response_head("408 Request Timeout", "Connection: close")
+    report = followed(*answered(get(), ok()), ("server", timeout), *answered(get("/2"), answer))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+@pytest.mark.parametrize("unread", [get("/x"), get("/x") + b"\0" + ok()])
+def test_a_request_in_place_of_a_response(unread: bytes) -> None:
+    report = followed(*answered(get(), unread), *NEXT)
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+def test_a_request_behind_a_response_is_in_excess() -> None:
+    report = followed(*answered(get(), ok() + get("/x")), *NEXT)
+    assert seen(report) == (("GET", 200), ("GET", 200), ("GET", 200))
+    assert "excess-bytes" in [found.cause for found in report.findings]
+
+
+def test_a_response_of_the_client_with_requests_behind_it() -> None:
+    """They do not begin their segment, and are not found."""
+    report = examine(conversation((*answered(get(), ok()), ("client", ok() + b"\0" + get("/2"))), "whole").packets())
+    assert report.totals.requests == 1
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+@pytest.mark.parametrize("way", WAYS[:2])
+def test_a_length_that_contradicts_one_in_the_next_line(way: Way) -> None:
+    head = f"POST / HTTP/1.1\r\nContent-Length: {len(get('/2'))}\r\nContent-Length:\r\n 0\r\n\r\n".encode()
+    report = examine(conversation((*answered(head + get("/2"), ok()), *NEXT), way).packets())
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
+@pytest.mark.parametrize(("zeros", "verdict"), [(1, "proved"), (500, "proved"), (512, "inconclusive")])
+def test_zeros_in_a_target(zeros: int, verdict: str) -> None:
+    """So many are a hole in the file, which another request may lie in; in a head like the one before it, too."""
+    for first in (get("/1"), get("/" + "\0" * zeros)):
+        talk = Conversation()
+        talk.handshake()
+        for request in (first, get("/" + "\0" * zeros), get("/3")):
+            talk.request(request)
+            talk.response(ok())
+        report = examine(talk.packets())
+        assert (report.verdict, report.totals.requests) == (verdict, 3)
 
 
 @pytest.mark.parametrize("size", [20, 40])

@@ -34,6 +34,7 @@ from craft import (
     Packet,
     Pcapng,
     Segment,
+    chunked,
     client_hello,
     cut,
     doubled,
@@ -1376,6 +1377,36 @@ def test_requests_in_an_encrypted_tunnel_cannot_be_read(size: int) -> None:
     assert reasons(report) == {"requests-unreadable"}
 
 
+@pytest.mark.parametrize("greeting", [b"\5\1\0", b"\4\1\1\xbb\xc0\0\2\1\0"])
+def test_requests_in_tls_through_socks_cannot_be_read(greeting: bytes) -> None:
+    """Beside plain ones through the same proxy."""
+    server = ("10.0.0.2", 7890)
+    plain = Conversation(server=server)
+    plain.handshake()
+    plain.exchange(1)
+    plain.exchange(2)
+    talks = [plain]
+    for number in range(2):
+        talk = Conversation(("10.0.0.1", 40001 + number), server, now=talks[-1].now + 10**9)
+        talk.handshake()
+        talk.request(greeting)
+        if greeting[0] == 5:
+            talk.response(b"\5\0")
+            talk.request(b"\5\1\0\1\xc0\0\2\1\1\xbb")
+            talk.response(b"\5\0\0\1" + bytes(6))
+        else:
+            talk.response(b"\0\x5a" + bytes(6))
+        talk.request(client_hello())
+        talk.response(server_hello() + sealed(300))
+        talk.request(sealed(200))
+        talk.response(sealed(700))
+        talk.close("client")
+        talks.append(talk)
+    report = examine(packets(merged(*talks)))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"requests-unreadable"})
+    assert totals(report) == Totals(3, 3, 2, 2)
+
+
 def test_requests_in_a_readable_tunnel_are_requests() -> None:
     """The tunnel is one request, and what is said inside it counts after it; tshark 4.0 doesn't look inside."""
     talk = Conversation(server=("10.0.0.2", 3128))
@@ -1388,6 +1419,52 @@ def test_requests_in_a_readable_tunnel_are_requests() -> None:
     assert story(report) == ["complete: new reused reused; none none"]
     assert totals(report) == Totals(1, 1, 3, 3)
     assert second_opinion(talk.packets()) in (Totals(1, 1, 1, 1), totals(report))
+
+
+def test_requests_in_front_of_a_tunnel_are_under_way_as_any() -> None:
+    talk = Conversation(server=("10.0.0.2", 3128))
+    talk.handshake()
+    talk.say("client", "PA", get("http://a.example/1"))
+    other = Conversation(("10.0.0.1", 40001), ("10.0.0.2", 3128), (1, 2), talk.now)
+    other.handshake()
+    other.exchange(1)
+    other.close("client")
+    talk.now = other.now
+    talk.response(ok())
+    talk.request(request_head("CONNECT", "a.example:80"))
+    talk.response(response_head("200 Connection established"))
+    report = examine(packets(merged(talk, other)))
+    assert (report.verdict, report.totals.lower_bound) == ("proved", 2)
+
+
+def test_a_tunnel_through_a_tunnel_is_not_in_use_twice() -> None:
+    now = START_NS
+    talks = []
+    for number in range(2):
+        talk = Conversation(("10.0.0.1", 40000 + number), ("10.0.0.2", 3128), now=now)
+        talk.handshake()
+        for target in ("b.example:3128", "a.example:22"):
+            talk.request(request_head("CONNECT", target))
+            talk.response(response_head("200 Connection established"))
+        talk.request(b"SSH-2.0-here\r\n")
+        talk.response(b"SSH-2.0-there\r\n")
+        talk.close("client")
+        talks.append(talk)
+        now = talk.now + 10**9
+    report = examine(packets(merged(*talks)))
+    assert (report.verdict, report.totals.lower_bound) == ("refuted", 1)
+
+
+@pytest.mark.parametrize("unread", [b"\0" + get("/2"), ok() + b"\0" + get("/2")])
+def test_requests_in_a_tunnel_that_are_not_told_apart(unread: bytes) -> None:
+    talk = Conversation(server=("10.0.0.2", 3128))
+    talk.handshake()
+    talk.request(request_head("CONNECT", "a.example:80"))
+    talk.response(response_head("200 Connection established"))
+    talk.exchange(1)
+    talk.request(unread)
+    report = examine(talk.packets())
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
 
 
 def test_a_refused_tunnel_leaves_http() -> None:
@@ -1693,6 +1770,30 @@ def test_a_response_captured_before_the_end_of_its_request() -> None:
         assert (size, totals(report)) == (size, TWO_REQUESTS)
 
 
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize("swapped", [1, 2])
+def test_a_request_captured_before_the_response_that_it_acknowledges(swapped: int, pieces: int) -> None:
+    """They followed one another: that the response is under way beside the request makes no other connection needed."""
+    talk = Conversation()
+    talk.handshake()
+    for number in (1, 2):
+        talk.say("client", "PA", get(f"/{number}"))
+        body = ok(noise(900))
+        talk.send("server", body, -(-len(body) // pieces))
+    request = 3 + 1 + pieces
+    order = [*range(request - min(swapped, pieces)), request]
+    talk.segments = retimed(
+        talk.segments[place] for place in order + [place for place in range(len(talk.segments)) if place not in order]
+    )
+    later = Conversation(("10.0.0.1", 40001), now=talk.now + 10**9)
+    later.handshake()
+    later.exchange(3)
+    captured = packets(merged(talk, later))
+    report = examine(captured)
+    assert totals(report) == Totals(2, 2, 3, 3) == second_opinion(captured)
+    assert (report.verdict, report.totals.lower_bound) == ("refuted", 1)
+
+
 def test_a_response_is_not_given_to_a_request_that_came_after_it() -> None:
     """The first request is missing: its response acknowledges nothing of the second one, so it is no answer to it."""
     talk = Conversation()
@@ -1719,6 +1820,79 @@ def test_a_response_after_a_gap_is_not_given_to_a_later_request() -> None:
     assert (second.target, second.status) == ("/2", None)
     assert first.status in (200, None)
     assert report.verdict == "inconclusive"
+
+
+def late(talk: Conversation, number: int) -> Segment:
+    """Takes a segment out of a capture that just had it: its receiver has nothing behind it, either."""
+    segment = talk.segments.pop(number)
+    talk.say("client", "A", ack=segment.seq)
+    return segment
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_response_lasts_until_what_was_lost_of_it_is_sent_again(lost: int, chunks: bool) -> None:
+    """Its last bytes were there before, and of no use to the client, which needed another connection meanwhile."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    body = b"x" * 3000
+    response = response_head("200 OK", "Transfer-Encoding: chunked") + chunked(body) if chunks else ok(body)
+    talk.send("server", response, 1200)
+    segment = late(talk, 5 + lost)
+    meanwhile = Conversation(("10.0.0.1", 40001), isns=(1, 2), now=talk.now + STEP_NS)
+    meanwhile.handshake()
+    meanwhile.exchange(2)
+    talk.pause(0.2)
+    again = talk.again(segment)
+    talk.ack("client")
+    captured = packets(merged(talk, meanwhile))
+    report = examine(captured)
+    assert totals(report) == Totals(2, 2, 2, 2) == second_opinion(captured)
+    assert (report.verdict, report.totals.lower_bound) == ("proved", 2)
+    first = next(iter(report.details.exchanges()))
+    assert first.response_end_ns == again.ts_ns
+
+
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("size", [40, 1000])
+def test_a_request_is_under_way_before_what_was_lost_of_it_is_sent_again(size: int, before: int) -> None:
+    """A capture at the server: the rest of the request says when it was sent, at the latest."""
+    talk = Conversation()
+    talk.handshake()
+    for _ in range(before):
+        talk.exchange(1)
+    segments = talk.send("client", request_head("POST", "/2", "Content-Length: 1500") + b"x" * 1500, size)
+    talk.segments.remove(segments[0])
+    talk.say("server", "A", ack=segments[0].seq)
+    meanwhile = Conversation(("10.0.0.1", 40001), isns=(1, 2), now=talk.now + STEP_NS)
+    meanwhile.handshake()
+    meanwhile.exchange(3)
+    meanwhile.exchange(4)
+    talk.pause(0.2)
+    talk.again(segments[0])
+    talk.response(ok())
+    talk.exchange(5)
+    captured = packets(merged(talk, meanwhile))
+    report = examine(captured)
+    assert totals(report) == Totals(2, 2, 4 + before, 4 + before)
+    assert (report.verdict, report.totals.lower_bound) == ("proved", 2)
+    post = next(exchange for exchange in report.details.exchanges() if exchange.method == "POST")
+    assert post.request_ns == segments[1].ts_ns
+
+
+def test_a_response_lasts_until_its_fin_where_that_ends_it_and_came_before() -> None:
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    talk.send("server", response_head("200 OK") + b"x" * 3000, 1200)
+    talk.fin("server")
+    segment = late(talk, 6)
+    talk.pause(0.2)
+    again = talk.again(segment)
+    talk.ack("client")
+    (exchange,) = examine(talk.packets()).details.exchanges()
+    assert exchange.response_end_ns == again.ts_ns
 
 
 def test_segments_repeated() -> None:

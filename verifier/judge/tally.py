@@ -5,7 +5,8 @@
 The lower bound is the pair's peak concurrency: the most exchanges busy at once. Busy is a half-open interval, from a
 request's first byte to its response's last, so colouring the intervals needs as many connections as overlap at one
 point, and no more. Exchanges are in the order of their requests, so one pass that counts those under way finds the
-peak.
+peak. Two kinds of connections can't carry just any request, so that more may be needed: what was upgraded carries none
+any more, and a tunnel leads to one place.
 """
 
 from __future__ import annotations
@@ -346,6 +347,7 @@ class Tally:
         end_ns: cython.longlong
         latest: cython.longlong = -FOREVER
         upgraded: set[int] = set()
+        tunnelled: set[int] = set()
         # By pair: the fewer, where what is counted is all the others.
         unanswered = memoryview(zeros("i", self.pairs))
         first = memoryview(zeros("i", self.pairs))
@@ -372,8 +374,9 @@ class Tally:
                     self.pre_existing[pair] += 1
                 elif kind == _UNKNOWN:
                     self.unknown[pair] += 1
-            if carrier.flags & TUNNEL and not flags & CONNECT_REQUEST:
-                continue  # inside of a tunnel, which is busy itself
+            if carrier.flags & TUNNEL:
+                tunnelled.add(pair)
+                continue
             if ends_whole(flags, carrier.closer):
                 end_ns = this.end_ns
                 self.ends_frame = this.end_frame
@@ -393,7 +396,9 @@ class Tally:
             if self.connections[pair] > 1 or self.peak[pair] > 1:
                 self.curious = True
         if upgraded:
-            self._use_up(exchanges, upgraded)
+            self._use_up(exchanges, upgraded - tunnelled)
+        if tunnelled:
+            self._lead_through(exchanges, tunnelled)
         return True
 
     def _use_up(self, exchanges: ExchangeTable, upgraded: Pairs) -> cython.int:
@@ -414,8 +419,6 @@ class Tally:
             pair = self.pair_of[connection]
             if pair not in upgraded:
                 continue
-            if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
-                continue
             end_ns = self.end(exchanges, row, connection)
             if exchanges.flags[row] & UPGRADED:
                 end_ns = FOREVER
@@ -424,6 +427,73 @@ class Tally:
                 self.marks[connection] |= NEEDED
         for pair in upgraded:
             self.least[pair] = max(self.peak[pair], peaks[pair])
+        return 0
+
+    def _inside(self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t) -> cython.bint:
+        """Whether an exchange was seen inside of a tunnel."""
+        if not self.table.flags[connection] & TUNNEL:
+            return False
+        return exchanges.depth[row] > self.table.tunnels[connection][0]
+
+    def _lead_through(self, exchanges: ExchangeTable, tunnelled: Pairs) -> cython.int:
+        """Finds the peak and the lower bound of pairs with tunnels. A tunnel whose requests are known is in use while
+        one of them is, any other until its connection closes. And each leads to one place: where several are asked for,
+        as many are needed as were in use at once to each of them."""
+        row: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        pair: cython.Py_ssize_t
+        connection: cython.Py_ssize_t
+        end_ns: cython.longlong
+        table: ConnectionTable = self.table
+        known: set[int] = set()
+        groups: dict[tuple[int, str], int] = {}
+        for row in range(exchanges.rows):
+            connection = exchanges.connection[row]
+            if self.pair_of[connection] in tunnelled:
+                for to in ("", table.tunnels[connection][1]) if connection in table.tunnels else ("",):
+                    groups.setdefault((self.pair_of[connection], to), len(groups))
+                # What the client says of its own requests names no frames.
+                if self._inside(exchanges, row, connection) or not exchanges.request_frame[row]:
+                    known.add(connection)
+        self.curious = True
+        for connection in range(table.rows):
+            if self.pair_of[connection] in tunnelled:
+                self.marks[connection] = 0
+        peaks = memoryview(zeros("i", self.pairs))
+        by_group = memoryview(zeros("i", len(groups)))
+        busy: Busy = Busy(peaks, table.rows)
+        busy_to: Busy = Busy(by_group, table.rows)
+        order: Order = Order(exchanges.request_ns, exchanges.rows)
+        for place in range(exchanges.rows):
+            row = order.row(place)
+            connection = exchanges.connection[row]
+            pair = self.pair_of[connection]
+            if pair not in tunnelled:
+                continue
+            end_ns = self.end(exchanges, row, connection)
+            depth, to = table.tunnels.get(connection, (0, ""))
+            if exchanges.request_frame[row]:
+                if exchanges.depth[row] < depth:
+                    to = ""
+                elif exchanges.depth[row] == depth and connection in known:
+                    end_ns = exchanges.end_ns[row]
+                    self.ends_frame = exchanges.end_frame[row]
+            busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
+            busy_to.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
+            if busy.begin(pair, connection, end_ns, self.ends_frame):
+                self.marks[connection] |= NEEDED
+            if exchanges.flags[row] & UPGRADED:
+                end_ns = FOREVER
+            if busy_to.begin(groups[(pair, to)], connection, end_ns, self.ends_frame):
+                self.marks[connection] |= NEEDED
+        for pair in tunnelled:
+            self.peak[pair] = peaks[pair]
+            self.least[pair] = 0
+        for (pair, to), place in groups.items():
+            if to:
+                self.least[pair] += by_group[place]
+        for pair in tunnelled:
+            self.least[pair] = max(self.least[pair], self.peak[pair])
         return 0
 
     def peaks_in_order(self, exchanges: ExchangeTable) -> memoryview:
@@ -444,8 +514,8 @@ class Tally:
             connection = exchanges.connection[row]
             if self.pair_of[connection] < 0:
                 continue
-            if table.flags[connection] & TUNNEL and not exchanges.flags[row] & CONNECT_REQUEST:
-                continue
+            if self._inside(exchanges, row, connection):
+                continue  # of a tunnel, which is busy itself
             self.end(exchanges, row, connection)
             busy.go_to(begins[row], 0)
             busy.begin(self.pair_of[connection], connection, self.ends_frame if self.ends_frame else FOREVER, 0)

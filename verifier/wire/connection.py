@@ -594,6 +594,8 @@ class Connection:
         packet.length = piece.length
         packet.ts = piece.ts
         packet.frame = piece.frame
+        if piece.acks and self.speech is not None and piece.ack == (self.half1 if side == 0 else self.half0).next:
+            self.speech.heard(side, piece.ts)
         self._deliver(packet, side, half, ahead, piece.fin)
         packet.view = view
         packet.at = at

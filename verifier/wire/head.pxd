@@ -22,6 +22,7 @@ cdef class Head:
     cdef int _remember(self, Py_ssize_t line_end, Py_ssize_t end) except -1
     cdef public int status, version
     cdef public long long length
+    cdef long long length_before, whole
     cdef public bint chunked, coded, close, keep_alive, upgrade, bound_auth, h2c, to_tls, forwarded, expects
     cdef public unsigned int keep_timeout, keep_max
     cdef Py_ssize_t proxy_line
@@ -33,6 +34,7 @@ cdef class Head:
     cdef bint same(self, const unsigned char* first, Py_ssize_t size) except -1
     cdef Py_ssize_t parse(self, const unsigned char[::1] view, Py_ssize_t at, Py_ssize_t end) except -100
     cdef bint start_line(self, Py_ssize_t at, Py_ssize_t line_end) except -1
+    cdef bint _has_hole(self, Py_ssize_t end) except -1
     cdef bint _status_line(self, Py_ssize_t i, Py_ssize_t stop) except -1
     cdef bint _request_line(self, Py_ssize_t at, Py_ssize_t stop) except -1
     cdef bint is_preface(self) except -1

@@ -44,6 +44,8 @@ BAD_LENGTH = cython.declare(cython.longlong, -2)
 UNKNOWN_WORD = cython.declare(cython.int, -2)
 LONGEST_REMEMBERED = cython.declare(cython.Py_ssize_t, 1024)
 """Bytes. A longer head is read each time."""
+SMALLEST_HOLE = cython.declare(cython.Py_ssize_t, 512)
+"""Bytes of zeros that a file has where it was not written to: a sector. Fewer of them in a target are its own."""
 MOST_DIGITS = cython.declare(cython.Py_ssize_t, 18)
 """10**18 - 1 is the largest body told apart; it still fits 64 bits."""
 
@@ -72,7 +74,8 @@ class Head:
         self.product_word = UNKNOWN_WORD
         self.flags = 0
         self.next = 0
-        """The state of the lane behind it."""
+        self.whole = 0
+        """The state of the lane behind it, and that in which its body is left out."""
         self.proxy_line = 0
         """Where `parse` found no start line: the place behind the line of a proxy that it found instead, or 0."""
 
@@ -134,8 +137,7 @@ class Head:
             if stop > at and text.view[stop - 1] == CR:
                 stop -= 1
             if stop == at:
-                if text.find(0, self.start, line_end) >= 0:
-                    # No field may have one (RFC 9110, section 5.5): zeros where a file has a hole, and fields before.
+                if self._has_hole(line_end):
                     self.length = BAD_LENGTH
                 self._remember(first_end, line_end + 1)
                 return line_end + 1
@@ -174,6 +176,8 @@ class Head:
             if target_end <= target or first[target] == SP or first[target_end - 1] == SP:
                 return _INCOMPLETE
             if self.last_size - behind > size - target_end:
+                return _INCOMPLETE
+            if target_end - target >= SMALLEST_HOLE and memchr(first + target, 0, target_end - target) != cython.NULL:
                 return _INCOMPLETE
             if memcmp(first + target_end, last + behind, self.last_size - behind) != 0:
                 return _INCOMPLETE
@@ -218,6 +222,12 @@ class Head:
             return True
         self.status = 0
         return self._request_line(at, stop)
+
+    def _has_hole(self, end: cython.Py_ssize_t) -> cython.bint:
+        """Whether the head has zeros where a file has a hole, and had fields, or another message. No field may have one
+        (RFC 9110, section 5.5)."""
+        at: cython.Py_ssize_t = self.target if self.target_end - self.target >= SMALLEST_HOLE else self.target_end
+        return self.text.find(0, at, end) >= 0
 
     def _status_line(self, i: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """RFC 9112, section 4, behind the version. Servers leave out the reason phrase, and the space before it."""
@@ -319,6 +329,7 @@ class Head:
                 self._keep_alive(value, stop)
         elif size == 14:
             if text.is_word(at, colon, b"content-length"):
+                self.length_before = self.length  # of a field before it, where this one goes on in the next line
                 self._length(value, stop)
         elif size == 16:
             if text.is_word(at, colon, b"www-authenticate"):
@@ -365,7 +376,7 @@ class Head:
             empty: cython.bint = True
             for begin in range(colon + 1, at):
                 empty = empty and text.view[begin] in (SP, HTAB, CR, LF)
-            self.length = NO_LENGTH if empty else BAD_LENGTH
+            self.length = self.length_before if empty else BAD_LENGTH
             self._length(at, stop)
         elif text.is_word(begin, colon, b"connection"):
             self._connection(at, stop)

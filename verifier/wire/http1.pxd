@@ -22,15 +22,17 @@ cdef class Http1(Speech):
     cdef Head head
     cdef Py_ssize_t front
     cdef object waiting
-    cdef bint pipelined
+    cdef bint pipelined, socks
     cdef Speech inner
     cdef int begin(self, Ledger ledger, Py_ssize_t row) except -1
     cdef int data(self, Packet packet, int side) except -1
     cdef int gap(self, Packet packet, int side, long long size) except -1
     cdef int end(self, Packet packet, int side) except -1
+    cdef int heard(self, int side, long long moment) except -1
     cdef int close(self) except -1
     cdef bint _is_over(self) except -1
     cdef int _hand_over(self, Packet packet, int side, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef int _to_tls(self) except -1
     cdef int _to_h2(self, int side, int left) except -1
     cdef int _in_excess(self, Lane lane, unsigned int frame) except -1
     cdef int _keep_last_byte(self, Lane lane) except -1
@@ -48,7 +50,11 @@ cdef class Http1(Speech):
     cdef Py_ssize_t _body_after_all(self, Lane lane, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int _message(self, Lane lane, int side, Packet packet) except -1
     cdef int _drop_excess(self, Lane lane) except -1
-    cdef int _out_of_role(self, Lane lane, Packet packet) except -1
+    cdef int _out_of_role(self, Lane lane, int side, Packet packet) except -1
+    cdef int _missed(self, Lane lane, int side, Packet packet) except -1
+    cdef bint _is_http_inside(self) except -1
+    cdef int _was_waiting(self, Lane lane, int side, long long moment) except -1
+    cdef int _pass_over(self, int side) except -1
     cdef int _request(self, Lane lane, Packet packet) except -1
     cdef int _open_exchange(self, Lane lane, int target) except -1
     cdef int _count_response(self) except -1
@@ -64,3 +70,5 @@ cdef class Http1(Speech):
 cdef bint has_method(bytearray text, Py_ssize_t end) except -1
 
 cdef long long chunk_size(bytes line) except -2
+
+cdef bint is_field(bytes line) except -1

@@ -45,6 +45,8 @@ MOST_UNREAD = cython.declare(cython.Py_ssize_t, 64 << 20)
 """Bytes of heads and lines without their end, of all connections."""
 LONGEST_LINE = cython.declare(cython.Py_ssize_t, 16 << 10)
 """Bytes of a chunk's size line or a trailer, as in Node's and nginx's limits for a head."""
+SOCKS = (4, 5)
+"""The versions of SOCKS, with which both sides begin (RFC 1928, section 3)."""
 REQUEST_TIMEOUT = cython.declare(cython.int, 408)
 MOST_WAITING = cython.declare(cython.Py_ssize_t, 10000)
 """Zeek stops at 100 pending requests (http max_pending_requests)."""
@@ -148,6 +150,8 @@ class Http1(Speech):
         self.waiting: deque[int] | None = None
         """Those behind it: only where requests are pipelined, or a response is missing."""
         self.pipelined = False
+        self.socks = False
+        """Whether it began as connections through a SOCKS proxy do: of what follows, TLS is told."""
         self.inner: Speech | None = None
         """What speaks from here on: TLS inside a tunnel, HTTP/2 behind its preface."""
         return 0
@@ -158,8 +162,11 @@ class Http1(Speech):
             self.ready_ns = self.inner.ready_ns
             return 0
         lane: Lane = self.lane0 if side == 0 else self.lane1
-        lane.last_ns = packet.ts
-        lane.last_frame = packet.frame
+        if packet.ts >= lane.last_ns:
+            lane.last_ns = packet.ts
+            lane.last_frame = packet.frame
+        else:
+            self._was_waiting(lane, side, packet.ts)
         at: cython.Py_ssize_t = packet.at
         end: cython.Py_ssize_t = at + packet.have
         step: cython.longlong
@@ -192,16 +199,39 @@ class Http1(Speech):
             elif state == LOST:
                 self.head.text.look(packet.view)
                 if not self.head.plausible(at, min(end, at + LONGEST_METHOD)):
-                    return 0
+                    if not self.socks or not looks_like_tls(packet.view, at, end):
+                        return self._pass_over(side)
+                    self._to_tls()
+                    return self._hand_over(packet, side, at, end)
                 lane.state = HEAD
-            elif state == RAW or state == UNTIL_CLOSE:
+            elif state == RAW:
                 break
+            elif state == UNTIL_CLOSE:
+                return self._pass_over(side) if lane.row < 0 else 0  # behind a response that nobody asked for
             elif state == BODY_OR_HEAD:
                 lane.state = HEAD  # and where it is none: see `_body_after_all`
             else:
                 at = self._line(lane, side, packet, at, end)
                 if self._is_over():
                     return self._hand_over(packet, side, at, end)
+        return 0
+
+    def _was_waiting(self, lane: Lane, side: cython.int, moment: cython.longlong) -> cython.int:
+        """What comes next was there at this moment, and waited for bytes in front of it, which were lost and sent
+        again. So a request that it goes on with was under way before its first byte was seen."""
+        if self.asker == 1 - side:
+            return 0
+        if not lane.fresh:
+            lane.first_ns = min(lane.first_ns, moment)
+        elif lane.row >= 0 and lane.state != HEAD:
+            exchange = exchange_row(self.ledger.exchanges, lane.row)
+            exchange.request_ns = min(exchange.request_ns, moment)
+        return 0
+
+    def _pass_over(self, side: cython.int) -> cython.int:
+        """Bytes go by that are no head. The server's may have a response in them, where one is waited for."""
+        if side != self.asker and self.front >= 0:
+            self.flags |= RESPONSES_MISSED
         return 0
 
     def _is_over(self) -> cython.bint:
@@ -227,6 +257,15 @@ class Http1(Speech):
         speech.preface(side, left)
         self.inner = speech
         self.protocol = HTTP2
+        self.flags |= ENCRYPTED
+        return 0
+
+    def _to_tls(self) -> cython.int:
+        """TLS from here on."""
+        self.inner = Tls.__new__(Tls)
+        self.inner.begin(self.ledger, self.row)
+        if self.protocol != HTTP1:
+            self.protocol = TLS
         self.flags |= ENCRYPTED
         return 0
 
@@ -264,9 +303,18 @@ class Http1(Speech):
             return self.inner.end(packet, side)
         lane: Lane = self.lane0 if side == 0 else self.lane1
         if lane.state == UNTIL_CLOSE:
-            lane.last_ns = packet.ts
-            lane.last_frame = packet.frame
+            if packet.ts >= lane.last_ns:
+                lane.last_ns = packet.ts
+                lane.last_frame = packet.frame
             self._message_end(lane, side)
+        return 0
+
+    def heard(self, side: cython.int, moment: cython.longlong) -> cython.int:
+        answers: Lane = self.lane1 if side == 0 else self.lane0
+        if side == self.asker and answers.row >= 0 and answers.state == HEAD:
+            # The response had ended, however late the capture has its end: it is not under way beside the next request.
+            exchange = exchange_row(self.ledger.exchanges, answers.row)
+            exchange.end_ns = max(exchange.request_ns, min(exchange.end_ns, moment - 1))
         return 0
 
     def close(self) -> cython.int:
@@ -337,7 +385,7 @@ class Http1(Speech):
             self._open_exchange(lane, self._word(at + head.target - head.start, at + target_end, packet))
             lane.state = head.next
             lane.left = head.length
-            lane.whole = head.length if head.expects and head.next == LENGTH else 0
+            lane.whole = head.whole
             self.front = lane.row
             return at + target_end + head.last_size - head.last_target_end
         return -1
@@ -428,8 +476,12 @@ class Http1(Speech):
             return self._unless_too_long(lane, side, packet, at, end)
         if held.find(b"\n", 0, before) < 0:
             # The start line was not complete before: see whether this can still be one.
-            whole = bytes(held) if held.find(b"\n", before) >= 0 else bytes(held[:LONGEST_METHOD])
+            whole = bytes(held) if held.find(b"\n", before) >= 0 else bytes(held[: LONGEST_METHOD + 1])
             if self.head.parse(whole if cython.compiled else memoryview(whole), 0, len(whole)) == INVALID:
+                if self.requests == 0 and self.head.proxy_line > before:
+                    self._let_go(lane)
+                    lane.fresh = True
+                    return at + self.head.proxy_line - before
                 return self._not_http(lane, side, packet, at, end)
         start: cython.Py_ssize_t = max(0, before - 3)
         bare: cython.Py_ssize_t = held.find(b"\n\n", start)
@@ -488,24 +540,23 @@ class Http1(Speech):
         in_tunnel: cython.bint = self.flags & TUNNEL != 0 and 20 <= packet.view[at] <= 23
         if lane.held is None and (in_tunnel or looks_like_tls(packet.view, at, end)):
             # A tunnel that turns to TLS, or TLS behind a greeting of another kind.
-            self.inner = Tls.__new__(Tls)
-            self.inner.begin(self.ledger, self.row)
-            if self.protocol != HTTP1:
-                self.protocol = TLS
-            self.flags |= ENCRYPTED
+            self._to_tls()
             return at
-        if self.protocol == HTTP1 and not self.flags & TUNNEL:
-            if side != self.asker and self.front < 0:
-                self.ledger.notes.add(note.EXCESS_BYTES, packet.frame)
-                self._in_excess(lane, packet.frame)
-            else:
-                self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
-                self.flags |= REQUESTS_MISSED if side == self.asker else RESPONSES_MISSED
-        elif self.protocol != HTTP1:
+        if self.protocol != HTTP1:
+            self.socks = self.socks or (not lane.strayed and packet.view[at] in SOCKS)
             lane.strayed = True
+        elif not self.flags & TUNNEL or self._is_http_inside():
+            excess: cython.bint = side != self.asker and self.front < 0
+            self.ledger.notes.add(note.EXCESS_BYTES if excess else note.HTTP_FRAMING, packet.frame)
+            self._missed(lane, side, packet)
         self._let_go(lane)
         lane.lose()
         return end
+
+    def _is_http_inside(self) -> cython.bint:
+        """Whether the client's last message was a request inside of its tunnel."""
+        asks: Lane = self.lane0 if self.asker == 0 else self.lane1
+        return asks.row >= 0 and self.ledger.exchanges.flags[asks.row] & CONNECT_REQUEST == 0
 
     def _body_after_all(self, lane: Lane, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """What could have been another request is the body of the one that has its response already."""
@@ -532,11 +583,11 @@ class Http1(Speech):
             lane.strayed = False
         if self.head.status:
             if self.asker == side:
-                return self._out_of_role(lane, packet)
+                return self._out_of_role(lane, side, packet)
             self.asker = 1 - side
             return self._response(lane, packet)
         if self.asker == 1 - side:
-            return self._out_of_role(lane, packet)
+            return self._out_of_role(lane, side, packet)
         self.asker = side
         if self.head.version == 20 and self.head.is_preface():
             return self._to_h2(side, PREFACE_REST)
@@ -560,11 +611,22 @@ class Http1(Speech):
             lane.fresh = True
         return 0
 
-    def _out_of_role(self, lane: Lane, packet: Packet) -> cython.int:
+    def _out_of_role(self, lane: Lane, side: cython.int, packet: Packet) -> cython.int:
         """A request where responses flow, or the other way round: content that looks like a head."""
         self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
+        self._missed(lane, side, packet)
         self._let_go(lane)
         lane.lose()
+        return 0
+
+    def _missed(self, lane: Lane, side: cython.int, packet: Packet) -> cython.int:
+        """What follows on a lane of HTTP is not told apart, until a segment begins with a start line."""
+        if side == self.asker:
+            self.flags |= REQUESTS_MISSED
+        elif self.front >= 0:
+            self.flags |= RESPONSES_MISSED
+        else:
+            self._in_excess(lane, packet.frame)
         return 0
 
     def _request(self, lane: Lane, packet: Packet) -> cython.int:
@@ -589,8 +651,13 @@ class Http1(Speech):
         head.host_word = self._word(head.host, head.host_end, packet) if head.host_end else -1
         self._open_exchange(lane, target)
         lane.whole = 0  # of a request before, whose body was left out
+        answers: Lane = self.lane1 if self.asker == 0 else self.lane0
         if self.front < 0:
-            self._drop_excess(self.lane1 if self.asker == 0 else self.lane0)
+            self._drop_excess(answers)
+        elif answers.state == UNTIL_CLOSE:
+            # Nobody asks anew behind a response that only the close can end: this one has ended, nobody knows where.
+            self.ledger.notes.add(note.HTTP_FRAMING, packet.frame)
+            self.flags |= RESPONSES_MISSED
         self._wait(lane.row, packet)
         if head.chunked:
             lane.state = CHUNK_SIZE
@@ -607,6 +674,7 @@ class Http1(Speech):
                 self.flags |= REQUESTS_MISSED
             self._message_end(lane, self.asker)
         head.next = lane.state
+        head.whole = lane.whole
         head.usual = (
             head.last_size > 0
             and not head.hinges_on_target()
@@ -763,6 +831,10 @@ class Http1(Speech):
                 self._to_h2(self.asker, PREFACE)
         elif asked & CONNECT_REQUEST and 200 <= head.status < 300:
             self._message_end(lane, 1 - self.asker)
+            if not self.flags & TUNNEL:
+                table: ExchangeTable = self.ledger.exchanges
+                place: str = self.ledger.words.text(table.target[lane.row]) or ""
+                self.ledger.connections.tunnels[self.row] = (table.depth[lane.row], place.lower())
             self.flags |= TUNNEL
             self.lane0.state = HEAD
             self.lane1.state = HEAD
@@ -833,6 +905,9 @@ class Http1(Speech):
             lane.state = CHUNK_SIZE
         elif not line:
             self._message_end(lane, side)
+        elif not is_field(line):
+            # The empty line was left out, and this is the next message's, most likely.
+            return self._not_http(lane, side, packet, at, end)
         return line_end + 1
 
 
@@ -852,3 +927,9 @@ def chunk_size(line: bytes) -> cython.longlong:
     if not digits or len(digits.lstrip(b"0")) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
         return -1
     return int(digits, 16)
+
+
+def is_field(line: bytes) -> cython.bint:
+    """Whether the line of a trailer section is a field, or goes on with one (RFC 9112, section 5)."""
+    name, colon, _ = line.partition(b":")
+    return line[:1] in b" \t" or (colon != b"" and b" " not in name.rstrip(b" "))

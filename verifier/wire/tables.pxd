@@ -45,7 +45,7 @@ cdef class ConnectionTable(Table):
     cdef int[:] agent, software
     cdef unsigned short[:] port0, port1, odd_status
     cdef unsigned char[:] version, client, state, closer, closed_with, answered_with, protocol
-    cdef public dict tls
+    cdef public dict tls, tunnels
     cdef public object networks
     cdef public set told
     cdef public list doubts

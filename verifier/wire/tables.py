@@ -313,6 +313,8 @@ class ConnectionTable(Table):
         super().__init__()
         self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
         """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
+        self.tunnels: dict[int, tuple[int, str]] = {}
+        """Row to the depth of the exchange that made a tunnel of it, and where that leads."""
         self.networks: Sequence[int] | None = None
         """By row: 0, or the network that it is of, where several have addresses in common (see `networks`)."""
         self.told: set[frozenset[int]] = set()
