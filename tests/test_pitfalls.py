@@ -384,6 +384,27 @@ def test_multipath_join_is_a_subflow() -> None:
     assert second_opinion(captured) == Totals(2, 2, 2, 2)
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+def test_subflows_that_carry_requests_prove_nothing(accepted: bool) -> None:
+    """Each may have any part of the messages of its connection, which is not in the capture. Where the server, or a
+    middlebox, answers as to a plain SYN, there is no subflow."""
+    talks = []
+    now = START_NS
+    for number in range(4):
+        talk = Conversation(("10.0.0.1", 40000 + number), now=now)
+        talk.syn(options=MSS + MPTCP_JOIN)
+        talk.synack(MSS + MPTCP_JOIN if accepted else MSS)
+        talk.ack("client")
+        talk.exchange(number)
+        talk.close("client")
+        talks.append(talk)
+        now = talk.now
+    report = examine(packets(merged(*talks)))
+    assert report.verdict == ("inconclusive" if accepted else "refuted")
+    assert reasons(report) == ({"bytes-missing"} if accepted else set())
+    assert totals(report).handshakes == (0 if accepted else 4)
+
+
 def test_happy_eyeballs_loser_is_not_extra() -> None:
     """IPv6 answers late: its handshake completes, carries nothing, and is closed."""
     loser = Conversation(V6_CLIENT, V6_SERVER)

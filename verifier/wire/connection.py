@@ -332,6 +332,8 @@ class Connection:
                 self.ledger.notes.add(note.HANDSHAKE_MISMATCH, packet.frame)
                 return 0
             self.state = HALF_OPEN
+            if self.flags & SUBFLOW and packet.at <= packet.end and not packet.joins():
+                self.flags ^= SUBFLOW  # the server, or a middlebox, took it for a plain SYN (RFC 8684, section 3.2)
         else:
             # The SYN is not in the capture; what it numbered is known from here.
             self.client = 1 - side
