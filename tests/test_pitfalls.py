@@ -34,6 +34,7 @@ from craft import (
     Packet,
     Pcapng,
     Segment,
+    Side,
     client_hello,
     cut,
     doubled,
@@ -236,6 +237,18 @@ def test_numbers_tell_of_bytes_that_nobody_acknowledged(begun: int, last: str) -
     report = examine(packets(reused().segments + alone + other.segments[-1:]))
     assert report.verdict == "inconclusive"
     assert "bytes-missing" in reasons(report)
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_a_reset_tells_of_bytes_that_it_acknowledges(side: Side) -> None:
+    talk = reused()
+    talk.request(get("/3"))
+    if side == "client":
+        talk.response(ok())
+    del talk.segments[-2:]
+    talk.reset(side)
+    report = examine(talk.packets())
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
 
 
 def test_numbers_ahead_of_bytes_that_come_later_tell_of_nothing() -> None:

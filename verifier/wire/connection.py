@@ -384,6 +384,9 @@ class Connection:
             return 0
         if side == self.client and half.known:
             self._says_sent(packet, half)
+        if packet.flags & ACK and peer.known and 1 < diff(packet.ack, peer.next) <= LARGEST_WINDOW:
+            half.acked = packet.ack  # bytes that are not in the capture, or that come later
+            half.acks = True
         if self.closer == NO_SIDE:
             self._closes(packet, side, peer, WITH_RST)
             if side != self.client and self.hops and packet.hops != self.hops:
