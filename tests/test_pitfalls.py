@@ -1755,6 +1755,53 @@ def test_overlaps_out_of_order() -> None:
     assert totals(report) == TWO_REQUESTS
 
 
+def test_a_response_lasts_until_what_was_lost_of_it_comes() -> None:
+    """The last segments were captured long before the one that was lost on the way, and is sent again."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    sent = talk.send("server", ok(noise(4000)), 1460)
+    talk.segments.remove(sent[1])
+    other = Conversation(("10.0.0.1", 40001), now=talk.now + 10 * STEP_NS)
+    other.handshake()
+    other.exchange(2)
+    talk.pause(1)
+    again = talk.again(sent[1])
+    talk.ack("client")
+    talk.exchange(3)
+    segments = merged(talk, other)
+    report = examine(packets(segments))
+    assert (report.verdict, report.totals.lower_bound) == ("proved", 2)
+    first = next(report.details.exchanges())
+    assert first.response_end_ns == again.ts_ns
+
+
+def test_segments_repeated_beyond_two_gibibytes() -> None:
+    """By then the numbers are nearer to the first one from the other side."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    step, steps = 60_000, 36_000
+    talk.say("server", "PA", response_head("200 OK", f"Content-Length: {step * steps}"))
+    captured = talk.packets()
+    talk.segments.clear()
+    filler = bytes(step)
+    (one,) = packets([talk.say("server", "PA", filler)])
+    sent = one.data
+    for place in range(steps):
+        seq = (talk.ends["server"].next + (place - 1) * step) % WRAP
+        data = sent[:38] + struct.pack(">I", seq) + sent[42:100]
+        captured.append(Packet(data, talk.now + place, one.wire_length, one.link_type))
+    captured.append(captured[-1]._replace(ts_ns=talk.now + steps))
+    talk.segments.clear()
+    talk.now += steps + 1
+    talk.ends["server"].next = (talk.ends["server"].next + (steps - 1) * step) % WRAP
+    talk.ack("client")
+    talk.exchange(2)
+    report = examine(captured + talk.packets())
+    assert (report.verdict, story(report)) == ("proved", TWICE)
+
+
 def test_an_old_segment_from_before_the_window_is_ignored() -> None:
     talk = reused()
     last = talk.segments[-1]

@@ -461,8 +461,8 @@ class Connection:
             half.known = True
         ahead: cython.longlong = diff(seq, half.next)
         if ahead + packet.length + fin <= 0:
-            if packet.length and half.isn_known and diff(seq, half.isn) < 0:
-                return self._stray(packet)
+            if packet.length and half.isn_known and half.bytes < FARTHEST and diff(seq, half.isn) < 0:
+                return self._stray(packet)  # beyond so many bytes numbers come round to the first ones again
             if packet.length:
                 if side == self.client:
                     self.ledger.connections.again_frame[self.row] = packet.frame

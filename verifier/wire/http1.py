@@ -158,8 +158,11 @@ class Http1(Speech):
             self.ready_ns = self.inner.ready_ns
             return 0
         lane: Lane = self.lane0 if side == 0 else self.lane1
-        lane.last_ns = packet.ts
-        lane.last_frame = packet.frame
+        if packet.ts >= lane.last_ns:
+            # What was sent again, to fill a hole, comes later than what had been captured behind the hole: the receiver
+            # has neither before.
+            lane.last_ns = packet.ts
+            lane.last_frame = packet.frame
         at: cython.Py_ssize_t = packet.at
         end: cython.Py_ssize_t = at + packet.have
         step: cython.longlong
@@ -264,8 +267,9 @@ class Http1(Speech):
             return self.inner.end(packet, side)
         lane: Lane = self.lane0 if side == 0 else self.lane1
         if lane.state == UNTIL_CLOSE:
-            lane.last_ns = packet.ts
-            lane.last_frame = packet.frame
+            if packet.ts >= lane.last_ns:
+                lane.last_ns = packet.ts
+                lane.last_frame = packet.frame
             self._message_end(lane, side)
         return 0
 
