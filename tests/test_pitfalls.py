@@ -1153,6 +1153,63 @@ def test_two_interfaces_written_in_turn_make_no_concurrency(near: str) -> None:
     assert "times-disordered" in note_codes(report)
 
 
+def in_turn(count: int) -> list[Segment]:
+    """Connections of one request each, one after another."""
+    talks: list[Conversation] = []
+    for number in range(count):
+        talk = Conversation(("10.0.0.1", 40000 + number), isns=(number * 7777, number * 99_999))
+        talk.now = talks[-1].now if talks else START_NS
+        talk.handshake()
+        talk.exchange(number)
+        talks.append(talk)
+    return merged(*talks)
+
+
+@pytest.mark.parametrize("late_ns", [500_000_000, 3_600_000_000_000])
+def test_captures_of_two_clocks_make_no_concurrency(late_ns: int) -> None:
+    """All packets, by a clock that is fast, and those of the client alone, by one that is not: by their times each
+    request waits for its response until all others have gone out."""
+    whole = in_turn(4)
+    assert examine(packets(whole)).verdict == "refuted"
+    late = [segment._replace(ts_ns=segment.ts_ns + late_ns) for segment in whole]
+    for asked in (
+        [segment for segment in whole if segment.sender[1] != 80],
+        # A part of the client's packets alone, and what the server says of them.
+        [segment for segment in whole if not segment.payload or segment.sender[1] != 80],
+    ):
+        report = examine(packets(sorted(asked + late, key=lambda segment: segment.ts_ns)))
+        assert (report.verdict, reasons(report)) == ("inconclusive", {"times-unsure"})
+        assert "answered-before" in note_codes(report)
+    report = examine(packets(sorted(whole + late, key=lambda segment: segment.ts_ns)))
+    assert report.verdict != "proved"
+
+
+@pytest.mark.parametrize("server_late_ns", [-500_000_000, -20_000_000])
+def test_a_direction_with_a_clock_of_its_own_hides_no_concurrency(server_late_ns: int) -> None:
+    """Responses that come before their requests: what was under way at once does not show."""
+    one, other = Conversation(), Conversation(("10.0.0.1", 40001), now=START_NS + 10_500_000)
+    for talk in (one, other):
+        talk.handshake()
+        talk.say("client", "PA", get("/"))
+        talk.pause(0.1)
+        talk.say("server", "PA", ok())
+        talk.ack("client")
+    whole = merged(one, other)
+    assert examine(packets(whole)).verdict == "proved"
+    moved = [s if s.sender[1] != 80 else s._replace(ts_ns=s.ts_ns + server_late_ns) for s in whole]
+    report = examine(packets(sorted(moved, key=lambda segment: segment.ts_ns)))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"times-unsure"})
+
+
+def test_neighbours_that_change_places_are_of_one_clock() -> None:
+    """As captures on several processors have them."""
+    segments = in_turn(2)
+    answer = next(place for place, segment in enumerate(segments) if segment.payload.startswith(b"HTTP"))
+    segments[answer] = segments[answer]._replace(ts_ns=segments[answer + 1].ts_ns + 300_000)
+    report = examine(packets(sorted(segments, key=lambda segment: segment.ts_ns)))
+    assert (report.verdict, "answered-before" in note_codes(report)) == ("refuted", False)
+
+
 def test_times_in_disorder_matter_only_to_what_was_under_way_at_once() -> None:
     """A capture behind another one in one file: each pair's packets are in order, or it has one connection."""
     alone, late = reused(), Conversation(("10.0.0.3", 40001), now=START_NS - 10**9)

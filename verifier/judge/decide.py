@@ -16,6 +16,7 @@ from verifier.judge.pairs import Counted, Pairs
 from verifier.judge.tally import Tally, reuse
 from verifier.values import NamedTuple
 from verifier.vocabulary import Reason, Reuse, Verdict
+from verifier.wire.tables import CLOCKS_APART
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ UNREAD = frozenset({"tcp-header-cut", "link-type-unknown", "fragment-lost", "pac
 SEEN_TWICE = "port-reuse-same-isn"
 DISORDERED = "times-disordered"
 WENT_BACK = "time-went-back"
+ANSWERED_BEFORE = "answered-before"
 FINDINGS_LIMIT = "findings-limit"
 
 # What `Tally.lacking` counts, in its order: the reason, its words for one connection, and for several.
@@ -429,9 +431,27 @@ class _Bench:
                 missing.append(Missing(reason, f"{what} ({first}connection {row}, which begins in {frame})"))
         if missing:
             self.all_counted = False
+        if not self.client_knows:
+            missing += self._clocks_apart()
         if not self.totals.requests and not any(self.fields["unreadable"]) and not missing:
             missing.append(Missing(Reason.NO_REQUEST, self._no_request()))
         return missing
+
+    def _clocks_apart(self) -> list[Missing]:
+        """That packets were captured behind others that answer them: by different clocks, so that nothing tells whether
+        the pair's requests were under way at the same time. Of one handshake nothing hinges on that."""
+        noted = [frame for code, _, frame in self.case.ledger.notes.seen() if code == ANSWERED_BEFORE]
+        if not noted:
+            return []
+        apart = {self.tally.pair(row) for row, flags in enumerate(self.columns["flags"]) if flags & CLOCKS_APART}
+        pairs = [pair for pair in apart if pair >= 0 and self.fields["handshakes"][pair] > 1]
+        for pair in pairs:
+            self.known[pair] = False
+        text = (
+            f"packets were answered before they were captured, first {self.frames.named(noted[0])}: they come from"
+            " several clocks, and whether requests were under way at the same time does not show"
+        )
+        return [Missing(Reason.TIMES_UNSURE, text)] if pairs else []
 
     def _no_request(self) -> str:
         totals = self.totals

@@ -36,6 +36,9 @@ cdef class Connection:
     cdef int _payload(self, Packet packet, int side, Half half, Half peer) except -1
     cdef bint _early(self, bint acks, unsigned int ack, Half peer) except -1
     cdef int _deliver(self, Packet packet, int side, Half half, long long ahead, bint fin) except -1
+    cdef int _foretells(self, Packet packet, Half half, Half peer) except -1
+    cdef int _foretold(self, Packet packet, Half half) except -1
+    cdef int _came_late(self, Packet packet, long long before) except -1
     cdef int _cut(self, Packet packet, int side, Py_ssize_t size) except -1
     cdef int listen(self, Packet packet) except -1
     cdef int _settle(self, Packet packet) except -1

@@ -17,7 +17,7 @@ import cython
 
 from verifier.wire import notes as note
 from verifier.wire import packet as layers
-from verifier.wire import tables
+from verifier.wire import records, tables
 
 if cython.compiled:
     from cython.cimports.verifier.wire.half import Half, Piece
@@ -94,6 +94,8 @@ NOT_TAKEN = cython.declare(cython.uint, tables.NOT_TAKEN)
 CLOSED_KNOWING = cython.declare(cython.uint, tables.CLOSED_KNOWING)
 PROBES_UNHEARD = cython.declare(cython.uint, tables.PROBES_UNHEARD)
 UNACKNOWLEDGED = cython.declare(cython.uint, tables.UNACKNOWLEDGED)
+CLOCKS_APART = cython.declare(cython.uint, tables.CLOCKS_APART)
+INVERSION_NS = cython.declare(cython.longlong, records.INVERSION_NS)
 RESET_BY_OTHER = cython.declare(cython.uint, tables.RESET_BY_OTHER)
 
 # Letters of the history, as in Zeek's conn.log, a bit each; the originator's are upper case there.
@@ -186,6 +188,8 @@ class Connection:
             if not half.acks or diff(packet.ack, half.acked) > 0:
                 half.acked = packet.ack
                 half.acks = True
+                if not peer.isn_known or diff(packet.ack, peer.next) > 0:
+                    self._foretells(packet, half, peer)
             if packet.window == 0 and side == self.client:
                 self.note_history(HISTORY_WINDOW, side)
             half.closed_window = packet.window == 0
@@ -211,6 +215,8 @@ class Connection:
             and peer.pieces is None
             and half.isn_known
             and peer.isn_known
+            and half.foretold_ns < 0
+            and peer.foretold_ns < 0
             and not self.full_close
         )
         return 0
@@ -286,6 +292,8 @@ class Connection:
         self.note_history(HISTORY_SYN, side)
         if half.isn_known and half.isn == packet.seq and table.syn_frame[self.row]:
             self.ledger.notes.add(note.SYN_RETRANSMISSION, packet.frame)
+            if self.established >= 0 and side == self.client:
+                self._came_late(packet, self.established)
             return 0
         if self.state == UNANSWERED and side != self.client:
             # Simultaneous open (RFC 9293, section 3.5): one connection, and each side's SYN is answered by the other's.
@@ -297,6 +305,8 @@ class Connection:
         self.client = side
         self.flags |= SYN_SEEN
         table.syn_frame[self.row] = packet.frame
+        if self.synack_frame:
+            self._came_late(packet, table.opened[self.row])
         if self.closer == NO_SIDE and half.bytes == 0:
             table.opened[self.row] = packet.ts
         else:  # the capture has the SYN behind a close, or behind bytes: when it was sent is not known
@@ -341,6 +351,8 @@ class Connection:
         if half.isn_known:
             self.ledger.answered_before[self.row] = (half.isn, self.synack_frame, self.hops)
         half.start(packet.seq)
+        if half.foretold_ns >= 0:
+            self._foretold(packet, half)
         half.acked = packet.ack
         half.acks = True
         self.synack_frame = packet.frame
@@ -510,6 +522,8 @@ class Connection:
             packet.have += ahead
             half.next = plus(half.next, fresh)
             half.bytes += fresh
+            if half.foretold_ns >= 0 and half.isn_known:
+                self._foretold(packet, half)
             if self.speech is None:
                 self.listen(packet)
             have: cython.Py_ssize_t = packet.have  # of which the speech may hand a part to another
@@ -522,9 +536,31 @@ class Connection:
                 self._cut(packet, side, fresh - (have if have > 0 else 0))
         if fin and not half.ended:
             half.ended = True
+            half.foretold_ns = -1
             half.next = plus(half.next, 1)
             if self.speech is not None:
                 self.speech.end(packet, side)
+        return 0
+
+    def _foretells(self, packet: Packet, half: Half, peer: Half) -> cython.int:
+        """A segment acknowledges what has not been captured yet: bytes, or the SYN-ACK."""
+        known: cython.bint = diff(packet.ack, peer.next) < FARTHEST if peer.isn_known else half.isn_known
+        if known and peer.foretold_ns < 0:
+            peer.foretold_ns = packet.ts
+        return 0
+
+    def _foretold(self, packet: Packet, half: Half) -> cython.int:
+        """Here comes what was acknowledged before."""
+        self._came_late(packet, half.foretold_ns)
+        half.foretold_ns = -1
+        return 0
+
+    def _came_late(self, packet: Packet, before: cython.longlong) -> cython.int:
+        """A segment was captured behind one that answers it, at this moment. A little behind is how captures swap
+        neighbours; else the two were captured by different clocks."""
+        if packet.ts - before > INVERSION_NS:
+            self.flags |= CLOCKS_APART
+            self.ledger.notes.add(note.ANSWERED_BEFORE, packet.frame)
         return 0
 
     def _cut(self, packet: Packet, side: cython.int, size: cython.Py_ssize_t) -> cython.int:
@@ -651,6 +687,7 @@ class Connection:
         """The next `size` bytes of this half were sent, and are not in the capture."""
         half.next = plus(half.next, size)
         half.gaps = True
+        half.foretold_ns = -1
         self.ledger.connections.missing[self.row] += size
         self.note_history(HISTORY_GAP, side)
         self.ledger.notes.add(note.BYTES_MISSING, packet.frame)

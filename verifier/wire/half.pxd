@@ -17,6 +17,7 @@ cdef class Half:
     cdef unsigned int next, isn, acked, fin_seq, packets, largest, held_bytes, sent
     cdef list pieces
     cdef unsigned long long bytes
+    cdef long long foretold_ns
     cdef int begin(self) except -1
     cdef int start(self, unsigned int seq) except -1
     cdef bint begins_behind(self, unsigned int seq) except -1

@@ -74,6 +74,8 @@ class Half:
         """The number of a RST or of an acknowledgement that was farther than all bytes were then: what comes before it
         was sent."""
         self.says_sent = False
+        self.foretold_ns = -1
+        """When the other side acknowledged what has not been captured yet, -1 for none."""
         return 0
 
     def start(self, seq: cython.uint) -> cython.int:

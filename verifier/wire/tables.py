@@ -115,6 +115,8 @@ PROBES_UNHEARD = 1048576
 """The client's last segments were TCP keep-alive probes, several, and nothing came back."""
 CLIENT_SPOKE_LAST = 524288
 """TLS: the last application data was the client's."""
+CLOCKS_APART = 8388608
+"""Packets of it were captured well behind others that answer them: not all by the same clock."""
 RESET_BY_OTHER = 262144
 """The RST came with another hop limit than the server's SYN-ACK: from a machine nearer or farther."""
 
