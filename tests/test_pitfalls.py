@@ -7,7 +7,7 @@ capture. tshark's count stands beside ours; where it is known to count otherwise
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from craft import (
@@ -45,6 +45,7 @@ from craft import (
     noise,
     ok,
     packets,
+    pcap,
     request_head,
     response_head,
     retimed,
@@ -57,10 +58,11 @@ from craft import (
     with_ipv4,
     with_ipv6,
 )
-from examine import Totals, examine, examine_file, note_codes, reasons, second_opinion, story, totals
+from examine import Totals, examine, examine_file, note_codes, reasons, saved, second_opinion, story, totals
 
+from verifier.app import analyze
 from verifier.judge.model import Frames
-from verifier.judge.options import Expectations
+from verifier.judge.options import Expectations, Selection
 
 ONCE = ["complete: new; none none"]
 TWICE = ["complete: new reused; none none"]
@@ -801,6 +803,84 @@ def test_a_vantage_point_sees_one_client_behind_an_address_translator() -> None:
 
 
 # Copies
+
+
+def translated(segments: Sequence[Segment], how: str) -> list[Segment]:
+    """The same on the other side of a machine that translates addresses, a moment later, or before where they come from
+    there."""
+
+    def other(end: Address) -> Address:
+        if how == "source":
+            return ("198.51.100.1", end[1] + 7000) if end[0] == "10.0.0.1" else end
+        return ("172.17.0.2", 8080) if end == ("10.0.0.2", 80) else end
+
+    return [
+        segment._replace(
+            sender=other(segment.sender),
+            receiver=other(segment.receiver),
+            ts_ns=segment.ts_ns + (20_000 if segment.sender[0] == "10.0.0.1" else -20_000),
+            ttl=segment.ttl - 1,
+        )
+        for segment in segments
+    ]
+
+
+def on_the_way(count: int) -> list[Segment]:
+    """Connections whose numbers are random, as those of all systems are."""
+    talks: list[Conversation] = []
+    for number in range(count):
+        talk = Conversation(("10.0.0.1", 40000 + number), isns=(0x12345678 - number * 0x1234567, 0x9ABCDEF0 + number))
+        talk.now = talks[-1].now if talks else START_NS
+        talk.handshake()
+        talk.exchange(1)
+        talk.exchange(2)
+        talk.close("client")
+        talks.append(talk)
+    return merged(*talks)
+
+
+@pytest.mark.parametrize("how", ["source", "destination"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_both_sides_of_an_address_translation_are_one(how: str, count: int) -> None:
+    """`tcpdump -i any` on a machine that forwards: containers behind a bridge, a published port."""
+    near = on_the_way(count)
+    both = sorted(near + translated(near, how), key=lambda segment: segment.ts_ns)
+    report = examine(packets(both), Expectations(max_handshakes=count))
+    assert report.verdict == "proved"
+    assert totals(report) == Totals(count, count, 2 * count, 2 * count)
+    assert note_codes(report) == {"address-translated"}
+    assert second_opinion(packets(both)) == Totals(2 * count, 2 * count, 4 * count, 4 * count)
+    report = examine(packets(both))
+    assert report.verdict == ("proved" if count == 1 else "refuted")
+    assert report.totals.extra_handshakes == count - 1
+
+
+def test_the_far_side_of_an_address_translation_counts_where_it_is_asked_for() -> None:
+    near = on_the_way(1)
+    both = sorted(near + translated(near, "source"), key=lambda segment: segment.ts_ns)
+    with saved(pcap(packets(both))) as path:
+        report = analyze([path], Selection(clients=("198.51.100.1",)), Expectations())
+    assert (report.verdict, totals(report)) == ("proved", TWO_REQUESTS)
+
+
+@pytest.mark.parametrize("what", ["numbers", "way", "ends"])
+def test_connections_that_are_alike_are_not_one(what: str) -> None:
+    """Of other numbers; or one after another, as from a machine that makes its numbers up; or of the same machines."""
+    near = on_the_way(1)
+    far = translated(near, "source")
+    if what == "numbers":
+        far = [s._replace(seq=s.seq + 1) if s.sender[1] == 80 else s._replace(ack=s.ack + 1) for s in far]
+        far = [s._replace(ack=0) if s.flags == "S" else s for s in far]
+    elif what == "way":
+        far = [segment._replace(ts_ns=segment.ts_ns + 10**9) for segment in far]
+    else:
+        far = [
+            s._replace(sender=("10.0.0.1", 47000)) if s.sender[1] != 80 else s._replace(receiver=("10.0.0.1", 47000))
+            for s in far
+        ]
+    report = examine(packets(sorted(near + far, key=lambda segment: segment.ts_ns)))
+    assert totals(report) == Totals(2, 2, 4, 4)
+    assert note_codes(report) == set()
 
 
 @pytest.mark.parametrize("after_ns", [0, 2_000, 3 * STEP_NS], ids=["same time", "at once", "later"])

@@ -20,6 +20,8 @@ from verifier.wire.tables import CLOCKS_APART
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from verifier.clients.run import Request, Run
     from verifier.judge.attribute import Attribution
     from verifier.judge.diagnose import Diagnosis
@@ -39,6 +41,8 @@ DISORDERED = "times-disordered"
 WENT_BACK = "time-went-back"
 ANSWERED_BEFORE = "answered-before"
 FINDINGS_LIMIT = "findings-limit"
+TRANSLATED = "address-translated"
+"""Connections seen on both sides of an address translation, which count once."""
 
 # What `Tally.lacking` counts, in its order: the reason, its words for one connection, and for several.
 LACKS = (
@@ -79,7 +83,11 @@ class Case(NamedTuple):
 
 def of_files(case: Case, selection: Selection, expectations: Expectations) -> Report:
     """The report on saved captures."""
-    bench = _Bench(case, Scope(case.ledger.exchanges, chosen(case.ledger, selection), None))
+    wanted = chosen(case.ledger, selection)
+    translated = translations(case.ledger, wanted)
+    for row in translated:
+        wanted[row] = 0
+    bench = _Bench(case, Scope(case.ledger.exchanges, bytes(wanted), None, translated=tuple(translated)))
     missing = bench.missing_from_capture() + bench.missing_from_packets()
     return bench.report(missing, expectations)
 
@@ -105,11 +113,38 @@ def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) ->
     return report._replace(live=live, client=run.client, run=tuple(run_requests(attribution)))
 
 
-def chosen(ledger: Ledger, selection: Selection) -> bytes:
+def translations(ledger: Ledger, wanted: Sequence[int]) -> list[int]:
+    """Of the connections that are wanted those that are others of them, seen once more behind an address translation:
+    with the same two initial sequence numbers, between other ends, and each segment of the handshake on its way through
+    the machine that translates, in the order of that way. The first one seen is nearer to the client.
+
+    Ports alone are not translated into others of the same two machines: two such connections are two.
+    """
+    table = ledger.connections
+    if not table.twins:
+        return []
+    column = table.columns()
+    syn, answer, ack = column["syn_frame"], column["synack_frame"], column["ack_frame"]
+
+    def ends(row: int) -> tuple[int, ...]:
+        client = column["client"][row]
+        return tuple(column[f"{name}{side}"][row] for side in (client, 1 - client) for name in ("hi", "lo"))
+
+    return [
+        row
+        for row, other in sorted(table.twins.items())
+        if wanted[row]
+        and wanted[other]
+        and ends(row) != ends(other)
+        and 0 < syn[other] < syn[row] < answer[row] < answer[other] < ack[other] < ack[row]
+    ]
+
+
+def chosen(ledger: Ledger, selection: Selection) -> bytearray:
     """A byte for each connection: whether it is selected."""
     table = ledger.connections
     if not (selection.ports or selection.hosts or selection.clients):
-        return b"\x01" * table.rows
+        return bytearray(b"\x01" * table.rows)
     wanted = bytearray(table.rows)
     named = hosts_of(ledger) if selection.hosts else {}
     column = {name: table.column(name) for name in ("hi0", "lo0", "hi1", "lo1", "port0", "port1", "version", "client")}
@@ -131,7 +166,7 @@ def chosen(ledger: Ledger, selection: Selection) -> bytes:
         )
     if selection.hosts:
         _add_nameless(ledger, wanted, named, selection)
-    return bytes(wanted)
+    return wanted
 
 
 def _add_nameless(ledger: Ledger, wanted: bytearray, named: dict[int, set[str]], selection: Selection) -> None:
@@ -226,6 +261,8 @@ class Scope(NamedTuple):
     """Of a live run, whose client knows all its requests; None for saved captures."""
     account: Account | None = None
     """What that client says of its connections."""
+    translated: tuple[int, ...] = ()
+    """Connections that are left out: others of these, seen behind an address translation."""
 
 
 class _Bench:
@@ -244,6 +281,7 @@ class _Bench:
         self.columns = self.details.columns
         self.exchanges = scope.exchanges
         self.account = scope.account
+        self.translated = scope.translated
         self.races: dict[int, int] = {}
         """By pair: extra connections of which packets can't show whether they were needed."""
         self.fields = {name: self.tally.field(name) for name in self.tally.FIELDS}
@@ -308,6 +346,10 @@ class _Bench:
             Note(code, count, self.frames.local(frame) or 0, self.frames.source(frame))
             for code, count, frame in self.case.ledger.notes.seen()
         ]
+        if self.translated:
+            frame = self.columns["first_frame"][self.translated[0]]
+            place = self.frames.local(frame) or 0, self.frames.source(frame)
+            notes.append(Note(TRANSLATED, len(self.translated), *place))
         if diagnosis is not None and diagnosis.left_off:
             notes.append(Note(FINDINGS_LIMIT, diagnosis.left_off, 1))
         return tuple(notes)

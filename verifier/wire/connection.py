@@ -139,7 +139,8 @@ class Connection:
         self.hops = 0
         self.full_close = False
         self.steady = False
-        """Whether the handshake is complete, all bytes were taken, and nobody has closed: what `Engine._usual` asks."""
+        """Whether the handshake is complete, all bytes were taken, nothing was acknowledged before it came, and nobody
+        has closed: what `Engine._usual` asks."""
         self.untimed = False
         self.syn_length = 0
         self.patience = 0
@@ -218,6 +219,7 @@ class Connection:
             and half.foretold_ns < 0
             and peer.foretold_ns < 0
             and not self.full_close
+            and not self.ledger.control_only
         )
         return 0
 
@@ -375,6 +377,7 @@ class Connection:
         ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
         if 0 <= ahead < FARTHEST:
             self.state = COMPLETE
+            self.ledger.agreed(self.row, self.half0.isn if self.client == 0 else self.half1.isn, peer.isn)
             self.setup_packets = self.half0.packets + self.half1.packets
             if not self.ledger.control_only:  # else this is its FIN
                 self.ledger.connections.ack_frame[self.row] = packet.frame

@@ -49,6 +49,7 @@ cdef class ConnectionTable(Table):
     cdef public object networks
     cdef public set told
     cdef public list doubts
+    cdef public dict twins
 
 
 @cython.final
@@ -70,4 +71,7 @@ cdef class Ledger:
     cdef public Words words
     cdef Head request_head, response_head, other_response_head
     cdef Half silent
+    cdef unsigned long long[::1] numbers
+    cdef int[::1] numbered
+    cdef int agreed(self, Py_ssize_t row, unsigned int one, unsigned int other) except -1
     cdef Head response_heads_swapped(self)
