@@ -11,7 +11,7 @@ cdef class Connection:
     cdef Ledger ledger
     cdef Half half0, half1
     cdef Speech speech
-    cdef long long last, established
+    cdef long long last, established, answered_ns
     cdef unsigned long long setup_bytes, letters
     cdef int row
     cdef unsigned int flags, seen, synack_frame, setup_packets, probes, heard, tunnel

@@ -76,6 +76,9 @@ LARGEST_WINDOW = cython.declare(cython.longlong, 16 << 20)
 FARTHEST = cython.declare(cython.longlong, 1 << 30)
 """The largest window there is (RFC 7323, section 2.3): a number farther ahead is no acknowledgement of ours."""
 
+FAR_NS = cython.declare(cython.longlong, 1_000_000)
+"""A client that takes longer to answer a SYN-ACK is on another machine than the capture: it does so at once."""
+
 # Whether a segment's numbers are a connection's.
 NUMBERS_ODD = 0
 NUMBERS_FIT = 2
@@ -130,6 +133,8 @@ class Connection:
         self.flags = 0
         self.last = packet.ts
         self.established = -1
+        self.answered_ns = 0
+        """When the SYN-ACK came, the last one of several."""
         self.synack_frame = 0
         self.closer = NO_SIDE
         self.probes = 0
@@ -337,6 +342,7 @@ class Connection:
             return 0
         if self.state == COMPLETE or (half.isn_known and half.isn == packet.seq):
             self.ledger.notes.add(note.SYN_RETRANSMISSION, packet.frame)
+            self.answered_ns = packet.ts
             return 0
         if self.ledger.connections.syn_frame[self.row]:
             ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
@@ -358,6 +364,7 @@ class Connection:
         half.acked = packet.ack
         half.acks = True
         self.synack_frame = packet.frame
+        self.answered_ns = packet.ts
         self.hops = packet.hops
         if self.ledger.control_only:
             # The acknowledgement will not be seen; the client sends it at once.
@@ -383,6 +390,8 @@ class Connection:
                 self.ledger.connections.ack_frame[self.row] = packet.frame
                 if not self.untimed:
                     self.established = packet.ts
+                    if packet.ts - self.answered_ns > FAR_NS and self.answered_ns:
+                        self.ledger.connections.away[self.row] = packet.ts - self.answered_ns
         return 0
 
     def _reset(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:

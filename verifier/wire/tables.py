@@ -313,7 +313,8 @@ class ConnectionTable(Table):
     `setup_packets`, `setup_bytes`: packets and payload until it could carry a request, TLS included.
     `agent`, `software`: words of User-Agent and Server, plus one, 0 for none. `keep_timeout`, `keep_max`: the last
     Keep-Alive field, plus one. `tls_ns`: of the TLS handshake, plus one, 0 for none. `body_left`: bytes that the last
-    response announced and never had, -1 for unknown.
+    response announced and never had, -1 for unknown. `away`: from the SYN-ACK to the client's answer, where that is
+    more than a millisecond: how far the client is from where packets were captured, there and back.
     """
 
     def __init__(self) -> None:
@@ -383,6 +384,7 @@ class ConnectionTable(Table):
         self.odd_frame = self._apart("odd_frame", "I")
         self.odd_ns = self._apart("odd_ns", "q")
         self.odd_status = self._apart("odd_status", "H")
+        self.away = self._apart("away", "q")
         return 0
 
 
