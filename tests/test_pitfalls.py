@@ -1290,6 +1290,29 @@ def test_neighbours_that_change_places_are_of_one_clock() -> None:
     assert (report.verdict, "answered-before" in note_codes(report)) == ("refuted", False)
 
 
+@pytest.mark.parametrize("apart_ns", [0, 100, 300_000])
+def test_a_request_captured_just_before_the_response_that_it_acknowledges(apart_ns: int) -> None:
+    """It is not pipelined: the two were never under way at once, and a second connection was needless."""
+    talk = reused()
+    segments = talk.segments
+    asked = next(place for place, segment in enumerate(segments) if segment.payload == get("/2"))
+    answer = next(place for place, segment in enumerate(segments) if segment.payload == ok())
+    moment = segments[asked].ts_ns
+    swapped = [
+        *segments[:answer],
+        segments[asked],
+        segments[answer]._replace(ts_ns=moment + apart_ns),
+        segments[answer + 1]._replace(ts_ns=moment + apart_ns),
+        *segments[asked + 1 :],
+    ]
+    other = then(talk, (3_000_000, 5_000_000))
+    other.handshake()
+    other.exchange(1)
+    report = examine(packets([*swapped, *other.segments]))
+    assert (report.verdict, report.totals.lower_bound) == ("refuted", 1)
+    assert totals(report) == Totals(2, 2, 3, 3)
+
+
 def test_times_in_disorder_matter_only_to_what_was_under_way_at_once() -> None:
     """A capture behind another one in one file: each pair's packets are in order, or it has one connection."""
     alone, late = reused(), Conversation(("10.0.0.3", 40001), now=START_NS - 10**9)

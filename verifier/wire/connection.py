@@ -503,7 +503,7 @@ class Connection:
             if half.pieces is None and peer.pieces is None:
                 self.patience = 0
             held: cython.Py_ssize_t = half.held_bytes
-            half.hold(packet, seq, fin, self.ledger.notes)
+            half.hold(packet, seq, fin, self._early(packet.flags & ACK != 0, packet.ack, peer))
             self.ledger.held += half.held_bytes - held
             return 0
         return self._deliver(packet, side, half, ahead, fin)
@@ -646,6 +646,8 @@ class Connection:
         packet.have = len(piece.data)
         packet.length = piece.length
         packet.ts = piece.ts
+        if piece.early and side == self.client and 0 <= ts - piece.ts <= INVERSION_NS:
+            packet.ts = ts + 1  # a request that acknowledges a response came behind it, wherever the capture has it
         packet.frame = piece.frame
         self._deliver(packet, side, half, ahead, piece.fin)
         packet.view = view
