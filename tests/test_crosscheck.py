@@ -170,9 +170,23 @@ def piece() -> list[Packet]:
 def subflow() -> list[Packet]:
     joining = Conversation(client=("10.0.0.1", 41000))
     joining.syn(options=MPTCP_JOIN)
-    joining.synack()
+    joining.synack(MPTCP_JOIN)
     joining.ack("client")
     return packets(closed().segments + joining.segments)
+
+
+def both_sides() -> list[Packet]:
+    near = Conversation(isns=(0x12345678, 0x9ABCDEF0))
+    near.handshake()
+    near.exchange(1)
+    near.close("client")
+    far = [
+        segment._replace(sender=("198.51.100.1", 47000), ts_ns=segment.ts_ns + 1000)
+        if segment.sender[0] == "10.0.0.1"
+        else segment._replace(receiver=("198.51.100.1", 47000), ts_ns=segment.ts_ns - 1000)
+        for segment in near.segments
+    ]
+    return packets(sorted(near.segments + far, key=lambda segment: segment.ts_ns))
 
 
 def interim() -> list[Packet]:
@@ -295,6 +309,7 @@ RULES = {
     "quoted-headers": (icmp, {"connections"}),
     "syn-and-rst": (reset_by_a_syn, {"connections"}),
     "mptcp-subflow": (subflow, {"handshakes"}),
+    "address-translated": (both_sides, {"connections", "handshakes", "requests", "responses"}),
     "interim-responses": (interim, {"responses"}),
     "connect-tunnel": (tunnel, {"requests", "responses"}),
     "method-unknown": (method, {"requests"}),

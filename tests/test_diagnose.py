@@ -28,6 +28,7 @@ from craft import (
     server_hello,
     tls_record,
 )
+from examine import reasons
 from talks import (
     HANDSHAKE_NS,
     PROXY,
@@ -64,6 +65,7 @@ from verifier.judge.model import Measured, Report
 from verifier.judge.options import Expectations, Selection
 
 OTHER = ("10.0.0.3", 80)
+MS = 1_000_000
 
 
 def counted(requests: int) -> Script:
@@ -567,6 +569,48 @@ def test_a_cause_is_the_same_from_near_and_far(cause: str, near: Side, round_tri
     report = diagnosed(in_turn(5, NEEDLESS[cause], pause=0.5, begin=remote(near, round_trip)))
     assert causes(report) == [None, *[cause] * 4]
     assert report.totals.extra_handshakes == 4
+
+
+@pytest.mark.parametrize("near", ["client", "server"])
+def test_connections_left_open_are_needless_from_near_and_far(near: Side) -> None:
+    report = diagnosed(in_turn(5, exchanges(1), pause=0.5, begin=remote(near, 0.25)))
+    assert (report.verdict, report.totals.extra_handshakes) == ("refuted", 4)
+
+
+@pytest.mark.parametrize("round_trip", [30, 250])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8, 1.1])
+def test_a_connection_opened_before_the_response_could_be_there(round_trip: int, share: float) -> None:
+    """At the server: its SYN comes behind the response to the one before, but within a round trip: the client, far
+    away, had none yet when it sent that."""
+    first = remote("server", round_trip / 1000)(0, START_NS)
+    first.say("client", "PA", get("/1"))
+    first.say("server", "PA", ok())
+    answered = first.now
+    first.ack("client")
+    second = remote("server", round_trip / 1000)(1, answered + round(share * round_trip * MS))
+    second.exchange(2)
+    first.now = second.now + S
+    first.exchange(3)
+    report = diagnosed([first, second])
+    assert report.totals.extra_handshakes == 1
+    if share > 1:
+        assert report.verdict == "refuted"
+    else:
+        assert (report.verdict, reasons(report)) == ("inconclusive", {"close-race"})
+        assert [found.cause for found in report.findings] == ["unknown"]
+
+
+@pytest.mark.parametrize("round_trip", [30, 250])
+def test_two_connections_that_a_far_client_uses_in_turns(round_trip: int) -> None:
+    """At the server each response is gone before the next request is there; that request was on its way before."""
+    talks = [remote("server", round_trip / 1000)(number, START_NS + number * round_trip * MS // 2) for number in (0, 1)]
+    for number, talk in enumerate(talks):
+        for place in range(4):
+            talk.say("client", "PA", get(f"/{number}{place}"))
+            talk.say("server", "PA", ok())
+    report = diagnosed(talks)
+    assert report.totals.requests == 8
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"close-race"})
 
 
 # -- many connections, at once and one after the other

@@ -7,7 +7,7 @@ capture. tshark's count stands beside ours; where it is known to count otherwise
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from craft import (
@@ -34,6 +34,7 @@ from craft import (
     Packet,
     Pcapng,
     Segment,
+    Side,
     chunked,
     client_hello,
     cut,
@@ -45,6 +46,7 @@ from craft import (
     noise,
     ok,
     packets,
+    pcap,
     request_head,
     response_head,
     retimed,
@@ -57,10 +59,11 @@ from craft import (
     with_ipv4,
     with_ipv6,
 )
-from examine import Totals, examine, examine_file, note_codes, reasons, second_opinion, story, totals
+from examine import Totals, examine, examine_file, note_codes, reasons, saved, second_opinion, story, totals
 
+from verifier.app import analyze
 from verifier.judge.model import Frames
-from verifier.judge.options import Expectations
+from verifier.judge.options import Expectations, Selection
 
 ONCE = ["complete: new; none none"]
 TWICE = ["complete: new reused; none none"]
@@ -240,6 +243,18 @@ def test_numbers_tell_of_bytes_that_nobody_acknowledged(begun: int, last: str) -
     assert "bytes-missing" in reasons(report)
 
 
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_a_reset_tells_of_bytes_that_it_acknowledges(side: Side) -> None:
+    talk = reused()
+    talk.request(get("/3"))
+    if side == "client":
+        talk.response(ok())
+    del talk.segments[-2:]
+    talk.reset(side)
+    report = examine(talk.packets())
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"bytes-missing"})
+
+
 def test_numbers_ahead_of_bytes_that_come_later_tell_of_nothing() -> None:
     """The capture has neighbours the other way round."""
     talk = reused()
@@ -406,6 +421,27 @@ def test_multipath_join_is_a_subflow() -> None:
     assert report.totals.extra_handshakes == 0
     assert "mptcp-join" in note_codes(report)
     assert second_opinion(captured) == Totals(2, 2, 2, 2)
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_subflows_that_carry_requests_prove_nothing(accepted: bool) -> None:
+    """Each may have any part of the messages of its connection, which is not in the capture. Where the server, or a
+    middlebox, answers as to a plain SYN, there is no subflow."""
+    talks = []
+    now = START_NS
+    for number in range(4):
+        talk = Conversation(("10.0.0.1", 40000 + number), now=now)
+        talk.syn(options=MSS + MPTCP_JOIN)
+        talk.synack(MSS + MPTCP_JOIN if accepted else MSS)
+        talk.ack("client")
+        talk.exchange(number)
+        talk.close("client")
+        talks.append(talk)
+        now = talk.now
+    report = examine(packets(merged(*talks)))
+    assert report.verdict == ("inconclusive" if accepted else "refuted")
+    assert reasons(report) == ({"bytes-missing"} if accepted else set())
+    assert totals(report).handshakes == (0 if accepted else 4)
 
 
 def test_happy_eyeballs_loser_is_not_extra() -> None:
@@ -791,6 +827,84 @@ def test_a_vantage_point_sees_one_client_behind_an_address_translator() -> None:
 
 
 # Copies
+
+
+def translated(segments: Sequence[Segment], how: str) -> list[Segment]:
+    """The same on the other side of a machine that translates addresses, a moment later, or before where they come from
+    there."""
+
+    def other(end: Address) -> Address:
+        if how == "source":
+            return ("198.51.100.1", end[1] + 7000) if end[0] == "10.0.0.1" else end
+        return ("172.17.0.2", 8080) if end == ("10.0.0.2", 80) else end
+
+    return [
+        segment._replace(
+            sender=other(segment.sender),
+            receiver=other(segment.receiver),
+            ts_ns=segment.ts_ns + (20_000 if segment.sender[0] == "10.0.0.1" else -20_000),
+            ttl=segment.ttl - 1,
+        )
+        for segment in segments
+    ]
+
+
+def on_the_way(count: int) -> list[Segment]:
+    """Connections whose numbers are random, as those of all systems are."""
+    talks: list[Conversation] = []
+    for number in range(count):
+        talk = Conversation(("10.0.0.1", 40000 + number), isns=(0x12345678 - number * 0x1234567, 0x9ABCDEF0 + number))
+        talk.now = talks[-1].now if talks else START_NS
+        talk.handshake()
+        talk.exchange(1)
+        talk.exchange(2)
+        talk.close("client")
+        talks.append(talk)
+    return merged(*talks)
+
+
+@pytest.mark.parametrize("how", ["source", "destination"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_both_sides_of_an_address_translation_are_one(how: str, count: int) -> None:
+    """`tcpdump -i any` on a machine that forwards: containers behind a bridge, a published port."""
+    near = on_the_way(count)
+    both = sorted(near + translated(near, how), key=lambda segment: segment.ts_ns)
+    report = examine(packets(both), Expectations(max_handshakes=count))
+    assert report.verdict == "proved"
+    assert totals(report) == Totals(count, count, 2 * count, 2 * count)
+    assert note_codes(report) == {"address-translated"}
+    assert second_opinion(packets(both)) == Totals(2 * count, 2 * count, 4 * count, 4 * count)
+    report = examine(packets(both))
+    assert report.verdict == ("proved" if count == 1 else "refuted")
+    assert report.totals.extra_handshakes == count - 1
+
+
+def test_the_far_side_of_an_address_translation_counts_where_it_is_asked_for() -> None:
+    near = on_the_way(1)
+    both = sorted(near + translated(near, "source"), key=lambda segment: segment.ts_ns)
+    with saved(pcap(packets(both))) as path:
+        report = analyze([path], Selection(clients=("198.51.100.1",)), Expectations())
+    assert (report.verdict, totals(report)) == ("proved", TWO_REQUESTS)
+
+
+@pytest.mark.parametrize("what", ["numbers", "way", "ends"])
+def test_connections_that_are_alike_are_not_one(what: str) -> None:
+    """Of other numbers; or one after another, as from a machine that makes its numbers up; or of the same machines."""
+    near = on_the_way(1)
+    far = translated(near, "source")
+    if what == "numbers":
+        far = [s._replace(seq=s.seq + 1) if s.sender[1] == 80 else s._replace(ack=s.ack + 1) for s in far]
+        far = [s._replace(ack=0) if s.flags == "S" else s for s in far]
+    elif what == "way":
+        far = [segment._replace(ts_ns=segment.ts_ns + 10**9) for segment in far]
+    else:
+        far = [
+            s._replace(sender=("10.0.0.1", 47000)) if s.sender[1] != 80 else s._replace(receiver=("10.0.0.1", 47000))
+            for s in far
+        ]
+    report = examine(packets(sorted(near + far, key=lambda segment: segment.ts_ns)))
+    assert totals(report) == Totals(2, 2, 4, 4)
+    assert note_codes(report) == set()
 
 
 @pytest.mark.parametrize("after_ns", [0, 2_000, 3 * STEP_NS], ids=["same time", "at once", "later"])
@@ -1179,6 +1293,86 @@ def test_two_interfaces_written_in_turn_make_no_concurrency(near: str) -> None:
     report = examine(packets(sorted(whole, key=written)))
     assert report.verdict != "proved"
     assert "times-disordered" in note_codes(report)
+
+
+def in_turn(count: int) -> list[Segment]:
+    """Connections of one request each, one after another."""
+    talks: list[Conversation] = []
+    for number in range(count):
+        talk = Conversation(("10.0.0.1", 40000 + number), isns=(number * 7777, number * 99_999))
+        talk.now = talks[-1].now if talks else START_NS
+        talk.handshake()
+        talk.exchange(number)
+        talks.append(talk)
+    return merged(*talks)
+
+
+@pytest.mark.parametrize("late_ns", [500_000_000, 3_600_000_000_000])
+def test_captures_of_two_clocks_make_no_concurrency(late_ns: int) -> None:
+    """All packets, by a clock that is fast, and those of the client alone, by one that is not: by their times each
+    request waits for its response until all others have gone out."""
+    whole = in_turn(4)
+    assert examine(packets(whole)).verdict == "refuted"
+    late = [segment._replace(ts_ns=segment.ts_ns + late_ns) for segment in whole]
+    for asked in (
+        [segment for segment in whole if segment.sender[1] != 80],
+        # A part of the client's packets alone, and what the server says of them.
+        [segment for segment in whole if not segment.payload or segment.sender[1] != 80],
+    ):
+        report = examine(packets(sorted(asked + late, key=lambda segment: segment.ts_ns)))
+        assert (report.verdict, reasons(report)) == ("inconclusive", {"times-unsure"})
+        assert "answered-before" in note_codes(report)
+    report = examine(packets(sorted(whole + late, key=lambda segment: segment.ts_ns)))
+    assert report.verdict != "proved"
+
+
+@pytest.mark.parametrize("server_late_ns", [-500_000_000, -20_000_000])
+def test_a_direction_with_a_clock_of_its_own_hides_no_concurrency(server_late_ns: int) -> None:
+    """Responses that come before their requests: what was under way at once does not show."""
+    one, other = Conversation(), Conversation(("10.0.0.1", 40001), now=START_NS + 10_500_000)
+    for talk in (one, other):
+        talk.handshake()
+        talk.say("client", "PA", get("/"))
+        talk.pause(0.1)
+        talk.say("server", "PA", ok())
+        talk.ack("client")
+    whole = merged(one, other)
+    assert examine(packets(whole)).verdict == "proved"
+    moved = [s if s.sender[1] != 80 else s._replace(ts_ns=s.ts_ns + server_late_ns) for s in whole]
+    report = examine(packets(sorted(moved, key=lambda segment: segment.ts_ns)))
+    assert (report.verdict, reasons(report)) == ("inconclusive", {"times-unsure"})
+
+
+def test_neighbours_that_change_places_are_of_one_clock() -> None:
+    """As captures on several processors have them."""
+    segments = in_turn(2)
+    answer = next(place for place, segment in enumerate(segments) if segment.payload.startswith(b"HTTP"))
+    segments[answer] = segments[answer]._replace(ts_ns=segments[answer + 1].ts_ns + 300_000)
+    report = examine(packets(sorted(segments, key=lambda segment: segment.ts_ns)))
+    assert (report.verdict, "answered-before" in note_codes(report)) == ("refuted", False)
+
+
+@pytest.mark.parametrize("apart_ns", [0, 100, 300_000])
+def test_a_request_captured_just_before_the_response_that_it_acknowledges(apart_ns: int) -> None:
+    """It is not pipelined: the two were never under way at once, and a second connection was needless."""
+    talk = reused()
+    segments = talk.segments
+    asked = next(place for place, segment in enumerate(segments) if segment.payload == get("/2"))
+    answer = next(place for place, segment in enumerate(segments) if segment.payload == ok())
+    moment = segments[asked].ts_ns
+    swapped = [
+        *segments[:answer],
+        segments[asked],
+        segments[answer]._replace(ts_ns=moment + apart_ns),
+        segments[answer + 1]._replace(ts_ns=moment + apart_ns),
+        *segments[asked + 1 :],
+    ]
+    other = then(talk, (3_000_000, 5_000_000))
+    other.handshake()
+    other.exchange(1)
+    report = examine(packets([*swapped, *other.segments]))
+    assert (report.verdict, report.totals.lower_bound) == ("refuted", 1)
+    assert totals(report) == Totals(2, 2, 3, 3)
 
 
 def test_times_in_disorder_matter_only_to_what_was_under_way_at_once() -> None:
@@ -1954,6 +2148,53 @@ def test_overlaps_out_of_order() -> None:
     report = examine(talk.packets())
     assert story(report) == TWICE
     assert totals(report) == TWO_REQUESTS
+
+
+def test_a_response_lasts_until_what_was_lost_of_it_comes() -> None:
+    """The last segments were captured long before the one that was lost on the way, and is sent again."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    sent = talk.send("server", ok(noise(4000)), 1460)
+    talk.segments.remove(sent[1])
+    other = Conversation(("10.0.0.1", 40001), now=talk.now + 10 * STEP_NS)
+    other.handshake()
+    other.exchange(2)
+    talk.pause(1)
+    again = talk.again(sent[1])
+    talk.ack("client")
+    talk.exchange(3)
+    segments = merged(talk, other)
+    report = examine(packets(segments))
+    assert (report.verdict, report.totals.lower_bound) == ("proved", 2)
+    first = next(report.details.exchanges())
+    assert first.response_end_ns == again.ts_ns
+
+
+def test_segments_repeated_beyond_two_gibibytes() -> None:
+    """By then the numbers are nearer to the first one from the other side."""
+    talk = Conversation()
+    talk.handshake()
+    talk.request(get("/1"))
+    step, steps = 60_000, 36_000
+    talk.say("server", "PA", response_head("200 OK", f"Content-Length: {step * steps}"))
+    captured = talk.packets()
+    talk.segments.clear()
+    filler = bytes(step)
+    (one,) = packets([talk.say("server", "PA", filler)])
+    sent = one.data
+    for place in range(steps):
+        seq = (talk.ends["server"].next + (place - 1) * step) % WRAP
+        data = sent[:38] + struct.pack(">I", seq) + sent[42:100]
+        captured.append(Packet(data, talk.now + place, one.wire_length, one.link_type))
+    captured.append(captured[-1]._replace(ts_ns=talk.now + steps))
+    talk.segments.clear()
+    talk.now += steps + 1
+    talk.ends["server"].next = (talk.ends["server"].next + (steps - 1) * step) % WRAP
+    talk.ack("client")
+    talk.exchange(2)
+    report = examine(captured + talk.packets())
+    assert (report.verdict, story(report)) == ("proved", TWICE)
 
 
 def test_an_old_segment_from_before_the_window_is_ignored() -> None:

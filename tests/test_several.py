@@ -338,6 +338,30 @@ def test_numbered_files_that_are_not_there_prove_nothing(
     )
 
 
+@pytest.mark.parametrize(
+    ("names", "verdict"),
+    [
+        (["x.pcap", "x.pcap1", "x.pcap2"], "proved"),
+        (["x.pcap", "x.pcap2"], "inconclusive"),
+        (["x.pcap8", "x.pcap9", "x.pcap10"], "proved"),
+        (["x.pcap8", "x.pcap10"], "inconclusive"),
+        (["x.pcap2", "x.pcap3", "x.pcap0", "x.pcap1"], "proved"),
+        (["x.pcap3", "x.pcap0", "x.pcap1"], "inconclusive"),
+        (["x.pcap", "x.pcap1.gz", "x.pcap2"], "proved"),
+        (["x.pcap", "y.pcap2", "x1.pcap", "x3.pcap"], "proved"),
+        (["x.pcap20231114", "x.pcap20231201"], "proved"),
+    ],
+)
+def test_files_of_tcpdump_that_are_not_there_prove_nothing(tmp_path: Path, names: list[str], verdict: str) -> None:
+    """`tcpdump -C` numbers them behind the name, from 1, or with -W all of them."""
+    for place, name in enumerate(names):
+        content = pcap(captured(place * 10, 40000 + place))
+        saved(tmp_path, name, gzip.compress(content) if name.endswith(".gz") else content)
+    report = tolerant(tmp_path)
+    assert report.verdict == verdict
+    assert reasons(report) == ({"capture-truncated"} if verdict == "inconclusive" else set())
+
+
 @pytest.mark.parametrize(("numbers", "verdict"), [([1, 2, 3, 4], "proved"), ([1, 2, 4, 5], "inconclusive")])
 def test_numbered_files_of_which_some_are_compressed_are_one_set(
     tmp_path: Path, numbers: list[int], verdict: str

@@ -16,9 +16,12 @@ from verifier.judge.pairs import Counted, Pairs
 from verifier.judge.tally import CUT_OFF, FRAMED, HIDDEN, UNTOLD, Tally, reuse
 from verifier.values import NamedTuple
 from verifier.vocabulary import Reason, Reuse, Verdict
+from verifier.wire.tables import CLOCKS_APART
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from verifier.clients.run import Request, Run
     from verifier.judge.attribute import Attribution
     from verifier.judge.diagnose import Diagnosis
@@ -33,7 +36,10 @@ if TYPE_CHECKING:
 SEEN_TWICE = "port-reuse-same-isn"
 DISORDERED = "times-disordered"
 WENT_BACK = "time-went-back"
+ANSWERED_BEFORE = "answered-before"
 FINDINGS_LIMIT = "findings-limit"
+TRANSLATED = "address-translated"
+"""Connections seen on both sides of an address translation, which count once."""
 
 # What `Tally.lacking` counts, in its order: the reason, its words for one connection, and for several.
 LACKS = (
@@ -82,7 +88,11 @@ class Case(NamedTuple):
 
 def of_files(case: Case, selection: Selection, expectations: Expectations) -> Report:
     """The report on saved captures."""
-    bench = _Bench(case, Scope(case.ledger.exchanges, chosen(case.ledger, selection), None))
+    wanted = chosen(case.ledger, selection)
+    translated = translations(case.ledger, wanted)
+    for row in translated:
+        wanted[row] = 0
+    bench = _Bench(case, Scope(case.ledger.exchanges, bytes(wanted), None, translated=tuple(translated)))
     missing = bench.missing_from_capture() + bench.missing_from_packets()
     return bench.report(missing, expectations)
 
@@ -108,11 +118,38 @@ def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) ->
     return report._replace(live=live, client=run.client, run=tuple(run_requests(attribution)))
 
 
-def chosen(ledger: Ledger, selection: Selection) -> bytes:
+def translations(ledger: Ledger, wanted: Sequence[int]) -> list[int]:
+    """Of the connections that are wanted those that are others of them, seen once more behind an address translation:
+    with the same two initial sequence numbers, between other ends, and each segment of the handshake on its way through
+    the machine that translates, in the order of that way. The first one seen is nearer to the client.
+
+    Ports alone are not translated into others of the same two machines: two such connections are two.
+    """
+    table = ledger.connections
+    if not table.twins:
+        return []
+    column = table.columns()
+    syn, answer, ack = column["syn_frame"], column["synack_frame"], column["ack_frame"]
+
+    def ends(row: int) -> tuple[int, ...]:
+        client = column["client"][row]
+        return tuple(column[f"{name}{side}"][row] for side in (client, 1 - client) for name in ("hi", "lo"))
+
+    return [
+        row
+        for row, other in sorted(table.twins.items())
+        if wanted[row]
+        and wanted[other]
+        and ends(row) != ends(other)
+        and 0 < syn[other] < syn[row] < answer[row] < answer[other] < ack[other] < ack[row]
+    ]
+
+
+def chosen(ledger: Ledger, selection: Selection) -> bytearray:
     """A byte for each connection: whether it is selected."""
     table = ledger.connections
     if not (selection.ports or selection.hosts or selection.clients):
-        return b"\x01" * table.rows
+        return bytearray(b"\x01" * table.rows)
     wanted = bytearray(table.rows)
     named = hosts_of(ledger) if selection.hosts else {}
     column = {name: table.column(name) for name in ("hi0", "lo0", "hi1", "lo1", "port0", "port1", "version", "client")}
@@ -134,7 +171,7 @@ def chosen(ledger: Ledger, selection: Selection) -> bytes:
         )
     if selection.hosts:
         _add_nameless(ledger, wanted, named, selection)
-    return bytes(wanted)
+    return wanted
 
 
 def _add_nameless(ledger: Ledger, wanted: bytearray, named: dict[int, set[str]], selection: Selection) -> None:
@@ -229,6 +266,8 @@ class Scope(NamedTuple):
     """Of a live run, whose client knows all its requests; None for saved captures."""
     account: Account | None = None
     """What that client says of its connections."""
+    translated: tuple[int, ...] = ()
+    """Connections that are left out: others of these, seen behind an address translation."""
 
 
 class _Bench:
@@ -247,6 +286,7 @@ class _Bench:
         self.columns = self.details.columns
         self.exchanges = scope.exchanges
         self.account = scope.account
+        self.translated = scope.translated
         self.races: dict[int, int] = {}
         """By pair: extra connections of which packets can't show whether they were needed."""
         self.fields = {name: self.tally.field(name) for name in self.tally.FIELDS}
@@ -311,6 +351,10 @@ class _Bench:
             Note(code, count, self.frames.local(frame) or 0, self.frames.source(frame))
             for code, count, frame in self.case.ledger.notes.seen()
         ]
+        if self.translated:
+            frame = self.columns["first_frame"][self.translated[0]]
+            place = self.frames.local(frame) or 0, self.frames.source(frame)
+            notes.append(Note(TRANSLATED, len(self.translated), *place))
         if diagnosis is not None and diagnosis.left_off:
             notes.append(Note(FINDINGS_LIMIT, diagnosis.left_off, 1))
         return tuple(notes)
@@ -442,9 +486,27 @@ class _Bench:
                 missing.append(Missing(reason, f"{what} ({first}connection {row}, which begins in {frame})", mend))
         if missing:
             self.all_counted = False
+        if not self.client_knows:
+            missing += self._clocks_apart()
         if not self.totals.requests and not any(self.fields["unreadable"]) and not missing:
             missing.append(Missing(Reason.NO_REQUEST, self._no_request()))
         return missing
+
+    def _clocks_apart(self) -> list[Missing]:
+        """That packets were captured behind others that answer them: by different clocks, so that nothing tells whether
+        the pair's requests were under way at the same time. Of one handshake nothing hinges on that."""
+        noted = [frame for code, _, frame in self.case.ledger.notes.seen() if code == ANSWERED_BEFORE]
+        if not noted:
+            return []
+        apart = {self.tally.pair(row) for row, flags in enumerate(self.columns["flags"]) if flags & CLOCKS_APART}
+        pairs = [pair for pair in apart if pair >= 0 and self.fields["handshakes"][pair] > 1]
+        for pair in pairs:
+            self.known[pair] = False
+        text = (
+            f"packets were answered before they were captured, first {self.frames.named(noted[0])}: they come from"
+            " several clocks, and whether requests were under way at the same time does not show"
+        )
+        return [Missing(Reason.TIMES_UNSURE, text)] if pairs else []
 
     def _no_request(self) -> str:
         totals = self.totals

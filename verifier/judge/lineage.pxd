@@ -44,6 +44,8 @@ cdef class Lineage:
     cdef Failures failures
     cdef Heap closings
     cdef bint in_vain
+    cdef long long way_ns
+    cdef long long _least_away(self, Members members, Py_ssize_t pair) except? 1
     cpdef Py_ssize_t predecessor(self, Py_ssize_t row) except -2
     cpdef Py_ssize_t redirect(self, Py_ssize_t row) except -2
     cpdef bint was_in_use(self, Py_ssize_t row) except -1

@@ -146,6 +146,8 @@ class Lineage:
         # A connection is in one of them at most.
         self.open: Line = Line(older, newer, where, OPEN)
         self.lost: Line = Line(older, newer, where, LOST)
+        self.way_ns = 0
+        """From a response to the first that its client can do about it, as captured: a bit less than there and back."""
         self.buried = memoryview(zeros("B", rows))
         """Connections that are open, and whose place another one has taken."""
         self.failures: Failures = Failures(tally)
@@ -188,6 +190,7 @@ class Lineage:
         moment: cython.longlong
         latest: cython.longlong = -1
         begin: cython.Py_ssize_t = members.starts[pair]
+        self.way_ns = self._least_away(members, pair) * 7 // 8
         self.open.begin()
         self.lost.begin()
         self.closings.size = 0
@@ -220,6 +223,21 @@ class Lineage:
             if not self.endings.bits[members.rows[place]] & UNUSED:
                 return False
         return True
+
+    def _least_away(self, members: Members, pair: cython.Py_ssize_t) -> cython.longlong:
+        """How far the pair's client is from the capture, there and back, by the SYN-ACK that it answered soonest; 0
+        where it is near."""
+        row: cython.int
+        place: cython.Py_ssize_t
+        begin: cython.Py_ssize_t = members.starts[pair]
+        least: cython.longlong = -1
+        for place in range(begin, begin + members.sizes[pair]):
+            row = members.rows[place]
+            if self.tally.is_handshake(row) and (least < 0 or self.table.away[row] < least):
+                least = self.table.away[row]
+                if least == 0:
+                    break
+        return max(0, least)
 
     def _retire(self, row: cython.Py_ssize_t) -> cython.int:
         """A connection is closed: nothing has taken its place, unless that was known before."""
@@ -430,11 +448,11 @@ class Lineage:
         return at
 
     def _busy(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.bint:
-        """Whether an exchange was under way; a connection that was not ready yet, or whose requests can't be read, is
-        in use."""
+        """Whether an exchange was under way, for all that the client knew; a connection that was not ready yet, or
+        whose requests can't be read, is in use."""
         at: cython.Py_ssize_t = self.current(row, moment)
         if at >= 0:
-            return self._until(row, at) > moment
+            return self._until(row, at) + self.way_ns > moment
         if self.endings.first[row] >= 0:
             return self.table.state[row] != NOT_SEEN  # opened for a request that had not gone out yet
         return not self.endings.bits[row] & UNUSED or self._opening(row, moment)

@@ -295,6 +295,8 @@ class Tally:
             state = table.state[row]
             flags = table.flags[row]
             if flags & SUBFLOW:
+                if table.bytes0[row] or table.bytes1[row]:
+                    self.missed[pair] += 1
                 continue
             if table.responses[row] or table.protocol[row] == HTTP1:
                 self.speaks[pair] += 1
@@ -615,6 +617,8 @@ class Tally:
             carried = table.bytes0[row] > 0 or table.bytes1[row] > 0 or table.missing[row] > 0
             cut = flags & LOST != 0 and flags & PAYLOAD_CUT != 0 and not table.missing[row]
             lost = table.missing[row] > 0 or flags & LATE_DATA != 0 or (flags & LOST != 0 and not cut)
+            # Of an MPTCP connection each subflow may have any part of a message: none can be read alone.
+            lost = lost or (flags & SUBFLOW != 0 and carried)
             if not (self.requests[pair] or self.unreadable[pair] or self.speaks[pair] or cut or lost):
                 continue
             for place in range(3):

@@ -76,6 +76,7 @@ def _of_file(program: tshark.Program, report: Report) -> tuple[tuple[Count, ...]
     found = _theirs_alone(program, path, found)
     found = _bad_openings(program, path, _torn(program, path, found, seen))
     notes = {note.code for note in report.notes}
+    found = compare.translated(found, seen, notes)
     differences = [compare.last_resort(open_, notes).difference for open_ in found]
     return compare.counts(report, seen), differences + compare.quotations(seen)
 

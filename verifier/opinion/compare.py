@@ -36,6 +36,7 @@ MOST_FRAMES = 10
 _FINAL_INTERIM = "101"
 """Switching Protocols: 1xx, and no other response follows it."""
 _SHARED = "addresses-shared"
+_TRANSLATED = "address-translated"
 
 
 class Numbers(NamedTuple):
@@ -563,6 +564,28 @@ def partly_below_tcp(open_: Open, layers: Mapping[int, Layers]) -> Open:
     if not 0 < open_.difference.ours - open_.difference.theirs <= affected:
         return open_
     return open_.explained(rules.BELOW_TCP)
+
+
+def translated(found: Sequence[Open], seen: Seen, notes: Collection[str]) -> list[Open]:
+    """With the rule, where the handshake of a stream that tshark alone has bears the numbers of another one's, and the
+    report says that it leaves such connections out."""
+    if _TRANSLATED not in notes:
+        return list(found)
+    ends: dict[tuple[int, int], set[Ends]] = {}
+    for stream in seen.streams.values():
+        for numbers in _numbers_of_handshake(stream):
+            ends.setdefault(numbers, set()).add(stream.ends)
+
+    def is_twin(unit: Unit) -> bool:
+        return all(any(len(ends[one]) > 1 for one in _numbers_of_handshake(other.stream)) for other in unit.theirs)
+
+    return [
+        open_.explained(rules.TRANSLATED) if not open_.unit.ours and is_twin(open_.unit) else open_ for open_ in found
+    ]
+
+
+def _numbers_of_handshake(stream: Stream) -> set[tuple[int, int]]:
+    return {(syn.isn, answer.isn) for syn in stream.syns for answer in stream.syn_acks}
 
 
 def last_resort(open_: Open, notes: Collection[str]) -> Open:

@@ -56,6 +56,11 @@ SHARED_ADDRESSES = Rule(
     " that comes to the one whose SYN came last, here each has its own",
     "frames of the connections, which take turns; the tunnels around them",
 )
+TRANSLATED = Rule(
+    "address-translated",
+    "a connection seen on both sides of an address translation is one here, and two streams in tshark",
+    "RFC 3022, section 2.2: sequence numbers stay; those of both SYNs, and of both SYN-ACKs, are the same in tshark",
+)
 SUBFLOW = Rule(
     "mptcp-subflow",
     "a SYN with MP_JOIN opens a subflow of a connection that is there: its handshake is not counted here",

@@ -289,7 +289,8 @@ def take(stream: Stream, frame: int, ends: tuple[End, End], cells: list[str], sh
         openings = stream.syn_acks if flags & _ACK else stream.syns
         if len(openings) < _MOST_SYNS and not flags & _RST:
             openings.append(_opening(frame, sender, cells))
-        stream.join |= last(cells[15]) == _JOIN
+        joins = last(cells[15]) == _JOIN
+        stream.join = joins and (stream.join or not flags & _ACK)
     elif flags & _ACK and not flags & _RST and not stream.complete and stream.syns:
         ack = whole(last(cells[13]))
         if any(

@@ -3,9 +3,10 @@
 A file that nobody named may be anything: notes, a log, a link that leads nowhere. It is passed over, and nothing is the
 less proved. But where its name says that it is a capture, packets are missing: it was overwritten, or never written to
 (a full disk leaves files of no bytes). Such a file counts as one that can't be read. But the one of no bytes that comes
-next in a rotated set hides nothing: the capture has just begun it, or ended there. And where Wireshark and dumpcap
-numbered files, one that is not there between two others has packets. Names decide nothing else: what is a capture by
-its content is read, whatever it is called. One of USB and the like is passed over where it is that to its end.
+next in a rotated set hides nothing: the capture has just begun it, or ended there. And where Wireshark, dumpcap and
+tcpdump numbered files, one that is not there between two others has packets. Names decide nothing else: what is a
+capture by its content is read, whatever it is called. One of USB and the like is passed over where it is that to its
+end.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _TIME = r"(?<![0-9])(?:19|20)[0-9]{2}(?:[-_.:T]?[0-9]{2}){2,5}(?![0-9])"
 _NUMBERED = r"_(?:([0-9]{5,9})_([0-9]{14})|([0-9]{14})_([0-9]{5,9}))(?=\.|\Z)"
 """What dumpcap and editcap put into a name: the file's number and the time of its beginning; the other way round with
 `-b nametimenum:2`."""
+_COUNTED = rf"(.*\.(?:{'|'.join(CAPTURES)}))([0-9]{{1,5}})?((?:\.(?:{'|'.join(PACKED)}))*)\Z"
+"""tcpdump's names with -C: the given one, then numbers behind it, from 1; with -W, from 0. More digits are a date."""
 
 
 def is_beside(found: Found, error: VerifierError) -> bool:
@@ -95,6 +98,8 @@ def gaps(paths: Sequence[str]) -> dict[str, int]:
             packed = next((suffix for _, suffix in COMPRESSIONS if ending.endswith(suffix)), "")
             of = os.path.join(folder, name[: found.start()] + "*" + ending.removesuffix(packed))
             sets.setdefault(of, []).append((time, int(number), path))
+        elif found := re.match(_COUNTED, name, re.IGNORECASE):
+            sets.setdefault(os.path.join(folder, found[1]), []).append(("", int(found[2] or 0), path))
     lacking: dict[str, int] = {}
     for files in sets.values():
         files.sort()

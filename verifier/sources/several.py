@@ -145,10 +145,10 @@ def read(paths: Sequence[str], engine: Engine, tell: Tell = unheard) -> Reading:
         for entry in entries:
             if entry.feed is not None:
                 entry.feed.close()
+    lacking = gaps([entry.found.path for entry in entries])
     if _is_rotated(entries):
         skipped += [Skipped(entry.found.path, _NEXT) for entry in entries if entry.is_next]
         entries = [entry for entry in entries if not entry.is_next]
-    lacking = gaps([entry.found.path for entry in entries])
     sources = tuple(_before_gap(entry.source, lacking) for entry in entries if entry.source is not None)
     return Reading(sources, merged.runs, (*skipped, *files.skipped))
 

@@ -11,7 +11,7 @@ cdef class Connection:
     cdef Ledger ledger
     cdef Half half0, half1
     cdef Speech speech
-    cdef long long last, established
+    cdef long long last, established, answered_ns
     cdef unsigned long long setup_bytes, letters
     cdef int row
     cdef unsigned int flags, seen, synack_frame, setup_packets, probes, heard, tunnel
@@ -36,6 +36,9 @@ cdef class Connection:
     cdef int _payload(self, Packet packet, int side, Half half, Half peer) except -1
     cdef bint _early(self, bint acks, unsigned int ack, Half peer) except -1
     cdef int _deliver(self, Packet packet, int side, Half half, long long ahead, bint fin) except -1
+    cdef int _foretells(self, Packet packet, Half half, Half peer) except -1
+    cdef int _foretold(self, Packet packet, Half half) except -1
+    cdef int _came_late(self, Packet packet, long long before) except -1
     cdef int _cut(self, Packet packet, int side, Py_ssize_t size) except -1
     cdef int listen(self, Packet packet) except -1
     cdef int _settle(self, Packet packet) except -1

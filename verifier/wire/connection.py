@@ -17,7 +17,7 @@ import cython
 
 from verifier.wire import notes as note
 from verifier.wire import packet as layers
-from verifier.wire import tables
+from verifier.wire import records, tables
 
 if cython.compiled:
     from cython.cimports.verifier.wire.half import Half, Piece
@@ -76,6 +76,9 @@ LARGEST_WINDOW = cython.declare(cython.longlong, 16 << 20)
 FARTHEST = cython.declare(cython.longlong, 1 << 30)
 """The largest window there is (RFC 7323, section 2.3): a number farther ahead is no acknowledgement of ours."""
 
+FAR_NS = cython.declare(cython.longlong, 1_000_000)
+"""A client that takes longer to answer a SYN-ACK is on another machine than the capture: it does so at once."""
+
 # Whether a segment's numbers are a connection's.
 NUMBERS_ODD = 0
 NUMBERS_FIT = 2
@@ -94,6 +97,8 @@ NOT_TAKEN = cython.declare(cython.uint, tables.NOT_TAKEN)
 CLOSED_KNOWING = cython.declare(cython.uint, tables.CLOSED_KNOWING)
 PROBES_UNHEARD = cython.declare(cython.uint, tables.PROBES_UNHEARD)
 UNACKNOWLEDGED = cython.declare(cython.uint, tables.UNACKNOWLEDGED)
+CLOCKS_APART = cython.declare(cython.uint, tables.CLOCKS_APART)
+INVERSION_NS = cython.declare(cython.longlong, records.INVERSION_NS)
 RESET_BY_OTHER = cython.declare(cython.uint, tables.RESET_BY_OTHER)
 
 # Letters of the history, as in Zeek's conn.log, a bit each; the originator's are upper case there.
@@ -128,6 +133,8 @@ class Connection:
         self.flags = 0
         self.last = packet.ts
         self.established = -1
+        self.answered_ns = 0
+        """When the SYN-ACK came, the last one of several."""
         self.synack_frame = 0
         self.closer = NO_SIDE
         self.probes = 0
@@ -137,7 +144,8 @@ class Connection:
         self.hops = 0
         self.full_close = False
         self.steady = False
-        """Whether the handshake is complete, all bytes were taken, and nobody has closed: what `Engine._usual` asks."""
+        """Whether the handshake is complete, all bytes were taken, nothing was acknowledged before it came, and nobody
+        has closed: what `Engine._usual` asks."""
         self.untimed = False
         self.syn_length = 0
         self.patience = 0
@@ -186,6 +194,8 @@ class Connection:
             if not half.acks or diff(packet.ack, half.acked) > 0:
                 half.acked = packet.ack
                 half.acks = True
+                if not peer.isn_known or diff(packet.ack, peer.next) > 0:
+                    self._foretells(packet, half, peer)
             if packet.window == 0 and side == self.client:
                 self.note_history(HISTORY_WINDOW, side)
             half.closed_window = packet.window == 0
@@ -211,7 +221,10 @@ class Connection:
             and peer.pieces is None
             and half.isn_known
             and peer.isn_known
+            and half.foretold_ns < 0
+            and peer.foretold_ns < 0
             and not self.full_close
+            and not self.ledger.control_only
         )
         return 0
 
@@ -286,6 +299,8 @@ class Connection:
         self.note_history(HISTORY_SYN, side)
         if half.isn_known and half.isn == packet.seq and table.syn_frame[self.row]:
             self.ledger.notes.add(note.SYN_RETRANSMISSION, packet.frame)
+            if self.established >= 0 and side == self.client:
+                self._came_late(packet, self.established)
             return 0
         if self.state == UNANSWERED and side != self.client:
             # Simultaneous open (RFC 9293, section 3.5): one connection, and each side's SYN is answered by the other's.
@@ -297,6 +312,8 @@ class Connection:
         self.client = side
         self.flags |= SYN_SEEN
         table.syn_frame[self.row] = packet.frame
+        if self.synack_frame:
+            self._came_late(packet, table.opened[self.row])
         if self.closer == NO_SIDE and half.bytes == 0:
             table.opened[self.row] = packet.ts
         else:  # the capture has the SYN behind a close, or behind bytes: when it was sent is not known
@@ -325,6 +342,7 @@ class Connection:
             return 0
         if self.state == COMPLETE or (half.isn_known and half.isn == packet.seq):
             self.ledger.notes.add(note.SYN_RETRANSMISSION, packet.frame)
+            self.answered_ns = packet.ts
             return 0
         if self.ledger.connections.syn_frame[self.row]:
             ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
@@ -332,6 +350,8 @@ class Connection:
                 self.ledger.notes.add(note.HANDSHAKE_MISMATCH, packet.frame)
                 return 0
             self.state = HALF_OPEN
+            if self.flags & SUBFLOW and packet.at <= packet.end and not packet.joins():
+                self.flags ^= SUBFLOW  # the server, or a middlebox, took it for a plain SYN (RFC 8684, section 3.2)
         else:
             # The SYN is not in the capture; what it numbered is known from here.
             self.client = 1 - side
@@ -339,9 +359,12 @@ class Connection:
         if half.isn_known:
             self.ledger.answered_before[self.row] = (half.isn, self.synack_frame, self.hops)
         half.start(packet.seq)
+        if half.foretold_ns >= 0:
+            self._foretold(packet, half)
         half.acked = packet.ack
         half.acks = True
         self.synack_frame = packet.frame
+        self.answered_ns = packet.ts
         self.hops = packet.hops
         if self.ledger.control_only:
             # The acknowledgement will not be seen; the client sends it at once.
@@ -361,11 +384,14 @@ class Connection:
         ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
         if 0 <= ahead < FARTHEST:
             self.state = COMPLETE
+            self.ledger.agreed(self.row, self.half0.isn if self.client == 0 else self.half1.isn, peer.isn)
             self.setup_packets = self.half0.packets + self.half1.packets
             if not self.ledger.control_only:  # else this is its FIN
                 self.ledger.connections.ack_frame[self.row] = packet.frame
                 if not self.untimed:
                     self.established = packet.ts
+                    if packet.ts - self.answered_ns > FAR_NS and self.answered_ns:
+                        self.ledger.connections.away[self.row] = packet.ts - self.answered_ns
         return 0
 
     def _reset(self, packet: Packet, side: cython.int, half: Half, peer: Half) -> cython.int:
@@ -382,6 +408,9 @@ class Connection:
             return 0
         if side == self.client and half.known:
             self._says_sent(packet, half)
+        if packet.flags & ACK and peer.known and 1 < diff(packet.ack, peer.next) <= LARGEST_WINDOW:
+            half.acked = packet.ack  # bytes that are not in the capture, or that come later
+            half.acks = True
         if self.closer == NO_SIDE:
             self._closes(packet, side, peer, WITH_RST)
             if side != self.client and self.hops and packet.hops != self.hops:
@@ -456,8 +485,8 @@ class Connection:
             half.known = True
         ahead: cython.longlong = diff(seq, half.next)
         if ahead + packet.length + fin <= 0:
-            if packet.length and half.isn_known and diff(seq, half.isn) < 0:
-                return self._stray(packet)
+            if packet.length and half.isn_known and half.bytes < FARTHEST and diff(seq, half.isn) < 0:
+                return self._stray(packet)  # beyond so many bytes numbers come round to the first ones again
             if packet.length:
                 if side == self.client:
                     self.ledger.connections.again_frame[self.row] = packet.frame
@@ -474,7 +503,7 @@ class Connection:
             if half.pieces is None and peer.pieces is None:
                 self.patience = 0
             held: cython.Py_ssize_t = half.held_bytes
-            half.hold(packet, seq, fin, self.ledger.notes)
+            half.hold(packet, seq, fin, self._early(packet.flags & ACK != 0, packet.ack, peer))
             self.ledger.held += half.held_bytes - held
             return 0
         return self._deliver(packet, side, half, ahead, fin)
@@ -505,6 +534,8 @@ class Connection:
             packet.have += ahead
             half.next = plus(half.next, fresh)
             half.bytes += fresh
+            if half.foretold_ns >= 0 and half.isn_known:
+                self._foretold(packet, half)
             if self.speech is None:
                 self.listen(packet)
             have: cython.Py_ssize_t = packet.have  # of which the speech may hand a part to another
@@ -517,9 +548,31 @@ class Connection:
                 self._cut(packet, side, fresh - (have if have > 0 else 0))
         if fin and not half.ended:
             half.ended = True
+            half.foretold_ns = -1
             half.next = plus(half.next, 1)
             if self.speech is not None:
                 self.speech.end(packet, side)
+        return 0
+
+    def _foretells(self, packet: Packet, half: Half, peer: Half) -> cython.int:
+        """A segment acknowledges what has not been captured yet: bytes, or the SYN-ACK."""
+        known: cython.bint = diff(packet.ack, peer.next) < FARTHEST if peer.isn_known else half.isn_known
+        if known and peer.foretold_ns < 0:
+            peer.foretold_ns = packet.ts
+        return 0
+
+    def _foretold(self, packet: Packet, half: Half) -> cython.int:
+        """Here comes what was acknowledged before."""
+        self._came_late(packet, half.foretold_ns)
+        half.foretold_ns = -1
+        return 0
+
+    def _came_late(self, packet: Packet, before: cython.longlong) -> cython.int:
+        """A segment was captured behind one that answers it, at this moment. A little behind is how captures swap
+        neighbours; else the two were captured by different clocks."""
+        if packet.ts - before > INVERSION_NS:
+            self.flags |= CLOCKS_APART
+            self.ledger.notes.add(note.ANSWERED_BEFORE, packet.frame)
         return 0
 
     def _cut(self, packet: Packet, side: cython.int, size: cython.Py_ssize_t) -> cython.int:
@@ -593,9 +646,9 @@ class Connection:
         packet.have = len(piece.data)
         packet.length = piece.length
         packet.ts = piece.ts
+        if piece.early and side == self.client and 0 <= ts - piece.ts <= INVERSION_NS:
+            packet.ts = ts + 1  # a request that acknowledges a response came behind it, wherever the capture has it
         packet.frame = piece.frame
-        if piece.acks and self.speech is not None and piece.ack == (self.half1 if side == 0 else self.half0).next:
-            self.speech.heard(side, piece.ts)
         self._deliver(packet, side, half, ahead, piece.fin)
         packet.view = view
         packet.at = at
@@ -648,6 +701,7 @@ class Connection:
         """The next `size` bytes of this half were sent, and are not in the capture."""
         half.next = plus(half.next, size)
         half.gaps = True
+        half.foretold_ns = -1
         self.ledger.connections.missing[self.row] += size
         self.note_history(HISTORY_GAP, side)
         self.ledger.notes.add(note.BYTES_MISSING, packet.frame)

@@ -183,7 +183,7 @@ class Engine:
                 or ts > LATEST_NS
             ):
                 return False
-            if length and (diff(ack, peer.next) > 0 or self.ledger.control_only):
+            if diff(ack, peer.next) > 0:
                 return False
             self.packets += 1
             self.tcp_packets += 1

@@ -14,12 +14,10 @@ from verifier.wire import notes as note
 from verifier.wire import packet as layers
 
 if cython.compiled:
-    from cython.cimports.verifier.wire.notes import Notes
     from cython.cimports.verifier.wire.octets import copy
     from cython.cimports.verifier.wire.packet import Packet
     from cython.cimports.verifier.wire.seq import diff, plus
 else:
-    from verifier.wire.notes import Notes
     from verifier.wire.octets import copy
     from verifier.wire.packet import Packet
     from verifier.wire.seq import diff, plus
@@ -31,11 +29,13 @@ PIECE = cython.declare(cython.Py_ssize_t, 256)
 class Piece:
     """A segment that waits for its turn, with what its packet said of it."""
 
-    def __init__(self, packet: Packet, seq: cython.uint, fin: cython.bint) -> None:
+    def __init__(self, packet: Packet, seq: cython.uint, fin: cython.bint, early: cython.bint) -> None:
         self.seq = seq
         self.data = copy(packet.view, packet.at, packet.at + packet.have)
         self.length = packet.length
         self.fin = fin
+        self.early = early
+        """It acknowledges what was not captured before it."""
         self.ack = packet.ack
         self.acks = packet.flags & layers.ACK != 0
         self.ts = packet.ts
@@ -74,6 +74,8 @@ class Half:
         """The number of a RST or of an acknowledgement that was farther than all bytes were then: what comes before it
         was sent."""
         self.says_sent = False
+        self.foretold_ns = -1
+        """When the other side acknowledged what has not been captured yet, -1 for none."""
         return 0
 
     def start(self, seq: cython.uint) -> cython.int:
@@ -89,9 +91,9 @@ class Half:
         """Whether bytes were taken, or only their number is known, whose SYN has not been seen, and has this number."""
         return not self.isn_known and self.known and diff(self.next, plus(seq, 1)) == self.bytes + self.ended
 
-    def hold(self, packet: Packet, seq: cython.uint, fin: cython.bint, notes: Notes) -> cython.int:
+    def hold(self, packet: Packet, seq: cython.uint, fin: cython.bint, early: cython.bint) -> cython.int:
         """Keeps the segment for later, in order of sequence numbers, the first of equal ones in front."""
-        piece = Piece(packet, seq, fin)
+        piece = Piece(packet, seq, fin, early)
         if self.pieces is None:
             self.pieces = []
         pieces: list[Piece] = self.pieces
@@ -101,7 +103,7 @@ class Half:
         if place:
             before = cython.cast(Piece, pieces[place - 1])
             if before.seq == seq and before.length >= piece.length and before.fin >= piece.fin:
-                notes.add(note.RETRANSMISSION, packet.frame)
+                packet.notes.add(note.RETRANSMISSION, packet.frame)
                 return 0
         pieces.insert(place, piece)
         self.held_bytes += len(piece.data) + PIECE

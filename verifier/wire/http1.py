@@ -166,6 +166,8 @@ class Http1(Speech):
             lane.last_ns = packet.ts
             lane.last_frame = packet.frame
         else:
+            # What was sent again, to fill a hole, comes later than what had been captured behind the hole: the receiver
+            # has neither before.
             self._was_waiting(lane, side, packet.ts)
         at: cython.Py_ssize_t = packet.at
         end: cython.Py_ssize_t = at + packet.have
@@ -307,14 +309,6 @@ class Http1(Speech):
                 lane.last_ns = packet.ts
                 lane.last_frame = packet.frame
             self._message_end(lane, side)
-        return 0
-
-    def heard(self, side: cython.int, moment: cython.longlong) -> cython.int:
-        answers: Lane = self.lane1 if side == 0 else self.lane0
-        if side == self.asker and answers.row >= 0 and answers.state == HEAD:
-            # The response had ended, however late the capture has its end: it is not under way beside the next request.
-            exchange = exchange_row(self.ledger.exchanges, answers.row)
-            exchange.end_ns = max(exchange.request_ns, min(exchange.end_ns, moment - 1))
         return 0
 
     def close(self) -> cython.int:

@@ -43,6 +43,7 @@ CODES = (
     "tunnel-limit",
     "packet-blank",
     "times-disordered",
+    "answered-before",
 )
 
 MALFORMED = 0
@@ -79,6 +80,7 @@ ADDRESSES_SHARED = 30
 TUNNEL_LIMIT = 31
 PACKET_BLANK = 32
 TIMES_DISORDERED = 33
+ANSWERED_BEFORE = 34
 
 
 class Notes:

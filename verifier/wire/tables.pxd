@@ -38,7 +38,7 @@ cdef class Table:
 @cython.final
 cdef class ConnectionTable(Table):
     cdef unsigned long long[:] lo0, lo1, bytes0, bytes1, history_early, hi0, hi1, history_late, setup_bytes, missing
-    cdef long long[:] opened, closed, answered, active, handshake_ns, tls_ns, body_left, odd_ns
+    cdef long long[:] opened, closed, answered, active, handshake_ns, tls_ns, body_left, odd_ns, away
     cdef unsigned int[:] packets0, packets1, largest0, largest1, first_frame, syn_frame, synack_frame, ack_frame, close_frame
     cdef unsigned int[:] answer_frame, request_frame, requests, responses, setup_packets, flags, turns, keep_timeout, keep_max
     cdef unsigned int[:] again_frame, odd_frame
@@ -49,6 +49,7 @@ cdef class ConnectionTable(Table):
     cdef public object networks
     cdef public set told
     cdef public list doubts
+    cdef public dict twins
 
 
 @cython.final
@@ -70,4 +71,7 @@ cdef class Ledger:
     cdef public Words words
     cdef Head request_head, response_head, other_response_head
     cdef Half silent
+    cdef unsigned long long[::1] numbers
+    cdef int[::1] numbered
+    cdef int agreed(self, Py_ssize_t row, unsigned int one, unsigned int other) except -1
     cdef Head response_heads_swapped(self)

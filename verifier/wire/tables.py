@@ -37,6 +37,11 @@ NOTHING = bytearray(8)
 """What columns are laid out on that have no rows: zeros of any type."""
 WORDS_LIMIT = cython.declare(cython.Py_ssize_t, 64 << 20)
 """Bytes of hosts, targets and other words together: 600,000 different targets of 100 bytes."""
+RECENT_HANDSHAKES = cython.declare(cython.Py_ssize_t, 1024)
+"""The same handshake is met on the other side of a translation within milliseconds."""
+LEAST_RANDOM = cython.declare(cython.uint, 1 << 16)
+"""Initial sequence numbers are random (RFC 9293, section 3.4.1): one in 65,536 is smaller. Those that are made up, or
+counted from the start of a machine, are often small."""
 RECENT_SLOTS = cython.declare(cython.Py_ssize_t, 4096)
 """A word seen again after about as many others may be kept twice."""
 HASHED = cython.declare(cython.Py_ssize_t, 12)
@@ -115,6 +120,8 @@ PROBES_UNHEARD = 1048576
 """The client's last segments were TCP keep-alive probes, several, and nothing came back."""
 CLIENT_SPOKE_LAST = 524288
 """TLS: the last application data was the client's."""
+CLOCKS_APART = 8388608
+"""Packets of it were captured well behind others that answer them: not all by the same clock."""
 RESET_BY_OTHER = 262144
 """The RST came with another hop limit than the server's SYN-ACK: from a machine nearer or farther."""
 
@@ -306,7 +313,8 @@ class ConnectionTable(Table):
     `setup_packets`, `setup_bytes`: packets and payload until it could carry a request, TLS included.
     `agent`, `software`: words of User-Agent and Server, plus one, 0 for none. `keep_timeout`, `keep_max`: the last
     Keep-Alive field, plus one. `tls_ns`: of the TLS handshake, plus one, 0 for none. `body_left`: bytes that the last
-    response announced and never had, -1 for unknown.
+    response announced and never had, -1 for unknown. `away`: from the SYN-ACK to the client's answer, where that is
+    more than a millisecond: how far the client is from where packets were captured, there and back.
     """
 
     def __init__(self) -> None:
@@ -321,6 +329,9 @@ class ConnectionTable(Table):
         """Two such networks each that were told from each other."""
         self.doubts: list[tuple[int, int]] = []
         """Rows of two connections with one 4-tuple, of which nothing shows whether they are of one network."""
+        self.twins: dict[int, int] = {}
+        """Row of a connection to that of another one whose handshake has the same two numbers: between other ends the
+        same one, on the other side of an address translation."""
 
     def _lay_out(self) -> cython.int:
         Table._lay_out(self)
@@ -375,6 +386,7 @@ class ConnectionTable(Table):
         self.odd_frame = self._apart("odd_frame", "I")
         self.odd_ns = self._apart("odd_ns", "q")
         self.odd_status = self._apart("odd_status", "H")
+        self.away = self._apart("away", "q")
         return 0
 
 
@@ -433,6 +445,9 @@ class Ledger:
         self.answered_before: dict[int, tuple[int, int, int]] = {}
         """By row of a connection whose SYN-ACK came with another number before, which nobody acknowledged yet: that,
         its frame and its hop limit."""
+        self.numbers = memoryview(zeros("Q", RECENT_HANDSHAKES))
+        self.numbered = memoryview(zeros("i", RECENT_HANDSHAKES))
+        """The initial sequence numbers of handshakes met lately, and the rows of their connections."""
         self.connections = ConnectionTable()
         self.exchanges = ExchangeTable()
         self.turns = ExchangeTable()
@@ -446,6 +461,18 @@ class Ledger:
         self.silent: Half = Half.__new__(Half)
         """The half of every side that has sent nothing, and that nothing but a SYN was sent to."""
         self.silent.begin()
+
+    def agreed(self, row: cython.Py_ssize_t, one: cython.uint, other: cython.uint) -> cython.int:
+        """The handshake of a connection is complete, with these numbers of its client and its server."""
+        both: cython.ulonglong = (cython.cast(cython.ulonglong, one) << 32) | other
+        place: cython.Py_ssize_t = (one ^ other) & (RECENT_HANDSHAKES - 1)
+        if self.numbers[place] == both and self.numbered[place] != row:
+            if one >= LEAST_RANDOM and other >= LEAST_RANDOM:
+                self.connections.twins[row] = self.numbered[place]
+        else:
+            self.numbers[place] = both
+            self.numbered[place] = row
+        return 0
 
     def response_heads_swapped(self) -> Head:
         """The head of the response before last, where the next one is read."""
