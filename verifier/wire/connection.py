@@ -641,6 +641,8 @@ class Connection:
         length: cython.Py_ssize_t = packet.length
         ts: cython.longlong = packet.ts
         frame: cython.uint = packet.frame
+        if piece.early:
+            self._came_late(packet, piece.ts)
         packet.view = piece.data if cython.compiled else memoryview(piece.data)
         packet.at = 0
         packet.have = len(piece.data)
