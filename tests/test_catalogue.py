@@ -15,8 +15,10 @@ from verifier.catalogue import (
     CAUSES,
     OR_IN_CLIENT,
     OTHER,
+    PROXY,
     UNKNOWN,
     Cause,
+    Speakers,
     advice,
     client_kind,
     remedy,
@@ -57,7 +59,7 @@ def test_a_cause_is_told_in_full(cause: Cause) -> None:
 
 @pytest.mark.parametrize("cause", EVERY, ids=lambda cause: cause.code)
 def test_advice_is_for_kinds_that_are_told_apart(cause: Cause) -> None:
-    assert set(cause.clients) <= CLIENTS | {ANY, OTHER}
+    assert set(cause.clients) <= CLIENTS | {ANY, OTHER, PROXY}
     assert OTHER not in cause.clients or cause.blame == "server"
     assert set(cause.servers) <= {server_kind(name) for name in SERVERS}
 
@@ -175,13 +177,13 @@ def test_advice_is_in_the_words_of_the_client() -> None:
     ],
 )
 def test_remedies(code: str, blame: str, agent: str | None, server: str | None, said: str) -> None:
-    assert said in remedy(code, blame, agent, server)
+    assert said in remedy(code, blame, Speakers(agent, server))
 
 
 def test_each_side_has_a_line_of_its_own() -> None:
-    assert remedy("no-length", "server", "curl/8", None).count("\n") == 0
+    assert remedy("no-length", "server", Speakers("curl/8", None)).count("\n") == 0
     for agent in ("python-httpx/0.28", "lynx", None):
-        [there, here] = remedy("server-idle-timeout", "server", agent, "uvicorn").split("\n")
+        [there, here] = remedy("server-idle-timeout", "server", Speakers(agent, "uvicorn")).split("\n")
         assert "--timeout-keep-alive" in there
         assert here.startswith(OR_IN_CLIENT)
 

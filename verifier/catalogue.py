@@ -20,6 +20,8 @@ ANY = "any"
 """Among the kinds of clients: all others, where the client is to blame."""
 OTHER = "other"
 """Among the kinds of clients: all others, where the server is to blame."""
+PROXY = "proxy"
+"""Among the kinds of clients: what passes on the requests of others, by whatever name."""
 OR_IN_CLIENT = "Or in the client: "
 """Begins the second line of a remedy: what a client can do about its server's ways."""
 _NOTHING: Mapping[str, str] = {}
@@ -56,6 +58,20 @@ class Cause(NamedTuple):
 
 
 # -- who speaks
+
+
+class Speakers(NamedTuple):
+    """Who the two sides of a connection are, as far as is known."""
+
+    agent: str | None
+    """What the client calls itself (User-Agent)."""
+    software: str | None
+    """What the server calls itself (Server)."""
+    passes_on: bool = False
+    """The client passes on the requests of others, whose name may stand in them."""
+    is_relayed: bool = False
+    """The server passes on what another one answers, whose name may stand in that."""
+
 
 _CLIENTS = {
     "python-requests": "requests",
@@ -135,22 +151,30 @@ def advice(code: str, kind: str | None) -> str:
     return cause.clients.get(kind or "") or cause.clients.get(OTHER) or cause.advice
 
 
-def remedy(code: str, blame: str, client_agent: str | None, server_name: str | None) -> str:
+def remedy(code: str, blame: str, speakers: Speakers) -> str:
     """What to change on the side that is to blame: in the words of the software that runs there, and how that is known.
 
-    `client_agent` is a User-Agent, `server_name` a Server header. Where the server is to blame a second line may
-    follow, which begins with `OR_IN_CLIENT`: for those who can't change the server.
+    Where the server is to blame a second line may follow, which begins with `OR_IN_CLIENT`: for those who can't change
+    the server.
     """
     cause = CAUSES.get(code, UNKNOWN)
-    client, server = _product(client_agent, _CLIENTS), _product(server_name, _SERVERS)
+    client = (PROXY, "") if speakers.passes_on else _product(speakers.agent, _CLIENTS)
+    server = _product(speakers.software, _SERVERS)
+    if speakers.is_relayed and server[1]:
+        # Who gave that name is not known.
+        where = f"passes requests on, and its name, {server[1][:_LONGEST]}, may be that of the one behind it"
+        server = (None, "")
+        elsewhere = _words_for(f" The server {where}", code, cause.servers)
+    else:
+        elsewhere = _elsewhere("server", code, server, cause.servers)
     here, there = _named("client", client, cause.clients), _named("server", server, cause.servers)
     if blame == "server":
-        known = there or f"{cause.advice}{_elsewhere('server', code, server, cause.servers)}"
+        known = there or f"{cause.advice}{elsewhere}"
         here = here or cause.clients.get(OTHER, "")
         return f"{known}\n{OR_IN_CLIENT}{here}" if here else known
     general = cause.clients.get(ANY, cause.advice) if blame == "client" else cause.advice
     if here:
-        return here
+        return f"{here} {there}" if there and blame == "path" else here
     if there and blame != "client":
         return f"{general} {there}"
     return f"{general}{_elsewhere('client', code, client, cause.clients)}"
@@ -160,21 +184,30 @@ def _named(side: str, product: tuple[str | None, str], texts: Mapping[str, str])
     """What to do there, after how it is known what runs there; empty where that, or what to do, is not known."""
     kind, word = product
     text = texts.get(kind or "")
+    if kind == PROXY and text:
+        return f"The client passes on the requests of others, as a proxy does. {text}"
     return f"The {side} calls itself {word}. {text}" if text else ""
 
 
 def _elsewhere(side: str, code: str, product: tuple[str | None, str], texts: Mapping[str, str]) -> str:
     """Where to read what to do in which software, after a sentence; empty where nothing is written of any, or none of
     it is what runs there."""
-    kinds = [kind for kind in texts if kind not in (ANY, OTHER)]
-    if not kinds or product[0]:
+    if product[0]:
+        return ""
+    word = product[1]
+    who = f"The {side} calls itself {word[:_LONGEST]}" if word else f"The packets don't say which {side} this is"
+    return _words_for(f" {who}", code, texts)
+
+
+def _words_for(who: str, code: str, texts: Mapping[str, str]) -> str:
+    """`who`, and which software there are words for; empty where there is none."""
+    kinds = [kind for kind in texts if kind not in (ANY, OTHER, PROXY)]
+    if not kinds:
         return ""
     if len(kinds) > _NAMED + 1:
         kinds[_NAMED:] = ["others"]
     names = f"{', '.join(kinds[:-1])} and {kinds[-1]}" if len(kinds) > 1 else kinds[0]
-    word = product[1]
-    who = f"The {side} calls itself {word[:_LONGEST]}" if word else f"The packets don't say which {side} this is"
-    return f" {who}: `verify causes {code}` has the words for {names}."
+    return f"{who}: `verify causes {code}` has the words for {names}."
 
 
 # -- the table
@@ -233,6 +266,12 @@ _SESSION = Cause(
             "getErrorStream() to its end and close it, and don't call disconnect()."
         ),
         "wget": "Give one wget command all URLs (`wget URL1 URL2`): each command opens its own connections.",
+        PROXY: (
+            "In nginx, set `keepalive N` in the upstream block, with `proxy_http_version 1.1` and `proxy_set_header "
+            'Connection ""` (and see `keepalive_requests` there); in HAProxy, `http-reuse always`; in Apache, leave '
+            "out `disablereuse=on`. What passes on bytes alone (socat, ssh -L, stunnel) opens one connection for each "
+            "of its client's: then have these kept."
+        ),
         "boto3": "Make one boto3 client for the program (one for each process), not one for each call.",
         "node": (
             "In Node, make one `new http.Agent({keepAlive: true})` and pass it to all requests as `agent`. Before Node "
@@ -323,6 +362,11 @@ _TABLE = (
                 "closed: in Node, `timeout` of http.Agent below that timeout, or for fetch keepAliveTimeout of "
                 "undici's Agent (default 4 s)."
             ),
+            PROXY: (
+                "Have it give up idle connections to this server sooner than the server does (nginx: "
+                "`keepalive_timeout` in the upstream block, default 60s; HAProxy: `pool-purge-delay`, default 5s; "
+                "Apache: `ttl=` of ProxyPass). That saves no handshake, but prevents requests that fail (502)."
+            ),
             OTHER: (
                 "Send the next request before the server's timeout. An idle limit in the client that is shorter than "
                 "the server's saves no handshake, but prevents requests that fail on a connection just closed."
@@ -371,6 +415,10 @@ _TABLE = (
             ANY: (
                 "Where requests are HTTP/1.0: have the client speak HTTP/1.1 (curl: leave out -0), or "
                 "send `Connection: keep-alive` (ApacheBench: `ab -k`)."
+            ),
+            PROXY: (
+                'In nginx, set `proxy_http_version 1.1`, `proxy_set_header Connection ""`, and `keepalive N` in the '
+                "upstream block; in Apache, leave out `force-proxy-request-1.0` and `proxy-nokeepalive` (SetEnv)."
             ),
         },
         servers={
@@ -539,6 +587,11 @@ _TABLE = (
                 "fetch keepAliveTimeout of undici's Agent), and repeat what may be repeated if `req.reusedSocket` and "
                 "the error's code is ECONNRESET."
             ),
+            PROXY: (
+                "Have it give up idle connections to this server sooner than the server does (nginx: "
+                "`keepalive_timeout` in the upstream block, default 60s; HAProxy: `pool-purge-delay`, default 5s; "
+                "Apache: `ttl=` of ProxyPass). That saves no handshake, but prevents requests that fail (502)."
+            ),
             OTHER: (
                 "Have the client drop idle connections sooner than the server, and repeat requests that failed, where "
                 "they may be repeated: a GET always, a POST only if doing it twice does no harm."
@@ -673,6 +726,10 @@ _TABLE = (
         settle="The client's log: urllib3 warns 'Connection pool is full, discarding connection'.",
         advice="Make the pool at least as large as the number of requests that run at the same time.",
         clients={
+            PROXY: (
+                "In nginx, raise `keepalive N` in the upstream block to the most requests at the same time (of one "
+                "worker process); in HAProxy, the server's `pool-max-conn`."
+            ),
             "requests": (
                 "Call session.mount('https://', HTTPAdapter(pool_maxsize=N)) (and 'http://') with N at least the "
                 "number of threads (default 10); pool_block=True makes threads wait instead of opening more."
@@ -775,6 +832,10 @@ _TABLE = (
         settle="The client's code: how many Sessions, threads and processes there are.",
         advice="Share one client object among threads and tasks. Processes can't share; each needs its own.",
         clients={
+            PROXY: (
+                "Each worker process of a proxy has a pool of its own (nginx: `worker_processes`, HAProxy: threads, "
+                "between which `http-reuse` shares); fewer of them share more."
+            ),
             "requests": (
                 "Share one Session among threads and set headers, cookies and adapters before they start: the pool "
                 "below is safe with threads, changes to the Session are not."
@@ -1165,6 +1226,12 @@ _TABLE = (
             "upstream block."
         ),
         clients={
+            PROXY: (
+                'In nginx, set `proxy_http_version 1.1`, `proxy_set_header Connection ""`, and `keepalive N` in the '
+                "upstream block; in HAProxy, leave out `option httpclose` and `option http-server-close`; in Apache, "
+                "`disablereuse=on`; in Squid, `server_persistent_connections off`. What passes on bytes alone (socat, "
+                "ssh -L) adds no header: then it is its client's."
+            ),
             "requests": (
                 "Look for headers={'Connection': 'close'} and session.headers; drop it: keep-alive is the default."
             ),
@@ -1298,6 +1365,14 @@ _TABLE = (
             "Raise the balancer's idle timeout above the pauses between its requests, and keep the server's keep-alive "
             "timeout above that of the balancer, so that the balancer closes first."
         ),
+        clients={
+            PROXY: (
+                "Raise its idle limit for connections to the server above the pauses between requests (AWS: "
+                "`idle_timeout.timeout_seconds`, default 60; nginx: `keepalive_timeout` in the upstream block, default "
+                "60s; HAProxy: `pool-purge-delay`, default 5s; Apache: `ttl=` of ProxyPass), and keep the server's own "
+                "above that, so that the proxy closes first."
+            ),
+        },
         servers={
             "nginx": "In nginx behind the balancer, set `keepalive_timeout` above its idle timeout (65s for 60 s).",
             "gunicorn": "Start gunicorn with `--keep-alive 65` for a balancer that closes after 60 s.",

@@ -54,7 +54,6 @@ def sightings(diagnosis: Diagnosis) -> list[Finding]:
             text += (
                 f". Packets alone can't prove it; what would: {cause.settle[0].lower()}{cause.settle[1:].rstrip('.')}"
             )
-        agent, software = diagnosis.agent(seen.rows), diagnosis.software(seen.rows)
         findings.append(
             Finding(
                 cause=seen.cause,
@@ -63,7 +62,7 @@ def sightings(diagnosis: Diagnosis) -> list[Finding]:
                 pair=seen.pair,
                 connections=seen.rows,
                 text=text + ".",
-                advice=catalogue.remedy(seen.cause, cause.blame, agent, software),
+                advice=catalogue.remedy(seen.cause, cause.blame, diagnosis.speakers(seen.rows)),
                 evidence=seen.evidence,
                 also=seen.also,
             )
