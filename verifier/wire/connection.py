@@ -87,6 +87,7 @@ SYN_SEEN = cython.declare(cython.uint, tables.SYN_SEEN)
 SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
 CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
+RESPONSES_MISSED = cython.declare(cython.uint, tables.RESPONSES_MISSED)
 PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
 PROBES = cython.declare(cython.uint, 2)
 """Keep-alive probes without an answer, before the other end is taken for gone: one may have been lost."""
@@ -184,6 +185,8 @@ class Connection:
             elif self.state == UNANSWERED:
                 self.state = HALF_OPEN  # somebody answered, out of the capture's sight
             if not half.acks or diff(packet.ack, half.acked) > 0:
+                if half.acks and peer.packets == 0 and side == self.client:
+                    self.flags |= RESPONSES_MISSED  # it hears what the capture does not
                 half.acked = packet.ack
                 half.acks = True
             if packet.window == 0 and side == self.client:
