@@ -114,6 +114,8 @@ _IDLE = (
         sure=False,
         also=("tls-settings-differ", "concurrency"),
     ),
+    # A client may not have known yet that the response was whole.
+    Rule("separate-pools", stands=f.GOES_ON | f.JUST_IDLE | f.ONE_EXTRA, sure=False, also=("concurrency",)),
     Rule("separate-pools", stands=f.GOES_ON),
     Rule("separate-pools", stands=f.REUSED_BEFORE, sure=False, also=("no-session", "path-dropped")),
     Rule(UNKNOWN, ended=f.UNUSED),

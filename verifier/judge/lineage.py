@@ -32,6 +32,7 @@ from verifier.judge.facts import (
     NEW_REUSED,
     NEW_TUNNEL,
     NEW_UNUSED,
+    ONE_EXTRA,
     OPEN_BUSY,
     OPEN_IDLE,
     OTHER_AGENT,
@@ -497,6 +498,8 @@ class Lineage:
             bits |= TAKING_TIME
         if self.tally.handshakes[pair] - self.tally.least[pair] < self.tally.least[pair]:
             bits |= FEW_EXTRA
+        if self.tally.handshakes[pair] - self.tally.least[pair] == 1:
+            bits |= ONE_EXTRA
         if gone.closer == CLIENT and not bits & ADJACENT and self._beside_response(before, pair):
             bits |= BESIDE_RESPONSE
         if self.failures.latest(pair, moment) >= max(gone.opened, gone.closed):

@@ -249,7 +249,15 @@ class _Eyes:
                 " others: its pool had no room"
             )
             cited = [(self.columns["close_frame"][row], f"the client's FIN of #{row}") for row in rows[:SHOWN]]
-            yield Seen("pool-full", pair, tuple(rows), text, self._cite(*cited))
+            # Else it may have been the end of one of several clients.
+            sure = self._opens_again(pair, rows[0])
+            also = () if sure else ("separate-pools",)
+            yield Seen("pool-full", pair, tuple(rows), text, self._cite(*cited), sure, also)
+
+    def _opens_again(self, pair: int, row: int) -> bool:
+        """Whether a connection of a pair was opened after one of them was closed."""
+        newest = self.endings.members.of(pair)[-1]
+        return bool(self.columns["opened"][newest] > self.columns["closed"][row])
 
     def _is_discarded(self, row: int) -> bool:
         bits = self.endings.bits[row]
