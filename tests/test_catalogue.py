@@ -31,7 +31,10 @@ from verifier.spelling import Style
 
 EVERY = [*CAUSES.values(), UNKNOWN]
 NARROW = Style(80, color=False, unicode=True)
-CLIENTS = {"requests", "httpx", "aiohttp", "urllib3", "boto3", "wget", "java", "curl", "go", "node"}
+CLIENTS = {
+    *("requests", "httpx", "aiohttp", "urllib3", "boto3", "wget", "java", "curl", "go", "node"),
+    *("urllib", "ruby", "perl", "tornado", "siege", "hey"),
+}
 
 
 # -- the table
@@ -102,6 +105,13 @@ SERVERS = {
     "Python/3.11 aiohttp/3.14.5": "aiohttp",
     "Cheroot/11.1.2": "cheroot",
     "node": "node",
+    "CherryPy/18.10.0": "cheroot",
+    "TornadoServer/6.6.1": "tornado",
+    "TwistedWeb/26.10.0": "twisted",
+    "waitress": "waitress",
+    "hypercorn-h11": "hypercorn",
+    "WEBrick/1.8.1 (Ruby/3.1.2/2022-04-12)": "webrick",
+    "h2o/2.2.5": "h2o",
     "cloudflare": None,
     "": None,
 }
@@ -129,6 +139,15 @@ def test_servers(name: str, kind: str | None) -> None:
         ("axios/1.7.2", "node"),
         ("node-fetch/1.0 (+https://github.com/bitinn/node-fetch)", "node"),
         ("got (https://github.com/sindresorhus/got)", "node"),
+        ("Python-urllib/3.11", "urllib"),
+        ("Ruby", "ruby"),
+        ("Faraday v1.1.0", "ruby"),
+        ("libwww-perl/6.68", "perl"),
+        ("HTTP-Tiny/0.082", "perl"),
+        ("Mojolicious (Perl)", "perl"),
+        ("Tornado/6.6.1", "tornado"),
+        ("Mozilla/5.0 (pc-x86_64-linux-gnu) Siege/4.0.7", "siege"),
+        ("hey/0.0.1", "hey"),
         ("Mozilla/5.0 (X11; Linux x86_64)", None),
         ("", None),
         (None, None),

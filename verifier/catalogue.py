@@ -5,7 +5,8 @@ of a finding. Pure data, and much of it: imported where a cause is explained, ne
 
 Names of functions, options and directives, and defaults, are those of requests 2.34, urllib3 2.8, httpx 0.28, aiohttp
 3.14, curl 7.88, Wget 1.21, Go 1.19, Java 17, Node 20 and undici 6, nginx 1.22, Apache 2.4, uvicorn 0.54, gunicorn 27,
-Werkzeug 3.1.
+Werkzeug 3.1; Ruby 3.1, libwww-perl 6.68, HTTP::Tiny 0.082, Mojolicious 9.31, Tornado 6.6, Twisted 26.10, waitress 3.0,
+Hypercorn 0.18, WEBrick 1.8, h2o 2.2, HAProxy 2.6, Squid 5.7, Siege 4.0.
 """
 
 from __future__ import annotations
@@ -93,6 +94,15 @@ _CLIENTS = {
     "node-fetch": "node",
     "node-superagent": "node",
     "got": "node",
+    "python-urllib": "urllib",
+    "ruby": "ruby",
+    "faraday": "ruby",
+    "libwww-perl": "perl",
+    "http-tiny": "perl",
+    "mojolicious": "perl",
+    "tornado": "tornado",
+    "siege": "siege",
+    "hey": "hey",
 }
 _SERVERS = {
     "nginx": "nginx",
@@ -112,12 +122,18 @@ _SERVERS = {
     "cheroot": "cheroot",
     "node": "node",
     "node.js": "node",
+    "cherrypy": "cheroot",
+    "tornadoserver": "tornado",
+    "twistedweb": "twisted",
+    "waitress": "waitress",
+    "hypercorn-h11": "hypercorn",
+    "webrick": "webrick",
+    "h2o": "h2o",
 }
 
 
 def client_kind(user_agent: str | None) -> str | None:
-    """Which library a User-Agent names: `requests`, `httpx`, `aiohttp`, `urllib3`, `boto3`, `wget`, `java`, `curl`,
-    `go`, `node`; else None.
+    """Which library a User-Agent names: one of the values of `_CLIENTS`; else None.
 
     An application may put its own name before that of its library (RFC 9110, 10.1.5), and several libraries may be
     named: the first that is known is the one that makes the requests.
@@ -126,8 +142,7 @@ def client_kind(user_agent: str | None) -> str | None:
 
 
 def server_kind(server: str | None) -> str | None:
-    """Which server a Server header names: `nginx`, `uvicorn`, `gunicorn`, `apache`, `werkzeug`, `http.server`,
-    `wsgiref`, `iis`, `jetty`, `elb`, `aiohttp`, `cheroot`, `node`; else None."""
+    """Which server a Server header names: one of the values of `_SERVERS`; else None."""
     return _product(server, _SERVERS)[0]
 
 
@@ -244,18 +259,20 @@ _SESSION = Cause(
         ),
         "httpx": (
             "Make one httpx.Client() (or AsyncClient) for the program and call client.get(...) instead of "
-            "httpx.get(...); don't open `with httpx.Client()` for each call."
+            "httpx.get(...); don't open `with httpx.Client()` for each call, and leave "
+            "httpx.Limits(max_keepalive_connections=...) above 0."
         ),
         "aiohttp": (
             "Make one aiohttp.ClientSession() when the program starts and close it when it ends, not `async with "
-            "ClientSession()` around each request."
+            "ClientSession()` around each request, and leave TCPConnector(keepalive_timeout=...) above 0."
         ),
         "urllib3": (
             "Make one urllib3.PoolManager() for the program and call its request(...) instead of urllib3.request."
         ),
         "curl": (
             "Give one curl command all URLs (`curl URL1 URL2`, with --next for other options): each command opens its "
-            "own connections. In libcurl, keep and re-use the easy handle."
+            "own connections. In libcurl, keep and re-use the easy handle, without CURLOPT_FORBID_REUSE and "
+            "CURLOPT_FRESH_CONNECT."
         ),
         "go": (
             "Before resp.Body.Close(), read the body to its end: io.Copy(io.Discard, resp.Body), short as it may be. "
@@ -266,6 +283,14 @@ _SESSION = Cause(
             "getErrorStream() to its end and close it, and don't call disconnect()."
         ),
         "wget": "Give one wget command all URLs (`wget URL1 URL2`): each command opens its own connections.",
+        "ruby": (
+            "In Ruby, make the requests inside one `Net::HTTP.start(host, port) { |http| ... }`, not by "
+            "Net::HTTP.get(uri) or URI.open; in Faraday, use an adapter that keeps connections (net_http_persistent)."
+        ),
+        "perl": (
+            "Keep one HTTP::Tiny or Mojo::UserAgent object (max_connections above 0) for the program; give "
+            "LWP::UserAgent->new keep_alive => 1."
+        ),
         PROXY: (
             "In nginx, set `keepalive N` in the upstream block, with `proxy_http_version 1.1` and `proxy_set_header "
             'Connection ""` (and see `keepalive_requests` there); in HAProxy, `http-reuse always`; in Apache, leave '
@@ -386,6 +411,12 @@ _TABLE = (
                 "Pass keepalive_timeout=SECONDS to aiohttp's web.run_app() (default 75), above the client's pauses."
             ),
             "cheroot": "In Cheroot (CherryPy), raise the server's `timeout` (default 10) above the client's pauses.",
+            "tornado": "In Tornado, pass HTTPServer a higher idle_connection_timeout (default 3600 s).",
+            "twisted": "In Twisted, make the Site with a higher timeout (default 60 s).",
+            "waitress": "Start waitress with a higher `--channel-timeout` (default 120) than the client's pauses.",
+            "hypercorn": "Start Hypercorn with `--keep-alive SECONDS` (default 5) above the client's pauses.",
+            "webrick": "In WEBrick, raise :RequestTimeout (default 30 s) above the client's pauses.",
+            "h2o": "In h2o, raise `http1-request-timeout` (default 10) above the client's pauses.",
         },
         reading=(
             "https://github.com/NVIDIA-NeMo/Gym/pull/1555",
@@ -427,6 +458,7 @@ _TABLE = (
                 "Content-Length with each response."
             ),
             "wsgiref": "wsgiref (Django's runserver of old) is for development: use gunicorn, uvicorn or another.",
+            "werkzeug": "Flask's and Werkzeug's development server: use gunicorn (`-k gthread`) or another.",
             "nginx": (
                 "nginx answers in HTTP/1.0 if asked in it: look for a proxy that asks so (proxy_http_version 1.1)."
             ),
@@ -904,6 +936,8 @@ _TABLE = (
             "there."
         ),
         clients={
+            "ruby": "In Ruby, raise Net::HTTP's keep_alive_timeout= (default 2 s) above the pauses, but below the "
+            "server's timeout.",
             "requests": (
                 "requests has no idle limit: look for a Session that is closed or lost between the requests "
                 "(session.close(), `with`, a cache that drops it), and keep it for longer than the pauses. Then the "
@@ -1226,6 +1260,21 @@ _TABLE = (
             "upstream block."
         ),
         clients={
+            "ruby": (
+                "In Ruby, make the requests inside `Net::HTTP.start(host, port) { |http| ... }`: on a Net::HTTP that "
+                "is not started, each request asks for a close."
+            ),
+            "perl": "Give LWP::UserAgent->new keep_alive => 1, and leave HTTP::Tiny's keep_alive at 1.",
+            "tornado": (
+                "Tornado's simple_httpclient asks for a close each time: "
+                "AsyncHTTPClient.configure('tornado.curl_httpclient.CurlAsyncHTTPClient') keeps connections."
+            ),
+            "urllib": (
+                "urllib.request asks for a close each time: use one http.client.HTTPConnection, requests.Session or "
+                "urllib3.PoolManager."
+            ),
+            "siege": "Set `connection = keep-alive` in siege.conf.",
+            "hey": "Leave out hey's -disable-keepalive.",
             PROXY: (
                 'In nginx, set `proxy_http_version 1.1`, `proxy_set_header Connection ""`, and `keepalive N` in the '
                 "upstream block; in HAProxy, leave out `option httpclose` and `option http-server-close`; in Apache, "
