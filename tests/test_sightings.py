@@ -336,6 +336,22 @@ def test_responses_that_the_capture_has_not_are_not_waited_for() -> None:
     assert (sighted(report), report.verdict) == ([], "inconclusive")
 
 
+@pytest.mark.parametrize("pause", [2.5, 0.0])
+def test_a_server_that_closes_with_a_request_in_hand(pause: float) -> None:
+    """Squid finds its idle limit passed when the request is there. Nobody tries again: the request failed."""
+    talk = opened()
+    talk.exchange()
+    talk.pause(pause)
+    talk.request(get("/late"))
+    talk.close("server")
+    report = diagnosed([talk])
+    assert sighted(report) == ["keepalive-race"] * bool(pause)
+    if pause:
+        found = finding(report, "keepalive-race")
+        assert (found.confidence, found.also, found.extra) == ("consistent", ("path-dropped", "server-restart"), 0)
+        assert "just as a request had come" in found.text
+
+
 def test_an_upload_that_was_answered_early_is_no_fork() -> None:
     talk = opened()
     header = "User-Agent: python-requests/2.34.2"

@@ -192,7 +192,7 @@ class Endings:
         self.short: list[int] = []
         """Connections whose server closed in the middle of a response."""
         self.crossed: list[int] = []
-        """Connections that were kept, whose server had closed when the last request was sent, which got no response."""
+        """Connections that were kept, whose server closed about when the last request came, which got no response."""
         self.said: Said = Said(tally.pairs)
         self.by_connection: Meaning = Meaning(SAID_OF_CONNECTION)
         self.by_exchange: Meaning = Meaning(SAID_OF_EXCHANGE)
@@ -362,7 +362,9 @@ class Endings:
         if bits & PARTIAL and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.short, row)
         was_kept: cython.bint = bits & (SEVERAL | AFTER_PAUSE) != 0
-        if was_kept and bits & CLOSED_BEFORE_REQUEST and bits & SERVER_FIRST and not bits & DAMAGED:
+        # A close behind the request is a timer's only after a pause.
+        met: cython.bint = bits & CLOSED_BEFORE_REQUEST != 0 or (bits & AFTER_PAUSE != 0 and not bits & ENCRYPTED)
+        if was_kept and met and bits & WAITING and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.crossed, row)
         if self.told:
             bits |= self.told.get(row, 0)

@@ -26,6 +26,8 @@ AT_ONCE_NS = 3_000_000_000
 MOST = 1000
 """Pairs that are compared with each other; connections that a finding names."""
 SHOWN = 3
+NO_ANSWER = ("path-dropped", "server-restart")
+"""Other causes of a close after a pause, with a request that got no response."""
 FAILED = (tables.REFUSED, tables.UNANSWERED)
 NOT_OPENED = (*FAILED, tables.NOT_SEEN)
 
@@ -303,13 +305,17 @@ class _Eyes:
     def races(self) -> Iterable[Seen]:
         """Requests that met the server's close, where no connection was opened for another try."""
         frames = self.diagnosis.frames["request_frame"]
-        for pair, rows in self._rows_by_pair(self.endings.crossed).items():
+        for pair, met in self._rows_by_pair(self.endings.crossed).items():
+            before = [row for row in met if self.endings.bits[row] & f.CLOSED_BEFORE_REQUEST]
+            rows = before or met
             if (pair, "keepalive-race") in self.found:
                 continue
-            text = (
-                f"the server closed {number(len(rows), 'connection')} just before the client's request was there, which"
-                " got no response"
+            if not before and {(pair, cause) for cause in NO_ANSWER} & self.found:
+                continue
+            when = (
+                "just before the client's request was there, which" if before else "just as a request had come, which"
             )
+            text = f"the server closed {number(len(rows), 'connection')} {when} got no response"
             cited = [
                 part
                 for row in rows[:SHOWN]
@@ -318,7 +324,8 @@ class _Eyes:
                     (frames[self.endings.last[row]], f"the request on #{row}"),
                 )
             ]
-            yield Seen("keepalive-race", pair, tuple(rows), text, self._cite(*cited))
+            also = () if before else NO_ANSWER
+            yield Seen("keepalive-race", pair, tuple(rows), text, self._cite(*cited), bool(before), also)
 
     def shared_sockets(self) -> Iterable[Seen]:
         """Requests on a connection that was waiting for another response, of clients that never do so."""
