@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
 from craft import START_NS, Address, Conversation, Side, get, ok
-from talks import Talks, after, closing, diagnosed, exchanges, finding, moved, opened
+from talks import Talks, after, closing, connections, diagnosed, diagnosis, exchanges, finding, moved, opened
 
 REQUESTS = "User-Agent: python-requests/2.34.2"
 PROXY: Address = ("10.0.0.2", 80)
@@ -103,6 +104,34 @@ def test_a_reset_behind_a_response_that_was_passed_on_whole() -> None:
     """HAProxy ends connections to servers so: it had read all of it, or could not have passed it on."""
     report = diagnosed(forwarded(3, reset))
     assert [found.cause for found in report.findings] == ["no-session"]
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n", b""])
+def test_a_proxy_that_waits_no_longer(answer: bytes) -> None:
+    """By its own limit, or since its client has gone."""
+    local = "127.0.0.1"
+    talks: Talks = []
+    now = START_NS
+    for number in range(3):
+        front = opened(2 * number, now, (local, 80), local)
+        front.request(get("/a", REQUESTS))
+        back = opened(2 * number + 1, front.now, (local, 8080), local)
+        back.request(get("/a", REQUESTS))
+        back.pause(0.5)
+        moved(front, back.now)
+        if answer:
+            back.close("client")
+            moved(front, back.now).response(answer)
+        front.close("client")
+        moved(back, max(back.now, front.now))
+        if not answer:
+            back.close("client")
+        talks += [front, back]
+        now = after(back, 1)
+    found = {one.pair: one for one in diagnosed(talks).findings}
+    assert (found[1].cause, found[1].blame, found[1].extra) == ("client-timeout", "client", 2)
+    assert "nginx: `proxy_read_timeout`" in found[1].advice
+    assert "python-requests" in found[0].advice
 
 
 def test_users_of_a_proxy_are_not_programs_on_its_machine() -> None:
@@ -228,3 +257,30 @@ def test_two_servers_that_are_asked_the_same_at_the_same_time() -> None:
             talks.append(back)
     report = diagnosed(talks)
     assert all("as a proxy does" not in found.advice for found in report.findings)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_a_crowd_it_is_known_who_asks_whom(seed: int) -> None:
+    """Of forty requests for the same at once, most of the users' are under way while another one of the proxy's is,
+    too, that began before and ends behind: the other way round all are."""
+    local = "127.0.0.1"
+    random = Random(seed)
+    talks: Talks = []
+    for turn in range(3):
+        for number in range(40):
+            port = 1000 * turn + 2 * number
+            front = opened(port, START_NS + turn * 500_000_000 + number * 1_000_000, (local, 80), local)
+            front.request(get("/a", REQUESTS))
+            back = opened(port + 1, front.now, (local, 8080), local)
+            back.request(get("/a", REQUESTS))
+            back.pause(random.uniform(0.005, 0.2))
+            back.response(ok())
+            moved(front, back.now).response(ok())
+            front.close("client")
+            moved(back, front.now).close("client")
+            talks += [front, back]
+    report = diagnosed(talks)
+    found = diagnosis(report)
+    assert found is not None
+    passing = {connection.server.port for connection in connections(report) if found.relays.passes_on(connection.id)}
+    assert passing == {8080}

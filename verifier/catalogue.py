@@ -936,8 +936,6 @@ _TABLE = (
             "there."
         ),
         clients={
-            "ruby": "In Ruby, raise Net::HTTP's keep_alive_timeout= (default 2 s) above the pauses, but below the "
-            "server's timeout.",
             "requests": (
                 "requests has no idle limit: look for a Session that is closed or lost between the requests "
                 "(session.close(), `with`, a cache that drops it), and keep it for longer than the pauses. Then the "
@@ -969,6 +967,8 @@ _TABLE = (
                 "`Keep-Alive: timeout=` of the server's they fall short by 1 s (http.globalAgent) or 2 s (fetch): "
                 "raise that."
             ),
+            "ruby": "In Ruby, raise Net::HTTP's keep_alive_timeout= (default 2 s) above the pauses, but below the "
+            "server's timeout.",
         },
         reading=(
             "https://github.com/encode/httpx/issues/2079",
@@ -999,6 +999,11 @@ _TABLE = (
             "node": (
                 "In Node, raise AbortSignal.timeout(ms), or for fetch headersTimeout and bodyTimeout of undici's Agent "
                 "(300 s)."
+            ),
+            PROXY: (
+                "Allow the server more time (nginx: `proxy_read_timeout`, default 60s; HAProxy: `timeout server`; "
+                "Apache: `ProxyTimeout`), or make it faster. A proxy closes, too, when its own client has given up: "
+                "then it is that one's timeout."
             ),
         },
         reading=("https://github.com/encode/httpx/issues/2139",),
@@ -1278,8 +1283,8 @@ _TABLE = (
             PROXY: (
                 'In nginx, set `proxy_http_version 1.1`, `proxy_set_header Connection ""`, and `keepalive N` in the '
                 "upstream block; in HAProxy, leave out `option httpclose` and `option http-server-close`; in Apache, "
-                "`disablereuse=on`; in Squid, `server_persistent_connections off`. What passes on bytes alone (socat, "
-                "ssh -L) adds no header: then it is its client's."
+                "`disablereuse=on`; in Squid, `server_persistent_connections off`; give Node's http-proxy an `agent` "
+                "with keepAlive. What passes on bytes alone (socat, ssh -L) adds no header: then it is its client's."
             ),
             "requests": (
                 "Look for headers={'Connection': 'close'} and session.headers; drop it: keep-alive is the default."

@@ -36,28 +36,30 @@ class Relays:
         self.words = words
         found: cython.bint = self._meet()
         self.inner = memoryview(zeros("B", self.table.rows if found else 0))
-        """By connection: whether its last answered request had been looked for, and found, at the client's own door."""
+        """By connection: whether a request on it was found to have come to its client's own door."""
         self.tried = memoryview(zeros("i", tally.pairs if found else 0))
         self.matched = memoryview(zeros("i", tally.pairs if found else 0))
+        self.asked_by: dict[tuple[int, int], int] = {}
+        """How many requests of one pair were found to have come in on another one."""
+        self.relay = memoryview(zeros("B", tally.pairs if found else 0))
+        """By pair: whether its client passes on what it is asked."""
         self.before = memoryview(zeros("B", tally.pairs if found else 0))
         """By pair: whether its server was seen to ask another one for what it was asked, and has that one's name."""
         if found:
             self._look()
+            self._decide()
+            self._name()
 
     def passes_on(self, row: cython.Py_ssize_t) -> cython.bint:
         """Whether a connection carries what its client was asked for by others."""
         if not len(self.inner) or self.tally.pair_of[row] < 0:
             return False
-        return self.inner[row] != 0 and self._is_relay(self.tally.pair_of[row])
+        return self.inner[row] != 0 and self.relay[self.tally.pair_of[row]] != 0
 
     def relays(self, pair: cython.Py_ssize_t) -> cython.bint:
         """Whether a pair's server asks another one for what it is asked, and has the name of that: it may be passed on,
         too."""
         return len(self.before) != 0 and self.before[pair] != 0
-
-    def _is_relay(self, pair: cython.Py_ssize_t) -> cython.bint:
-        """Whether half of a pair's requests were passed on: fewer may have met their like by chance."""
-        return self.matched[pair] * 2 >= self.tried[pair]
 
     def _meet(self) -> cython.bint:
         """Whether the client of a pair is where another pair's server is."""
@@ -104,26 +106,65 @@ class Relays:
         order: Order = Order(exchanges.request_ns, exchanges.rows)
         place: cython.Py_ssize_t
         at: cython.Py_ssize_t
-        owner: cython.Py_ssize_t
         pair: cython.Py_ssize_t
         outer: cython.Py_ssize_t
+        # Mostly the same two again.
+        last_pair: cython.Py_ssize_t = -1
+        last_outer: cython.Py_ssize_t = -1
+        times: cython.int = 0
         for place in range(exchanges.rows):
             at = order.row(place)
-            owner = exchanges.connection[at]
-            pair = self.tally.pair_of[owner]
-            if pair < 0 or exchanges.target[at] < 0 or exchanges.response_ns[at] < 0:
+            pair = self.tally.pair_of[exchanges.connection[at]]
+            if pair < 0 or exchanges.target[at] < 0:
                 continue
-            if self.tried[pair] >= TRIED and not self._is_relay(pair):
+            if self.tried[pair] >= TRIED and self.matched[pair] * 2 < self.tried[pair]:
                 continue
             outer = self._outer(order, place, at)
             self.tried[pair] += 1
-            if outer >= 0:
-                self.matched[pair] += 1
-                self.inner[owner] = 1
+            if outer < 0:
+                continue
+            self.matched[pair] += 1
+            self.inner[exchanges.connection[at]] = 1
+            outer = self.tally.pair_of[exchanges.connection[outer]]
+            if pair != last_pair or outer != last_outer:
+                self._count(last_pair, last_outer, times)
+                last_pair = pair
+                last_outer = outer
+                times = 0
+            times += 1
+        return self._count(last_pair, last_outer, times)
+
+    def _count(self, pair: cython.Py_ssize_t, outer: cython.Py_ssize_t, times: cython.int) -> cython.int:
+        if times:
+            self.asked_by[pair, outer] = self.asked_by.get((pair, outer), 0) + times
+        return 0
+
+    def _decide(self) -> cython.int:
+        """Half of a pair's requests have to be passed on: fewer may have met their like by chance.
+
+        Where many ask for the same at once, what a proxy is asked for falls into the time of what it asks, too, though
+        less often: it can't for the first.
+        """
+        pair: cython.Py_ssize_t
+        outer: cython.Py_ssize_t
+        owned = memoryview(zeros("i", self.tally.pairs))
+        for (pair, outer), times in self.asked_by.items():
+            if times * self.tried[outer] > self.asked_by.get((outer, pair), 0) * self.tried[pair]:
+                owned[pair] += times
+        for pair in range(self.tally.pairs):
+            self.relay[pair] = owned[pair] != 0 and owned[pair] * 2 >= self.tried[pair]
+        return 0
+
+    def _name(self) -> cython.int:
+        """Finds the servers that may have the name of another one."""
+        exchanges: ExchangeTable = self.exchanges
+        order: Order = Order(exchanges.request_ns, exchanges.rows)
+        place: cython.Py_ssize_t
+        owner: cython.Py_ssize_t
+        outer: cython.Py_ssize_t
         for place in range(exchanges.rows):
             owner = exchanges.connection[order.row(place)]
-            pair = self.tally.pair_of[owner]
-            if pair >= 0 and self.inner[owner] and self._is_relay(pair):
+            if self.passes_on(owner):
                 outer = self._outer(order, place, order.row(place))
                 if outer >= 0 and self._named_alike(exchanges.connection[outer], owner):
                     self.before[self.tally.pair_of[exchanges.connection[outer]]] = 1
@@ -150,7 +191,13 @@ class Relays:
         exchanges: ExchangeTable = self.exchanges
         front: cython.Py_ssize_t = exchanges.connection[outer]
         back: cython.Py_ssize_t = exchanges.connection[inner]
-        if exchanges.target[outer] < 0 or exchanges.response_ns[outer] < exchanges.response_ns[inner]:
+        # Where the proxy had no answer, it gave one of its own later, or none.
+        until: cython.longlong = max(exchanges.response_ns[inner], exchanges.request_ns[inner])
+        if exchanges.target[outer] < 0 or 0 <= exchanges.response_ns[outer] < until:
+            return False
+        if exchanges.response_ns[outer] < 0 and (
+            exchanges.response_ns[inner] >= 0 or 0 <= self.table.closed[front] < exchanges.request_ns[inner]
+        ):
             return False
         if self.tally.pair_of[front] in (-1, self.tally.pair_of[back]) or not self._same(front, 1, back, 0):
             return False
