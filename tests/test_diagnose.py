@@ -866,3 +866,15 @@ def test_a_response_that_the_client_has_and_the_capture_has_not() -> None:
     segments = [one for one in merged(*talks) if one.sender != SERVER or one.receiver != unheard.ends["client"].address]
     report = of_segments(segments[3:])
     assert {found.cause for found in report.findings} <= {"unknown"}
+
+
+def test_a_response_that_is_missing_behind_an_acknowledgement() -> None:
+    """Of a connection that was there before the capture: the next response answers the next request."""
+    unheard = opened()
+    for _ in range(2):
+        unheard.exchange()
+    unheard.close("client")
+    segments = merged(*followed(unheard, pause=1))
+    (first, *_) = [one for one in segments[3:] if one.sender == SERVER and one.payload]
+    report = of_segments([one for one in segments[3:] if one is not first])
+    assert {found.cause for found in report.findings} <= {"unknown"}
