@@ -352,6 +352,15 @@ def test_a_server_that_closes_with_a_request_in_hand(pause: float) -> None:
         assert "just as a request had come" in found.text
 
 
+def test_a_server_that_never_answered_kept_nothing() -> None:
+    """Two requests, one behind the other, and a close: there was no response for a pause to begin with."""
+    talk = opened()
+    talk.request(get("/1"))
+    talk.request(get("/2"))
+    talk.close("server")
+    assert sighted(diagnosed([talk])) == []
+
+
 def test_an_upload_that_was_answered_early_is_no_fork() -> None:
     talk = opened()
     header = "User-Agent: python-requests/2.34.2"

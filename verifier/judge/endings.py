@@ -248,7 +248,7 @@ class Endings:
                 continue
             self.prior[owner] = before + 1
             gone = exchange_row(exchanges, before)
-            self.pause_ns[owner] = this.request_ns - gone.end_ns
+            self.pause_ns[owner] = this.request_ns - gone.end_ns if gone.end_ns >= 0 else 0
             if gone.flags & GOING_ON != RESPONSE_DONE or gone.end_frame > this.request_frame:
                 self._follows(before, row)
             if not self.bits[owner]:
@@ -395,7 +395,8 @@ class Endings:
             following = self.following(at)
         self.last[row] = at
         self.prior[row] = prior + 1
-        self.pause_ns[row] = exchanges.request_ns[at] - exchanges.end_ns[prior] if prior >= 0 else 0
+        answered: cython.bint = prior >= 0 and exchanges.end_ns[prior] >= 0
+        self.pause_ns[row] = exchanges.request_ns[at] - exchanges.end_ns[prior] if answered else 0
         self.chain[at] = 0
         while following >= 0:
             self.said.follow(self.tally.pair_of[row], exchanges.flags[at], exchanges.status[at], -1)

@@ -186,7 +186,7 @@ class Connection:
             elif self.state == UNANSWERED:
                 self.state = HALF_OPEN  # somebody answered, out of the capture's sight
             if not half.acks or diff(packet.ack, half.acked) > 0:
-                if half.acks and peer.packets == 0:
+                if half.acks and peer.packets == 0 and not peer.isn_known:
                     self._unheard(1 - side)
                 half.acked = packet.ack
                 half.acks = True
