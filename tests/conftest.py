@@ -42,6 +42,7 @@ CORE = {
     "test_media",
     "test_peers",
     "test_pitfalls",
+    "test_relays",
     "test_repetition",
     "test_sightings",
     "test_tables",

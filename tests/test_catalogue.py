@@ -15,8 +15,10 @@ from verifier.catalogue import (
     CAUSES,
     OR_IN_CLIENT,
     OTHER,
+    PROXY,
     UNKNOWN,
     Cause,
+    Speakers,
     advice,
     client_kind,
     remedy,
@@ -29,7 +31,10 @@ from verifier.spelling import Style
 
 EVERY = [*CAUSES.values(), UNKNOWN]
 NARROW = Style(80, color=False, unicode=True)
-CLIENTS = {"requests", "httpx", "aiohttp", "urllib3", "boto3", "wget", "java", "curl", "go", "node"}
+CLIENTS = {
+    *("requests", "httpx", "aiohttp", "urllib3", "boto3", "wget", "java", "curl", "go", "node"),
+    *("urllib", "ruby", "perl", "tornado", "siege", "hey"),
+}
 
 
 # -- the table
@@ -57,7 +62,7 @@ def test_a_cause_is_told_in_full(cause: Cause) -> None:
 
 @pytest.mark.parametrize("cause", EVERY, ids=lambda cause: cause.code)
 def test_advice_is_for_kinds_that_are_told_apart(cause: Cause) -> None:
-    assert set(cause.clients) <= CLIENTS | {ANY, OTHER}
+    assert set(cause.clients) <= CLIENTS | {ANY, OTHER, PROXY}
     assert OTHER not in cause.clients or cause.blame == "server"
     assert set(cause.servers) <= {server_kind(name) for name in SERVERS}
 
@@ -100,6 +105,13 @@ SERVERS = {
     "Python/3.11 aiohttp/3.14.5": "aiohttp",
     "Cheroot/11.1.2": "cheroot",
     "node": "node",
+    "CherryPy/18.10.0": "cheroot",
+    "TornadoServer/6.6.1": "tornado",
+    "TwistedWeb/26.10.0": "twisted",
+    "waitress": "waitress",
+    "hypercorn-h11": "hypercorn",
+    "WEBrick/1.8.1 (Ruby/3.1.2/2022-04-12)": "webrick",
+    "h2o/2.2.5": "h2o",
     "cloudflare": None,
     "": None,
 }
@@ -127,6 +139,15 @@ def test_servers(name: str, kind: str | None) -> None:
         ("axios/1.7.2", "node"),
         ("node-fetch/1.0 (+https://github.com/bitinn/node-fetch)", "node"),
         ("got (https://github.com/sindresorhus/got)", "node"),
+        ("Python-urllib/3.11", "urllib"),
+        ("Ruby", "ruby"),
+        ("Faraday v1.1.0", "ruby"),
+        ("libwww-perl/6.68", "perl"),
+        ("HTTP-Tiny/0.082", "perl"),
+        ("Mojolicious (Perl)", "perl"),
+        ("Tornado/6.6.1", "tornado"),
+        ("Mozilla/5.0 (pc-x86_64-linux-gnu) Siege/4.0.7", "siege"),
+        ("hey/0.0.1", "hey"),
         ("Mozilla/5.0 (X11; Linux x86_64)", None),
         ("", None),
         (None, None),
@@ -175,13 +196,13 @@ def test_advice_is_in_the_words_of_the_client() -> None:
     ],
 )
 def test_remedies(code: str, blame: str, agent: str | None, server: str | None, said: str) -> None:
-    assert said in remedy(code, blame, agent, server)
+    assert said in remedy(code, blame, Speakers(agent, server))
 
 
 def test_each_side_has_a_line_of_its_own() -> None:
-    assert remedy("no-length", "server", "curl/8", None).count("\n") == 0
+    assert remedy("no-length", "server", Speakers("curl/8", None)).count("\n") == 0
     for agent in ("python-httpx/0.28", "lynx", None):
-        [there, here] = remedy("server-idle-timeout", "server", agent, "uvicorn").split("\n")
+        [there, here] = remedy("server-idle-timeout", "server", Speakers(agent, "uvicorn")).split("\n")
         assert "--timeout-keep-alive" in there
         assert here.startswith(OR_IN_CLIENT)
 

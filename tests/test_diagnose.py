@@ -1024,3 +1024,26 @@ def test_a_rest_of_something_else() -> None:
     report = diagnosed(talks)
     assert report.totals.extra_handshakes == 0
     assert [found for found in report.findings if found.extra] == []
+
+
+def test_a_response_that_the_client_has_and_the_capture_has_not() -> None:
+    """Met in a capture that dropped packets, of a connection whose server it never heard."""
+    unheard = opened()
+    unheard.exchange()
+    unheard.close("client")
+    talks = followed(unheard, pause=1)
+    segments = [one for one in merged(*talks) if one.sender != SERVER or one.receiver != unheard.ends["client"].address]
+    report = of_segments(segments[3:])
+    assert {found.cause for found in report.findings} <= {"unknown"}
+
+
+def test_a_response_that_is_missing_behind_an_acknowledgement() -> None:
+    """Of a connection that was there before the capture: the next response answers the next request."""
+    unheard = opened()
+    for _ in range(2):
+        unheard.exchange()
+    unheard.close("client")
+    segments = merged(*followed(unheard, pause=1))
+    (first, *_) = [one for one in segments[3:] if one.sender == SERVER and one.payload]
+    report = of_segments([one for one in segments[3:] if one is not first])
+    assert {found.cause for found in report.findings} <= {"unknown"}

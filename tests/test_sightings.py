@@ -31,6 +31,7 @@ from talks import (
     followed,
     in_secret,
     moved,
+    of_segments,
     opened,
     refusal,
     secured,
@@ -228,6 +229,20 @@ def test_connections_that_a_full_pool_did_not_take_back() -> None:
     assert causes(diagnosed(talks)) == [None, *["concurrency"] * 4]
 
 
+def test_a_discard_is_sure_where_its_like_is_opened_again() -> None:
+    """Else one of several clients may have come to its end: h2load and ab close each when its share is done."""
+    talks = overlapping(3, kept=1)
+    found = finding(diagnosed(talks), "pool-full")
+    assert (found.confidence, found.also) == ("consistent", ("separate-pools",))
+    assert "Packets alone can't prove it" in found.text
+    again = opened(8, talks[0].now)
+    talks[0].request(get("/more"))
+    again.exchange()
+    moved(talks[0], again.now).response(ok())
+    found = finding(diagnosed([*talks, again]), "pool-full")
+    assert (found.confidence, found.also) == ("certain", ())
+
+
 def test_a_pool_that_takes_all_back() -> None:
     assert sighted(diagnosed(overlapping(5, kept=5))) == []
 
@@ -342,6 +357,40 @@ def test_requests_that_overlap_on_one_connection(agent: str, told_of: bool) -> N
         assert (found.confidence, found.blame) == ("consistent", "client")
         assert cited([interleaved(agent)], found) == [("10.0.0.1", "PA")]
         assert "Packets alone can't prove it" in found.text
+
+
+def test_responses_that_the_capture_has_not_are_not_waited_for() -> None:
+    """One way alone, as on loopback behind nft's redirect: the client acknowledges each response all the same."""
+    talk = opened()
+    for _ in range(3):
+        answered(ok(), get("/", "User-Agent: python-requests/2.34.2"))(talk)
+    report = of_segments([segment for segment in talk.segments if segment.sender[0] == "10.0.0.1"])
+    assert (sighted(report), report.verdict) == ([], "inconclusive")
+
+
+@pytest.mark.parametrize("pause", [2.5, 0.0])
+def test_a_server_that_closes_with_a_request_in_hand(pause: float) -> None:
+    """Squid finds its idle limit passed when the request is there. Nobody tries again: the request failed."""
+    talk = opened()
+    talk.exchange()
+    talk.pause(pause)
+    talk.request(get("/late"))
+    talk.close("server")
+    report = diagnosed([talk])
+    assert sighted(report) == ["keepalive-race"] * bool(pause)
+    if pause:
+        found = finding(report, "keepalive-race")
+        assert (found.confidence, found.also, found.extra) == ("consistent", ("path-dropped", "server-restart"), 0)
+        assert "just as a request had come" in found.text
+
+
+def test_a_server_that_never_answered_kept_nothing() -> None:
+    """Two requests, one behind the other, and a close: there was no response for a pause to begin with."""
+    talk = opened()
+    talk.request(get("/1"))
+    talk.request(get("/2"))
+    talk.close("server")
+    assert sighted(diagnosed([talk])) == []
 
 
 def test_an_upload_that_was_answered_early_is_no_fork() -> None:

@@ -5,7 +5,8 @@ of a finding. Pure data, and much of it: imported where a cause is explained, ne
 
 Names of functions, options and directives, and defaults, are those of requests 2.34, urllib3 2.8, httpx 0.28, aiohttp
 3.14, curl 7.88, Wget 1.21, Go 1.19, Java 17, Node 20 and undici 6, nginx 1.22, Apache 2.4, uvicorn 0.54, gunicorn 27,
-Werkzeug 3.1.
+Werkzeug 3.1; Ruby 3.1, libwww-perl 6.68, HTTP::Tiny 0.082, Mojolicious 9.31, Tornado 6.6, Twisted 26.10, waitress 3.0,
+Hypercorn 0.18, WEBrick 1.8, h2o 2.2, HAProxy 2.6, Squid 5.7, Siege 4.0.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ ANY = "any"
 """Among the kinds of clients: all others, where the client is to blame."""
 OTHER = "other"
 """Among the kinds of clients: all others, where the server is to blame."""
+PROXY = "proxy"
+"""Among the kinds of clients: what passes on the requests of others, by whatever name."""
 OR_IN_CLIENT = "Or in the client: "
 """Begins the second line of a remedy: what a client can do about its server's ways."""
 _NOTHING: Mapping[str, str] = {}
@@ -57,6 +60,20 @@ class Cause(NamedTuple):
 
 # -- who speaks
 
+
+class Speakers(NamedTuple):
+    """Who the two sides of a connection are, as far as is known."""
+
+    agent: str | None
+    """What the client calls itself (User-Agent)."""
+    software: str | None
+    """What the server calls itself (Server)."""
+    passes_on: bool = False
+    """The client passes on the requests of others, whose name may stand in them."""
+    is_relayed: bool = False
+    """The server passes on what another one answers, whose name may stand in that."""
+
+
 _CLIENTS = {
     "python-requests": "requests",
     "python-httpx": "httpx",
@@ -77,6 +94,15 @@ _CLIENTS = {
     "node-fetch": "node",
     "node-superagent": "node",
     "got": "node",
+    "python-urllib": "urllib",
+    "ruby": "ruby",
+    "faraday": "ruby",
+    "libwww-perl": "perl",
+    "http-tiny": "perl",
+    "mojolicious": "perl",
+    "tornado": "tornado",
+    "siege": "siege",
+    "hey": "hey",
 }
 _SERVERS = {
     "nginx": "nginx",
@@ -96,12 +122,18 @@ _SERVERS = {
     "cheroot": "cheroot",
     "node": "node",
     "node.js": "node",
+    "cherrypy": "cheroot",
+    "tornadoserver": "tornado",
+    "twistedweb": "twisted",
+    "waitress": "waitress",
+    "hypercorn-h11": "hypercorn",
+    "webrick": "webrick",
+    "h2o": "h2o",
 }
 
 
 def client_kind(user_agent: str | None) -> str | None:
-    """Which library a User-Agent names: `requests`, `httpx`, `aiohttp`, `urllib3`, `boto3`, `wget`, `java`, `curl`,
-    `go`, `node`; else None.
+    """Which library a User-Agent names: one of the values of `_CLIENTS`; else None.
 
     An application may put its own name before that of its library (RFC 9110, 10.1.5), and several libraries may be
     named: the first that is known is the one that makes the requests.
@@ -110,8 +142,7 @@ def client_kind(user_agent: str | None) -> str | None:
 
 
 def server_kind(server: str | None) -> str | None:
-    """Which server a Server header names: `nginx`, `uvicorn`, `gunicorn`, `apache`, `werkzeug`, `http.server`,
-    `wsgiref`, `iis`, `jetty`, `elb`, `aiohttp`, `cheroot`, `node`; else None."""
+    """Which server a Server header names: one of the values of `_SERVERS`; else None."""
     return _product(server, _SERVERS)[0]
 
 
@@ -148,22 +179,30 @@ TWO_PROGRAMS = (
 """In place of a remedy, where the connection before was another program's."""
 
 
-def remedy(code: str, blame: str, client_agent: str | None, server_name: str | None) -> str:
+def remedy(code: str, blame: str, speakers: Speakers) -> str:
     """What to change on the side that is to blame: in the words of the software that runs there, and how that is known.
 
-    `client_agent` is a User-Agent, `server_name` a Server header. Where the server is to blame a second line may
-    follow, which begins with `OR_IN_CLIENT`: for those who can't change the server.
+    Where the server is to blame a second line may follow, which begins with `OR_IN_CLIENT`: for those who can't change
+    the server.
     """
     cause = CAUSES.get(code, UNKNOWN)
-    client, server = _product(client_agent, _CLIENTS), _product(server_name, _SERVERS)
+    client = (PROXY, "") if speakers.passes_on else _product(speakers.agent, _CLIENTS)
+    server = _product(speakers.software, _SERVERS)
+    if speakers.is_relayed and server[1]:
+        # Who gave that name is not known.
+        where = f"passes requests on, and its name, {server[1][:_LONGEST]}, may be that of the one behind it"
+        server = (None, "")
+        elsewhere = _words_for(f" The server {where}", code, cause.servers)
+    else:
+        elsewhere = _elsewhere("server", code, server, cause.servers)
     here, there = _named("client", client, cause.clients), _named("server", server, cause.servers)
     if blame == "server":
-        known = there or f"{cause.advice}{_elsewhere('server', code, server, cause.servers)}"
+        known = there or f"{cause.advice}{elsewhere}"
         here = here or cause.clients.get(OTHER, "")
         return f"{known}\n{OR_IN_CLIENT}{here}" if here else known
     general = cause.clients.get(ANY, cause.advice) if blame == "client" else cause.advice
     if here:
-        return here
+        return f"{here} {there}" if there and blame == "path" else here
     if there and blame != "client":
         return f"{general} {there}"
     return f"{general}{_elsewhere('client', code, client, cause.clients)}"
@@ -173,21 +212,30 @@ def _named(side: str, product: tuple[str | None, str], texts: Mapping[str, str])
     """What to do there, after how it is known what runs there; empty where that, or what to do, is not known."""
     kind, word = product
     text = texts.get(kind or "")
+    if kind == PROXY and text:
+        return f"The client passes on the requests of others, as a proxy does. {text}"
     return f"The {side} calls itself {word}. {text}" if text else ""
 
 
 def _elsewhere(side: str, code: str, product: tuple[str | None, str], texts: Mapping[str, str]) -> str:
     """Where to read what to do in which software, after a sentence; empty where nothing is written of any, or none of
     it is what runs there."""
-    kinds = [kind for kind in texts if kind not in (ANY, OTHER)]
-    if not kinds or product[0]:
+    if product[0]:
+        return ""
+    word = product[1]
+    who = f"The {side} calls itself {word[:_LONGEST]}" if word else f"The packets don't say which {side} this is"
+    return _words_for(f" {who}", code, texts)
+
+
+def _words_for(who: str, code: str, texts: Mapping[str, str]) -> str:
+    """`who`, and which software there are words for; empty where there is none."""
+    kinds = [kind for kind in texts if kind not in (ANY, OTHER, PROXY)]
+    if not kinds:
         return ""
     if len(kinds) > _NAMED + 1:
         kinds[_NAMED:] = ["others"]
     names = f"{', '.join(kinds[:-1])} and {kinds[-1]}" if len(kinds) > 1 else kinds[0]
-    word = product[1]
-    who = f"The {side} calls itself {word[:_LONGEST]}" if word else f"The packets don't say which {side} this is"
-    return f" {who}: `verify causes {code}` has the words for {names}."
+    return f"{who}: `verify causes {code}` has the words for {names}."
 
 
 # -- the table
@@ -224,18 +272,20 @@ _SESSION = Cause(
         ),
         "httpx": (
             "Make one httpx.Client() (or AsyncClient) for the program and call client.get(...) instead of "
-            "httpx.get(...); don't open `with httpx.Client()` for each call."
+            "httpx.get(...); don't open `with httpx.Client()` for each call, and leave "
+            "httpx.Limits(max_keepalive_connections=...) above 0."
         ),
         "aiohttp": (
             "Make one aiohttp.ClientSession() when the program starts and close it when it ends, not `async with "
-            "ClientSession()` around each request."
+            "ClientSession()` around each request, and leave TCPConnector(keepalive_timeout=...) above 0."
         ),
         "urllib3": (
             "Make one urllib3.PoolManager() for the program and call its request(...) instead of urllib3.request."
         ),
         "curl": (
             "Give one curl command all URLs (`curl URL1 URL2`, with --next for other options): each command opens its "
-            "own connections. In libcurl, keep and re-use the easy handle."
+            "own connections. In libcurl, keep and re-use the easy handle, without CURLOPT_FORBID_REUSE and "
+            "CURLOPT_FRESH_CONNECT."
         ),
         "go": (
             "Before resp.Body.Close(), read the body to its end: io.Copy(io.Discard, resp.Body), short as it may be. "
@@ -246,6 +296,20 @@ _SESSION = Cause(
             "getErrorStream() to its end and close it, and don't call disconnect()."
         ),
         "wget": "Give one wget command all URLs (`wget URL1 URL2`): each command opens its own connections.",
+        "ruby": (
+            "In Ruby, make the requests inside one `Net::HTTP.start(host, port) { |http| ... }`, not by "
+            "Net::HTTP.get(uri) or URI.open; in Faraday, use an adapter that keeps connections (net_http_persistent)."
+        ),
+        "perl": (
+            "Keep one HTTP::Tiny or Mojo::UserAgent object (max_connections above 0) for the program; give "
+            "LWP::UserAgent->new keep_alive => 1."
+        ),
+        PROXY: (
+            "In nginx, set `keepalive N` in the upstream block, with `proxy_http_version 1.1` and `proxy_set_header "
+            'Connection ""` (and see `keepalive_requests` there); in HAProxy, `http-reuse always`; in Apache, leave '
+            "out `disablereuse=on`. What passes on bytes alone (socat, ssh -L, stunnel) opens one connection for each "
+            "of its client's: then have these kept."
+        ),
         "boto3": "Make one boto3 client for the program (one for each process), not one for each call.",
         "node": (
             "In Node, make one `new http.Agent({keepAlive: true})` and pass it to all requests as `agent`. Before Node "
@@ -336,6 +400,11 @@ _TABLE = (
                 "closed: in Node, `timeout` of http.Agent below that timeout, or for fetch keepAliveTimeout of "
                 "undici's Agent (default 4 s)."
             ),
+            PROXY: (
+                "Have it give up idle connections to this server sooner than the server does (nginx: "
+                "`keepalive_timeout` in the upstream block, default 60s; HAProxy: `pool-purge-delay`, default 5s; "
+                "Apache: `ttl=` of ProxyPass). That saves no handshake, but prevents requests that fail (502)."
+            ),
             OTHER: (
                 "Send the next request before the server's timeout. An idle limit in the client that is shorter than "
                 "the server's saves no handshake, but prevents requests that fail on a connection just closed."
@@ -355,6 +424,12 @@ _TABLE = (
                 "Pass keepalive_timeout=SECONDS to aiohttp's web.run_app() (default 75), above the client's pauses."
             ),
             "cheroot": "In Cheroot (CherryPy), raise the server's `timeout` (default 10) above the client's pauses.",
+            "tornado": "In Tornado, pass HTTPServer a higher idle_connection_timeout (default 3600 s).",
+            "twisted": "In Twisted, make the Site with a higher timeout (default 60 s).",
+            "waitress": "Start waitress with a higher `--channel-timeout` (default 120) than the client's pauses.",
+            "hypercorn": "Start Hypercorn with `--keep-alive SECONDS` (default 5) above the client's pauses.",
+            "webrick": "In WEBrick, raise :RequestTimeout (default 30 s) above the client's pauses.",
+            "h2o": "In h2o, raise `http1-request-timeout` (default 10) above the client's pauses.",
         },
         reading=(
             "https://github.com/NVIDIA-NeMo/Gym/pull/1555",
@@ -385,6 +460,10 @@ _TABLE = (
                 "Where requests are HTTP/1.0: have the client speak HTTP/1.1 (curl: leave out -0), or "
                 "send `Connection: keep-alive` (ApacheBench: `ab -k`)."
             ),
+            PROXY: (
+                'In nginx, set `proxy_http_version 1.1`, `proxy_set_header Connection ""`, and `keepalive N` in the '
+                "upstream block; in Apache, leave out `force-proxy-request-1.0` and `proxy-nokeepalive` (SetEnv)."
+            ),
         },
         servers={
             "http.server": (
@@ -392,6 +471,7 @@ _TABLE = (
                 "Content-Length with each response."
             ),
             "wsgiref": "wsgiref (Django's runserver of old) is for development: use gunicorn, uvicorn or another.",
+            "werkzeug": "Flask's and Werkzeug's development server: use gunicorn (`-k gthread`) or another.",
             "nginx": (
                 "nginx answers in HTTP/1.0 if asked in it: look for a proxy that asks so (proxy_http_version 1.1)."
             ),
@@ -552,6 +632,11 @@ _TABLE = (
                 "fetch keepAliveTimeout of undici's Agent), and repeat what may be repeated if `req.reusedSocket` and "
                 "the error's code is ECONNRESET."
             ),
+            PROXY: (
+                "Have it give up idle connections to this server sooner than the server does (nginx: "
+                "`keepalive_timeout` in the upstream block, default 60s; HAProxy: `pool-purge-delay`, default 5s; "
+                "Apache: `ttl=` of ProxyPass). That saves no handshake, but prevents requests that fail (502)."
+            ),
             OTHER: (
                 "Have the client drop idle connections sooner than the server, and repeat requests that failed, where "
                 "they may be repeated: a GET always, a POST only if doing it twice does no harm."
@@ -686,6 +771,10 @@ _TABLE = (
         settle="The client's log: urllib3 warns 'Connection pool is full, discarding connection'.",
         advice="Make the pool at least as large as the number of requests that run at the same time.",
         clients={
+            PROXY: (
+                "In nginx, raise `keepalive N` in the upstream block to the most requests at the same time (of one "
+                "worker process); in HAProxy, the server's `pool-max-conn`."
+            ),
             "requests": (
                 "Call session.mount('https://', HTTPAdapter(pool_maxsize=N)) (and 'http://') with N at least the "
                 "number of threads (default 10); pool_block=True makes threads wait instead of opening more."
@@ -788,6 +877,10 @@ _TABLE = (
         settle="The client's code: how many Sessions, threads and processes there are.",
         advice="Share one client object among threads and tasks. Processes can't share; each needs its own.",
         clients={
+            PROXY: (
+                "Each worker process of a proxy has a pool of its own (nginx: `worker_processes`, HAProxy: threads, "
+                "between which `http-reuse` shares); fewer of them share more."
+            ),
             "requests": (
                 "Share one Session among threads and set headers, cookies and adapters before they start: the pool "
                 "below is safe with threads, changes to the Session are not."
@@ -887,6 +980,8 @@ _TABLE = (
                 "`Keep-Alive: timeout=` of the server's they fall short by 1 s (http.globalAgent) or 2 s (fetch): "
                 "raise that."
             ),
+            "ruby": "In Ruby, raise Net::HTTP's keep_alive_timeout= (default 2 s) above the pauses, but below the "
+            "server's timeout.",
         },
         reading=(
             "https://github.com/encode/httpx/issues/2079",
@@ -917,6 +1012,11 @@ _TABLE = (
             "node": (
                 "In Node, raise AbortSignal.timeout(ms), or for fetch headersTimeout and bodyTimeout of undici's Agent "
                 "(300 s)."
+            ),
+            PROXY: (
+                "Allow the server more time (nginx: `proxy_read_timeout`, default 60s; HAProxy: `timeout server`; "
+                "Apache: `ProxyTimeout`), or make it faster. A proxy closes, too, when its own client has given up: "
+                "then it is that one's timeout."
             ),
         },
         reading=("https://github.com/encode/httpx/issues/2139",),
@@ -1181,6 +1281,27 @@ _TABLE = (
             "upstream block."
         ),
         clients={
+            "ruby": (
+                "In Ruby, make the requests inside `Net::HTTP.start(host, port) { |http| ... }`: on a Net::HTTP that "
+                "is not started, each request asks for a close."
+            ),
+            "perl": "Give LWP::UserAgent->new keep_alive => 1, and leave HTTP::Tiny's keep_alive at 1.",
+            "tornado": (
+                "Tornado's simple_httpclient asks for a close each time: "
+                "AsyncHTTPClient.configure('tornado.curl_httpclient.CurlAsyncHTTPClient') keeps connections."
+            ),
+            "urllib": (
+                "urllib.request asks for a close each time: use one http.client.HTTPConnection, requests.Session or "
+                "urllib3.PoolManager."
+            ),
+            "siege": "Set `connection = keep-alive` in siege.conf.",
+            "hey": "Leave out hey's -disable-keepalive.",
+            PROXY: (
+                'In nginx, set `proxy_http_version 1.1`, `proxy_set_header Connection ""`, and `keepalive N` in the '
+                "upstream block; in HAProxy, leave out `option httpclose` and `option http-server-close`; in Apache, "
+                "`disablereuse=on`; in Squid, `server_persistent_connections off`; give Node's http-proxy an `agent` "
+                "with keepAlive. What passes on bytes alone (socat, ssh -L) adds no header: then it is its client's."
+            ),
             "requests": (
                 "Look for headers={'Connection': 'close'} and session.headers; drop it: keep-alive is the default."
             ),
@@ -1314,6 +1435,14 @@ _TABLE = (
             "Raise the balancer's idle timeout above the pauses between its requests, and keep the server's keep-alive "
             "timeout above that of the balancer, so that the balancer closes first."
         ),
+        clients={
+            PROXY: (
+                "Raise its idle limit for connections to the server above the pauses between requests (AWS: "
+                "`idle_timeout.timeout_seconds`, default 60; nginx: `keepalive_timeout` in the upstream block, default "
+                "60s; HAProxy: `pool-purge-delay`, default 5s; Apache: `ttl=` of ProxyPass), and keep the server's own "
+                "above that, so that the proxy closes first."
+            ),
+        },
         servers={
             "nginx": "In nginx behind the balancer, set `keepalive_timeout` above its idle timeout (65s for 60 s).",
             "gunicorn": "Start gunicorn with `--keep-alive 65` for a balancer that closes after 60 s.",

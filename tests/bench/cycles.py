@@ -19,7 +19,7 @@ PARTS = (
     ("TCP", r"(connection|half|flows|seq|notes)\."),
     ("HTTP", r"(http1|head|speech|tls|h2|octets)\."),
     ("tables", r"(tables|_shared)\."),
-    ("judge", r"(tally|endings|groups|lineage|openings|repetition)\."),
+    ("judge", r"(tally|endings|groups|lineage|openings|relays|repetition)\."),
     ("Python itself: objects, start-up, judge and report", r"(lib)?python|ld-linux"),
     ("libc and others", r""),
 )

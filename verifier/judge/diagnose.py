@@ -17,15 +17,17 @@ from verifier.judge.groups import Groups
 from verifier.judge.lineage import Lineage
 from verifier.judge.model import Evidence, Finding, Measured
 from verifier.judge.peers import peers_of
+from verifier.judge.relays import Relays
 from verifier.judge.repetition import Repetition, alike
 from verifier.judge.words import Group, listed, sentence, span, spread
 from verifier.values import NamedTuple
-from verifier.wire.tables import CLIENT, CLIENT_ALERT, SERVER, TLS
+from verifier.wire.tables import CLIENT, CLIENT_ALERT, RELAYED, SERVER, TLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from verifier.catalogue import Speakers
     from verifier.judge.details import Details
     from verifier.judge.facts import Account
     from verifier.judge.groups import Extent, Summary
@@ -95,7 +97,9 @@ class Diagnosis:
         self.peers = peers_of(ledger)
         self.exchanges = speech(matter.exchanges, ledger.turns, ledger.connections.rows)
         self.account = matter.account
-        self.endings = Endings(tally, self.exchanges, self.peers, self.account.facts if self.account else {})
+        self.relays = Relays(tally, self.exchanges, ledger.words)
+        told = self.account.facts if self.account else {}
+        self.endings = Endings(tally, self.exchanges, self.peers, told, self.relays)
         self.repetition = Repetition(self.endings, self.peers)
         self.lineage = Lineage(tally, self.endings, ledger.words)
         self.peaks = tally.field("peak")
@@ -208,9 +212,12 @@ class Diagnosis:
         if cause == "error-closes" and min(found.statuses, default=0) >= FIRST_SERVER_ERROR:
             blame = "server"
         text = sentence(cause, self._group(decided, rows, found))
+        speakers = self.speakers(rows)
         sure = cause != UNKNOWN and (rule.sure or self._told(cause))
         if not sure and cause != UNKNOWN:
             settle = catalogue.CAUSES[cause].settle or SETTLED_BY[blame]
+            if blame == "client" and speakers.passes_on:
+                settle = SETTLED_BY["proxy"]
             text += f". Packets alone can't prove it; what would: {settle[0].lower()}{settle[1:].rstrip('.')}"
         return Finding(
             cause=cause,
@@ -235,26 +242,32 @@ class Diagnosis:
 
         if cause == "separate-pools" and self._other(rows):
             return catalogue.TWO_PROGRAMS
-        return catalogue.remedy(cause, blame, self.agent(rows), self.software(rows))
+        return catalogue.remedy(cause, blame, self.speakers(rows))
 
     def _told(self, cause: str) -> bool:
         """Whether the live client's own account settles what packets leave open."""
         return self.account is not None and cause == "no-session" and not self.account.session
 
-    def agent(self, rows: Sequence[int]) -> str | None:
-        """What the client calls itself; None for one that passes others' requests on, with their names."""
+    def speakers(self, rows: Sequence[int]) -> Speakers:
+        """Who speaks on connections, and those before them: what client and server call themselves."""
+        from verifier.catalogue import Speakers
+
         before = self.lineage.predecessor(rows[0]) if len(rows) else -1
-        if any(self._is_passed_on(self.endings.bits[one]) for one in (before, *rows[:1]) if one >= 0):
-            return None
-        return self._word("agent", rows) or (self.account.client if self.account is not None else None)
+        bits = [self.endings.bits[one] for one in (before, *rows[:1]) if one >= 0]
+        passes_on = any(each & f.FORWARDED for each in bits)
+        # HTTP/1.0 that asks for a close: proxies do so by default (nginx: proxy_http_version), few clients do.
+        named = not passes_on and not any(each & CLOSED_BY_OLD == CLOSED_BY_OLD for each in bits)
+        agent = self._word("agent", rows) or (self.account.client if self.account is not None else None)
+        return Speakers(agent if named else None, self._word("software", rows), passes_on, self._is_relayed(rows))
 
-    def _is_passed_on(self, bits: int) -> bool:
-        """Whether the last request was somebody else's: it says so, or asks for a close in HTTP/1.0, as proxies do by
-        default (nginx: proxy_http_version) and clients do not."""
-        return bool(bits & f.FORWARDED) or bits & CLOSED_BY_OLD == CLOSED_BY_OLD
-
-    def software(self, rows: Sequence[int]) -> str | None:
-        return self._word("software", rows)
+    def _is_relayed(self, rows: Sequence[int]) -> bool:
+        """Whether the server of connections passes on what others answer, and so, maybe, their name."""
+        if len(rows) and self.relays.relays(self.matter.tally.pair(rows[0])):
+            return True
+        shown = {one for row in rows[:SHOWN] for one in (self.lineage.predecessor(row), row) if one >= 0}
+        lasts = [self.endings.last[row] for row in shown]
+        flags = self.exchanges.column("flags")
+        return any(flags[last] & RELAYED for last in lasts if last >= 0)
 
     def _word(self, name: str, rows: Sequence[int]) -> str | None:
         """The first of these that a connection, or the one before it, has."""
@@ -306,6 +319,7 @@ class Diagnosis:
             refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             announced=self._announced(before, bits),
             outlived=bool(bits & f.OUTLIVED),
+            passes_on=bool(bits & f.FORWARDED),
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )
 
@@ -477,6 +491,7 @@ SETTLED_BY = {
     "server": "the server's log, or its configuration",
     "path": "a capture on the other side",
     "nobody": "the client's log",
+    "proxy": "the proxy's configuration, or its log",
 }
 """What would settle a finding whose cause names nothing better."""
 

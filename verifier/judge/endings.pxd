@@ -1,15 +1,16 @@
 cimport cython
 
+from verifier.judge.relays cimport Relays
 from verifier.judge.tally cimport Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
 # Facts, and numbers of the tables, by their names.
 cdef unsigned long long AFTER_PAUSE, ALERT, ALERT_ANSWERS, AT_ONCE, BODILESS, BOTH_FIRST, BY_RESET, CLIENT_FIRST
-cdef unsigned long long CLOSE_FITS, CLOSED_BEFORE_REQUEST, COUNT_ANNOUNCED, DAMAGED, ENCRYPTED, ERROR, HTTP10_REQUEST
-cdef unsigned long long HTTP10_RESPONSE, IDLE, IS_H2, LONG_PAUSE, NEVER_KEEPS, NO_EXPIRY, PARTIAL, QUICKLY, SERVER_FIRST
+cdef unsigned long long CLOSE_FITS, CLOSED_BEFORE_REQUEST, COUNT_ANNOUNCED, DAMAGED, ENCRYPTED, ERROR, FORWARDED
+cdef unsigned long long HTTP10_REQUEST, HTTP10_RESPONSE, IDLE, IS_H2, LONG_PAUSE, NEVER_KEEPS, NO_EXPIRY, PARTIAL, QUICKLY, SERVER_FIRST
 cdef unsigned long long SEVERAL, SPENT, STALLED, STILL_OPEN, TOLD, UNUSED, WAITING
 cdef unsigned int CLIENT_SPOKE_LAST, CLIENT_STOPPED_READING, CONNECT_REQUEST, HEAD_REQUEST, PAYLOAD_CUT, REQUEST_HTTP10
-cdef unsigned int RESPONSE_CLOSE, RESPONSE_DONE, RESPONSE_HTTP10, RESPONSE_KEEP_ALIVE, SERVER_ALERT, REQUEST_CLOSE
+cdef unsigned int RELAYED, RESPONSE_CLOSE, RESPONSE_DONE, RESPONSE_HTTP10, RESPONSE_KEEP_ALIVE, SERVER_ALERT, REQUEST_CLOSE
 cdef int CLIENT, H2, NOBODY, NOT_SEEN, RST, SERVER
 
 cpdef set distinct(int[::1] values)
@@ -50,6 +51,7 @@ cdef class Endings:
     cdef ConnectionTable table
     cdef ExchangeTable exchanges
     cdef Known closers, patient, readers
+    cdef Relays relays
     cdef dict told
     cdef public unsigned long long[::1] bits
     cdef public unsigned int[::1] count
@@ -73,6 +75,7 @@ cdef class Endings:
     cdef long long soon(self, Py_ssize_t row) except? 1
     cdef int _look(self, Py_ssize_t row) except -1
     cdef int _end(self, Py_ssize_t row) except -1
+    cdef bint _is_relayed(self, Py_ssize_t row) except -1
     cdef int _forget_too_late(self, Py_ssize_t row) except -1
     cdef bint _speaks_h2(self, Py_ssize_t row) except -1
     cdef unsigned long long _rested(self, Py_ssize_t row) except? 1

@@ -28,6 +28,7 @@ from verifier.judge.facts import (
     DAMAGED,
     ENCRYPTED,
     ERROR,
+    FORWARDED,
     HTTP10_REQUEST,
     HTTP10_RESPONSE,
     IDLE,
@@ -60,6 +61,7 @@ from verifier.wire.tables import (
     NOBODY,
     NOT_SEEN,
     PAYLOAD_CUT,
+    RELAYED,
     REQUEST_CLOSE,
     REQUEST_HTTP10,
     RESPONSE_CLOSE,
@@ -72,10 +74,12 @@ from verifier.wire.tables import (
 )
 
 if cython.compiled:
+    from cython.cimports.verifier.judge.relays import Relays
     from cython.cimports.verifier.judge.tally import Tally, gave_up
     from cython.cimports.verifier.wire.rows import connection_row, exchange_row
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
+    from verifier.judge.relays import Relays
     from verifier.judge.tally import Tally, gave_up
     from verifier.wire.rows import connection_row, exchange_row
     from verifier.wire.tables import ConnectionTable, ExchangeTable
@@ -146,11 +150,13 @@ class Endings:
     last; `host` of the first, `status` and `flags` of the last, with CONNECT_REQUEST where the first one has it.
     `redirects`: whether any has a Location.
 
-    `told` has facts that a live client knows of its connections. `exchanges` are those of the packets, and turns for
-    connections that have none: see `speech`.
+    `told` has facts that a live client knows of its connections, `relays` knows whose names are not their own.
+    `exchanges` are those of the packets, and turns for connections that have none: see `speech`.
     """
 
-    def __init__(self, tally: Tally, exchanges: ExchangeTable, peers: Peers, told: dict[int, int]) -> None:
+    def __init__(
+        self, tally: Tally, exchanges: ExchangeTable, peers: Peers, told: dict[int, int], relays: Relays
+    ) -> None:
         self.tally = tally
         self.table = tally.table
         self.exchanges = exchanges
@@ -158,6 +164,7 @@ class Endings:
         self.patient: Known = Known(peers.patient)
         self.readers: Known = Known(peers.readers)
         self.told = told
+        self.relays = relays
         rows = self.table.rows
         self.bits = memoryview(zeros("Q", rows))
         self.count = memoryview(zeros("I", rows))
@@ -185,7 +192,7 @@ class Endings:
         self.short: list[int] = []
         """Connections whose server closed in the middle of a response."""
         self.crossed: list[int] = []
-        """Connections that were kept, whose server had closed when the last request was sent, which got no response."""
+        """Connections that were kept, whose server closed about when the last request came, which got no response."""
         self.said: Said = Said(tally.pairs)
         self.by_connection: Meaning = Meaning(SAID_OF_CONNECTION)
         self.by_exchange: Meaning = Meaning(SAID_OF_EXCHANGE)
@@ -241,7 +248,7 @@ class Endings:
                 continue
             self.prior[owner] = before + 1
             gone = exchange_row(exchanges, before)
-            self.pause_ns[owner] = this.request_ns - gone.end_ns
+            self.pause_ns[owner] = this.request_ns - gone.end_ns if gone.end_ns >= 0 else 0
             if gone.flags & GOING_ON != RESPONSE_DONE or gone.end_frame > this.request_frame:
                 self._follows(before, row)
             if not self.bits[owner]:
@@ -332,9 +339,7 @@ class Endings:
             self.count[row] = table.turns[row]
         elif this.flags & ENCRYPTED_ON:
             bits |= ENCRYPTED | (IS_H2 if self._speaks_h2(row) else 0)
-        if self.patient.has(table.agent[row]):
-            bits |= NO_EXPIRY
-        if self.closers.has(table.software[row]):
+        if self.closers.has(table.software[row]) and not self._is_relayed(row):
             bits |= NEVER_KEEPS
         last: cython.Py_ssize_t = self.last[row]
         if bits & ALERT and last >= 0 and table.odd_frame[row] > self.exchanges.request_frame[last]:
@@ -350,10 +355,16 @@ class Endings:
             bits |= self._spoken(row)
         else:
             bits |= self._unread(row)
+        if self.relays.passes_on(row):
+            bits |= FORWARDED
+        if self.patient.has(table.agent[row]) and not bits & FORWARDED:
+            bits |= NO_EXPIRY
         if bits & PARTIAL and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.short, row)
         was_kept: cython.bint = bits & (SEVERAL | AFTER_PAUSE) != 0
-        if was_kept and bits & CLOSED_BEFORE_REQUEST and bits & SERVER_FIRST and not bits & DAMAGED:
+        # A close behind the request is a timer's only after a pause.
+        met: cython.bint = bits & CLOSED_BEFORE_REQUEST != 0 or (bits & AFTER_PAUSE != 0 and not bits & ENCRYPTED)
+        if was_kept and met and bits & WAITING and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.crossed, row)
         if self.told:
             bits |= self.told.get(row, 0)
@@ -361,6 +372,10 @@ class Endings:
                 bits &= ~DAMAGED  # what was left out is what the client tells
         self.bits[row] = bits
         return 0
+
+    def _is_relayed(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether the server passes on what another one answers, and with it that one's name."""
+        return self.flags[row] & RELAYED != 0 or self.relays.relays(self.tally.pair_of[row])
 
     def _forget_too_late(self, row: cython.Py_ssize_t) -> cython.int:
         """Leaves out requests that were sent long after the server had closed: the client had not looked. What closed
@@ -380,7 +395,8 @@ class Endings:
             following = self.following(at)
         self.last[row] = at
         self.prior[row] = prior + 1
-        self.pause_ns[row] = exchanges.request_ns[at] - exchanges.end_ns[prior] if prior >= 0 else 0
+        answered: cython.bint = prior >= 0 and exchanges.end_ns[prior] >= 0
+        self.pause_ns[row] = exchanges.request_ns[at] - exchanges.end_ns[prior] if answered else 0
         self.chain[at] = 0
         while following >= 0:
             self.said.follow(self.tally.pair_of[row], exchanges.flags[at], exchanges.status[at], -1)

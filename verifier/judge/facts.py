@@ -205,11 +205,13 @@ BESIDE_RESPONSE = 1 << 26
 """The client closed the one before just as a response from another server had come."""
 FEW_EXTRA = 1 << 27
 """The pair has fewer extra connections than needed ones."""
+ONE_EXTRA = 1 << 30
+"""The pair has one extra connection alone."""
 SESSIONLESS = 1 << 28
 """The client says that it has no Session, and so opens a connection for each request, whatever the server does."""
 CLOSES_UNREAD = 1 << 29
 """The client names itself as one that closes right behind a response only where that was not read."""
-IN_VAIN = 1 << 30
+IN_VAIN = 1 << 31
 """No connection of the pair ever carried a request."""
 GIVEN_UP = 1 << 20
 """The one before had stopped in the middle of a body of known length, and never went on."""

@@ -6,10 +6,11 @@ from verifier.judge.tally cimport Heap, Order, Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 
 # Facts, and numbers of the tables, by their names.
-cdef unsigned long long PARTIAL, SPENT, TUNNEL, UNUSED, UPGRADED
+cdef unsigned long long FORWARDED, PARTIAL, SPENT, TUNNEL, UNUSED, UPGRADED
 cdef unsigned int ADJACENT, AFTER_CHALLENGE, ALIAS, BESIDE_OTHER, BESIDE_RESPONSE, BOTH_ENCRYPTED, CLOSED, CLOSES_UNREAD
 cdef unsigned int CLOSED_KNOWING, CONNECTION_AUTH, CONNECT_REQUEST, ELSEWHERE, ENCRYPTED, FEW_EXTRA, GIVEN_UP, GOES_ON
-cdef unsigned int IN_TURN, IN_VAIN, JUST_IDLE, KNOWING, NEW_REUSED, NEW_TUNNEL, NEW_UNUSED, OPEN_BUSY, OPEN_IDLE, OTHER_AGENT
+cdef unsigned int IN_TURN, IN_VAIN, JUST_IDLE, KNOWING, NEW_REUSED, NEW_TUNNEL, NEW_UNUSED, ONE_EXTRA, OPEN_BUSY
+cdef unsigned int OPEN_IDLE, OTHER_AGENT
 cdef unsigned int OTHER_NAME, PAIR_OVERLAPS, PAIR_REUSES, REDIRECTED, REFUSED_BETWEEN, REUSED_BEFORE, TAKING_TIME
 cdef unsigned int TOGETHER
 cdef int CLIENT, NOT_SEEN
@@ -62,6 +63,7 @@ cdef class Lineage:
     cdef bint _unheard(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _is_spare_tunnel(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _given_up(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cdef bint _one_passes_on(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef Py_ssize_t _let_go(self, Py_ssize_t row, long long moment) except -2
     cdef Py_ssize_t _lost_one(self, Py_ssize_t row) except -2
     cdef bint _same_agent(self, Py_ssize_t row, Py_ssize_t other) except -1
@@ -83,6 +85,7 @@ cdef class Lineage:
     cdef Order _by_request(self)
     cdef bint _beside_response(self, Py_ssize_t row, Py_ssize_t pair) except -1
     cdef bint _same_client(self, Py_ssize_t row, Py_ssize_t other) except -1
+    cdef bint _same_asker(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef Py_ssize_t _next_opened(self, Py_ssize_t row) except -2
     cdef bint _used_others(self, Py_ssize_t row, Py_ssize_t pair) except -1
     cpdef Py_ssize_t redirect_to(self, Py_ssize_t row) except -2

@@ -23,6 +23,7 @@ from verifier.judge.facts import (
     CLOSES_UNREAD,
     ELSEWHERE,
     FEW_EXTRA,
+    FORWARDED,
     GIVEN_UP,
     GOES_ON,
     IN_TURN,
@@ -32,6 +33,7 @@ from verifier.judge.facts import (
     NEW_REUSED,
     NEW_TUNNEL,
     NEW_UNUSED,
+    ONE_EXTRA,
     OPEN_BUSY,
     OPEN_IDLE,
     OTHER_AGENT,
@@ -353,7 +355,13 @@ class Lineage:
         two: cython.int = self.table.agent[other]
         if one in (0, two) or not two:
             return True
+        if self.endings.bits[row] & self.endings.bits[other] & FORWARDED:
+            return True  # the names are those of others
         return self.words.same(one - 1, two - 1)
+
+    def _one_passes_on(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether one of the two is a proxy's, that asks for others, and one is not."""
+        return (self.endings.bits[row] ^ self.endings.bits[other]) & FORWARDED != 0
 
     def _let_go(self, row: cython.Py_ssize_t, moment: cython.longlong) -> cython.Py_ssize_t:
         """A closed connection whose end the client closed right around this moment, -1 for none."""
@@ -514,7 +522,7 @@ class Lineage:
             bits |= REDIRECTED
         if not self._same_agent(row, before):
             bits |= OTHER_AGENT
-        if self.endings.readers.has(self.table.agent[before]):
+        if self.endings.readers.has(self.table.agent[before]) and not self.endings.bits[before] & FORWARDED:
             bits |= CLOSES_UNREAD
         if gone.flags & CLOSED_KNOWING:
             bits |= KNOWING
@@ -523,6 +531,8 @@ class Lineage:
             bits |= TAKING_TIME
         if self.tally.handshakes[pair] - self.tally.least[pair] < self.tally.least[pair]:
             bits |= FEW_EXTRA
+        if self.tally.handshakes[pair] - self.tally.least[pair] == 1:
+            bits |= ONE_EXTRA
         if gone.closer == CLIENT and not bits & ADJACENT and self._beside_response(before, pair):
             bits |= BESIDE_RESPONSE
         if self.failures.latest(pair, moment) >= max(gone.opened, gone.closed):
@@ -603,6 +613,10 @@ class Lineage:
             return high == table.hi0[other] and low == table.lo0[other]
         return high == table.hi1[other] and low == table.lo1[other]
 
+    def _same_asker(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether both have the same client address, and neither or both are a proxy's."""
+        return self._same_client(row, other) and not self._one_passes_on(row, other)
+
     def _next_opened(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The connection that the client opened right after it had closed this one, -1 where it opened none."""
         left: cython.longlong = self._left(row)
@@ -612,6 +626,8 @@ class Lineage:
             self.openings = Openings(self.tally)
         other: cython.Py_ssize_t = self.openings.first(row, left - SAME_NS)
         if other < 0 or self.table.opened[other] > left + BREATH_NS or not self._same_agent(other, row):
+            return -1
+        if self._one_passes_on(other, row):
             return -1
         return other
 
@@ -637,7 +653,7 @@ class Lineage:
             at = order.row(place)
             owner = exchanges.connection[at]
             near: cython.bint = since < exchanges.end_ns[at] <= left
-            if near and self.tally.pair_of[owner] not in (-1, pair) and self._same_client(owner, row):
+            if near and self.tally.pair_of[owner] not in (-1, pair) and self._same_asker(owner, row):
                 return True
             place -= 1
         return False
@@ -658,7 +674,7 @@ class Lineage:
             owner = exchanges.connection[at]
             if exchanges.request_ns[at] >= self._left(row):
                 break
-            if self.tally.pair_of[owner] != pair and self._same_client(owner, row) and self._same_agent(owner, row):
+            if self.tally.pair_of[owner] != pair and self._same_asker(owner, row) and self._same_agent(owner, row):
                 return True
             place += 1
         return False

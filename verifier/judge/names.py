@@ -1,4 +1,5 @@
-"""What servers are called: whether two names mean one place, and whether a redirect leads to what is asked for.
+"""What servers are called: whether two names mean one place, whether a redirect leads to what is asked for, and whether
+a proxy may have passed it on.
 
 Imported where the first such question comes up, which it does in few captures.
 """
@@ -38,3 +39,12 @@ def leads_to(location: str, host: str, target: str) -> bool:
         return location == target
     authority, slash, path = rest.partition("/")
     return authority.lower() == host and (slash + path or "/") == target
+
+
+def is_target_of(asked: str, passed: str) -> bool:
+    """Whether a proxy that is asked for one target may ask for the other: for the path of a URL, or for a path that
+    begins otherwise."""
+    path = asked
+    if "://" in asked:
+        path = "/" + asked.partition("://")[2].partition("/")[2]
+    return path.endswith(passed) or passed.endswith(path)

@@ -6,7 +6,7 @@ from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
 # Facts, and a number of the tables, by their names.
 cdef unsigned long long AGE_REPEATS, ALWAYS_ONE, ALWAYS_SAID, AT_ONCE, BODILESS, BOTH_FIRST, CLIENT_FIRST
-cdef unsigned long long COUNT_BY_SERVER, COUNT_REPEATS, COUNT_TOGETHER, DAMAGED, ENCRYPTED, GAP_ABOVE_REUSE
+cdef unsigned long long COUNT_BY_SERVER, COUNT_REPEATS, COUNT_TOGETHER, DAMAGED, ENCRYPTED, FORWARDED, GAP_ABOVE_REUSE
 cdef unsigned long long GAP_ANNOUNCED, GAP_KNOWN, GAP_REPEATS, IDLE, IS_H2, ONLY_BODILESS, ONLY_ERRORS, OTHERS_KEPT
 cdef unsigned long long OTHERS_SAID_NOTHING, OUTLIVED, PAUSE_PAST_LIMIT, SAID_CLOSE, SAME_INSTANT, SERVER_FIRST, SPENT
 cdef unsigned long long TOLD, WAITING

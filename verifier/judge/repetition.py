@@ -23,6 +23,7 @@ from verifier.judge.facts import (
     COUNT_TOGETHER,
     DAMAGED,
     ENCRYPTED,
+    FORWARDED,
     GAP_ABOVE_REUSE,
     GAP_ANNOUNCED,
     GAP_KNOWN,
@@ -386,7 +387,7 @@ class Repetition:
         for row in self.by_client:
             gap = self.endings.gap(row)
             known: cython.longlong = self.expiries.get(self.table.agent[row] - 1, 0)
-            if known and known * 98 // 100 <= gap:
+            if known and known * 98 // 100 <= gap and not self.bits[row] & FORWARDED:
                 self.bits[row] |= GAP_KNOWN
             if 0 <= longest < gap:
                 self.bits[row] |= GAP_ABOVE_REUSE

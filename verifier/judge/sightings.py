@@ -30,6 +30,8 @@ AT_ONCE_NS = 3_000_000_000
 MOST = 1000
 """Pairs that are compared with each other; connections that a finding names."""
 SHOWN = 3
+NO_ANSWER = ("path-dropped", "server-restart")
+"""Other causes of a close after a pause, with a request that got no response."""
 FAILED = (tables.REFUSED, tables.UNANSWERED)
 NOT_OPENED = (*FAILED, tables.NOT_SEEN)
 
@@ -58,7 +60,6 @@ def sightings(diagnosis: Diagnosis) -> list[Finding]:
             text += (
                 f". Packets alone can't prove it; what would: {cause.settle[0].lower()}{cause.settle[1:].rstrip('.')}"
             )
-        agent, software = diagnosis.agent(seen.rows), diagnosis.software(seen.rows)
         findings.append(
             Finding(
                 cause=seen.cause,
@@ -67,7 +68,7 @@ def sightings(diagnosis: Diagnosis) -> list[Finding]:
                 pair=seen.pair,
                 connections=seen.rows,
                 text=text + ".",
-                advice=catalogue.remedy(seen.cause, cause.blame, agent, software),
+                advice=catalogue.remedy(seen.cause, cause.blame, diagnosis.speakers(seen.rows)),
                 evidence=seen.evidence,
                 also=seen.also,
             )
@@ -267,7 +268,15 @@ class _Eyes:
                 " others: its pool had no room"
             )
             cited = [(self.columns["close_frame"][row], f"the client's FIN of #{row}") for row in rows[:SHOWN]]
-            yield Seen("pool-full", pair, tuple(rows), text, self._cite(*cited))
+            # Else it may have been the end of one of several clients.
+            sure = self._opens_again(pair, rows[0])
+            also = () if sure else ("separate-pools",)
+            yield Seen("pool-full", pair, tuple(rows), text, self._cite(*cited), sure, also)
+
+    def _opens_again(self, pair: int, row: int) -> bool:
+        """Whether a connection of a pair was opened after one of them was closed."""
+        newest = self.endings.members.of(pair)[-1]
+        return bool(self.columns["opened"][newest] > self.columns["closed"][row])
 
     def _is_discarded(self, row: int) -> bool:
         bits = self.endings.bits[row]
@@ -313,13 +322,17 @@ class _Eyes:
     def races(self) -> Iterable[Seen]:
         """Requests that met the server's close, where no connection was opened for another try."""
         frames = self.diagnosis.frames["request_frame"]
-        for pair, rows in self._rows_by_pair(self.endings.crossed).items():
+        for pair, met in self._rows_by_pair(self.endings.crossed).items():
+            before = [row for row in met if self.endings.bits[row] & f.CLOSED_BEFORE_REQUEST]
+            rows = before or met
             if (pair, "keepalive-race") in self.found:
                 continue
-            text = (
-                f"the server closed {number(len(rows), 'connection')} just before the client's request was there, which"
-                " got no response"
+            if not before and {(pair, cause) for cause in NO_ANSWER} & self.found:
+                continue
+            when = (
+                "just before the client's request was there, which" if before else "just as a request had come, which"
             )
+            text = f"the server closed {number(len(rows), 'connection')} {when} got no response"
             cited = [
                 part
                 for row in rows[:SHOWN]
@@ -328,7 +341,8 @@ class _Eyes:
                     (frames[self.endings.last[row]], f"the request on #{row}"),
                 )
             ]
-            yield Seen("keepalive-race", pair, tuple(rows), text, self._cite(*cited))
+            also = () if before else NO_ANSWER
+            yield Seen("keepalive-race", pair, tuple(rows), text, self._cite(*cited), bool(before), also)
 
     def shared_sockets(self) -> Iterable[Seen]:
         """Requests on a connection that was waiting for another response, of clients that never do so."""

@@ -86,6 +86,8 @@ class Group(NamedTuple):
     """For how long the server had said that it keeps the first of the predecessors (Keep-Alive: timeout=): `5 s`."""
     outlived: bool
     """Others had lived through longer idle times than the first of the predecessors."""
+    passes_on: bool
+    """The client passes on the requests of others."""
     left: str
     """Bytes of their last responses that never came, where all announced a length: `12,000`."""
 
@@ -133,9 +135,12 @@ def _after(group: Group) -> str:
 
 def _no_session(group: Group) -> str:
     if group.was_open:
+        whose = (
+            "each request has a client object, or Session," if not group.passes_on else "each of its clients has one"
+        )
         return (
             f"{number(group.new, 'connection')} opened while the one before was open and idle, and that one was never"
-            " used again: each request has a client object, or Session, of its own"
+            f" used again: {whose} of its own"
         )
     if group.sessionless:
         new, before = ("a new connection", "the one") if group.new == 1 else (f"{group.new:,} new connections", "those")
@@ -144,6 +149,8 @@ def _no_session(group: Group) -> str:
     if group.one:
         return f"the client closed {_each(group)} {when}; the server would have kept {_it(group)}"
     again = "and then opened another: a Session ended, or the program did and was run again"
+    if group.passes_on:
+        again = "and then opened another: it has a limit for each, or lets them go with those of its own clients"
     return f"the client closed {_each(group)} {_after(group)}, {when}, {again}"
 
 

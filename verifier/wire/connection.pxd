@@ -29,6 +29,7 @@ cdef class Connection:
     cdef int _acknowledged(self, Packet packet, Half peer) except -1
     cdef int _reset(self, Packet packet, int side, Half half, Half peer) except -1
     cdef bint _in_window(self, unsigned int seq, Half half, Half peer) except -1
+    cdef int _unheard(self, int side) except -1
     cdef int _stray(self, Packet packet) except -1
     cdef int _finished(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _closes(self, Packet packet, int side, Half peer, int kind) except -1

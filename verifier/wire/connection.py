@@ -90,6 +90,8 @@ SYN_SEEN = cython.declare(cython.uint, tables.SYN_SEEN)
 SUBFLOW = cython.declare(cython.uint, tables.SUBFLOW)
 CLIENT_STOPPED_READING = cython.declare(cython.uint, tables.CLIENT_STOPPED_READING)
 LATE_DATA = cython.declare(cython.uint, tables.LATE_DATA)
+REQUESTS_MISSED = cython.declare(cython.uint, tables.REQUESTS_MISSED)
+RESPONSES_MISSED = cython.declare(cython.uint, tables.RESPONSES_MISSED)
 PAYLOAD_CUT = cython.declare(cython.uint, tables.PAYLOAD_CUT)
 PROBES = cython.declare(cython.uint, 2)
 """Keep-alive probes without an answer, before the other end is taken for gone: one may have been lost."""
@@ -192,6 +194,8 @@ class Connection:
             elif self.state == UNANSWERED:
                 self.state = HALF_OPEN  # somebody answered, out of the capture's sight
             if not half.acks or diff(packet.ack, half.acked) > 0:
+                if half.acks and peer.packets == 0 and not peer.isn_known:
+                    self._unheard(1 - side)
                 half.acked = packet.ack
                 half.acks = True
                 if not peer.isn_known or diff(packet.ack, peer.next) > 0:
@@ -481,6 +485,8 @@ class Connection:
         ):
             # The capture begins inside: with these bytes, wherever an acknowledgement or a keep-alive probe stood
             # before.
+            if not self.ledger.control_only and half.known and 1 < diff(seq, half.next) <= LARGEST_WINDOW:
+                self._unheard(side)
             half.next = seq
             half.known = True
         ahead: cython.longlong = diff(seq, half.next)
@@ -507,6 +513,11 @@ class Connection:
             self.ledger.held += half.held_bytes - held
             return 0
         return self._deliver(packet, side, half, ahead, fin)
+
+    def _unheard(self, side: cython.int) -> cython.int:
+        """What this side said in the time of the capture is not in it."""
+        self.flags |= REQUESTS_MISSED if side == self.client else RESPONSES_MISSED
+        return 0
 
     def _stray(self, packet: Packet) -> cython.int:
         """Bytes that can't be this connection's: of another one on the same 4-tuple, whose handshake is not in the

@@ -96,6 +96,7 @@ PREFACE_REST = cython.declare(cython.int, 6)
 """Those of them that stand behind what looks like a head."""
 EXCESS = cython.declare(cython.uint, tables.EXCESS)
 FORWARDED = cython.declare(cython.uint, tables.FORWARDED)
+RELAYED = cython.declare(cython.uint, tables.RELAYED)
 LONGEST_METHOD = cython.declare(cython.Py_ssize_t, heads.LONGEST_METHOD)
 INVALID = cython.declare(cython.Py_ssize_t, heads.INVALID)
 
@@ -802,6 +803,8 @@ class Http1(Speech):
             flags |= RESPONSE_HTTP10
         if head.bound_auth:
             flags |= CONNECTION_AUTH
+        if head.forwarded:
+            flags |= RELAYED
         request: Lane = self.lane0 if self.asker == 0 else self.lane1
         if request.row == row and request.state != HEAD and request.state != LOST:
             flags |= EARLY_RESPONSE

@@ -90,6 +90,8 @@ FORWARDED = 131072
 """A proxy or load balancer passed it on: Via, Forwarded, X-Forwarded-For, X-Amzn-Trace-Id."""
 EXCESS = 262144
 """Bytes of the server follow the response that nobody asked for, and that are no response."""
+RELAYED = 524288
+"""A proxy passed the response on, as it says: Via."""
 
 # Bits of the column `flags` of a connection.
 SYN_SEEN = 1
