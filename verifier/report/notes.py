@@ -38,5 +38,7 @@ MEANING = {
     "tunnel-limit": "more tunnels than are told apart",
     "packet-blank": "zeros where a header has to be",
     "times-disordered": "earlier than a packet before it by more than 1 ms",
+    "answered-before": "captured well behind what answers it",
+    "address-translated": "the same connection on the other side of an address translation",
     "findings-limit": "more findings than are told",
 }
