@@ -161,8 +161,13 @@ def _details(report: Record) -> Iterable[str]:
     responses: Counter[int] = Counter()
     causes: defaultdict[int, Counter[str | None]] = defaultdict(Counter)
     extra: Counter[int] = Counter()
+    ids = [connection["id"] for connection in report["connections"]]
+    left_out = sum(note["count"] for note in report["notes"] if note["code"] == "address-translated")
+    if ids != sorted(set(ids)) or (ids and not 0 <= ids[0] <= ids[-1] < len(ids) + left_out):
+        yield "connections are not numbered in their order"
+    known = set(ids)
     for exchange in report["exchanges"]:
-        if not 0 <= exchange["connection"] < len(report["connections"]):
+        if exchange["connection"] not in known:
             yield f"an exchange on no connection: {exchange}"
             continue
         requests[exchange["connection"]] += 1
@@ -171,9 +176,8 @@ def _details(report: Record) -> Iterable[str]:
             yield f"an exchange that can't be: {exchange}"
         if any(frame is not None and not 1 <= frame <= most for frame in _values(exchange, "_frame")):
             yield f"a frame that is not there: {exchange}"
-    for place, connection in enumerate(report["connections"]):
-        if connection["id"] != place:
-            yield f"connection {place} has the id {connection['id']}"
+    for connection in report["connections"]:
+        place = connection["id"]
         causes[connection["pair"]][connection["cause"]] += 1
         extra[connection["pair"]] += connection["extra"]
         if connection["extra"] and connection["cause"] is None:
