@@ -363,6 +363,7 @@ class Connection:
         if half.isn_known:
             self.ledger.answered_before[self.row] = (half.isn, self.synack_frame, self.hops)
         half.start(packet.seq)
+        self.flags &= ~RESPONSES_MISSED  # what is missing behind its number shows by itself
         if half.foretold_ns >= 0:
             self._foretold(packet, half)
         half.acked = packet.ack
@@ -652,8 +653,6 @@ class Connection:
         length: cython.Py_ssize_t = packet.length
         ts: cython.longlong = packet.ts
         frame: cython.uint = packet.frame
-        if piece.early:
-            self._came_late(packet, piece.ts)
         packet.view = piece.data if cython.compiled else memoryview(piece.data)
         packet.at = 0
         packet.have = len(piece.data)
@@ -662,6 +661,8 @@ class Connection:
         if piece.early and side == self.client and 0 <= ts - piece.ts <= INVERSION_NS:
             packet.ts = ts + 1  # a request that acknowledges a response came behind it, wherever the capture has it
         packet.frame = piece.frame
+        if piece.early and self.speech is not None:
+            self.speech.heard(side, piece.ts)
         self._deliver(packet, side, half, ahead, piece.fin)
         packet.view = view
         packet.at = at

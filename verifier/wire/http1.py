@@ -312,6 +312,14 @@ class Http1(Speech):
             self._message_end(lane, side)
         return 0
 
+    def heard(self, side: cython.int, moment: cython.longlong) -> cython.int:
+        answers: Lane = self.lane1 if side == 0 else self.lane0
+        if side == self.asker and answers.row >= 0 and answers.state == HEAD:
+            # The response had ended, however late the capture has its end: it is not under way beside the next request.
+            exchange = exchange_row(self.ledger.exchanges, answers.row)
+            exchange.end_ns = max(exchange.request_ns, min(exchange.end_ns, moment - 1))
+        return 0
+
     def close(self) -> cython.int:
         if self.inner is not None:
             self.inner.close()

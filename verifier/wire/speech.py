@@ -53,6 +53,11 @@ class Speech:
         """`side` sent all it had, and said so (FIN)."""
         raise NotImplementedError
 
+    def heard(self, side: cython.int, moment: cython.longlong) -> cython.int:
+        """What `side` says next, at this moment, acknowledges what the other one has said, some of which the capture
+        has later."""
+        return 0
+
     def close(self) -> cython.int:
         """Nothing more comes, from either side."""
         raise NotImplementedError
