@@ -1299,8 +1299,9 @@ _TABLE = (
             PROXY: (
                 'In nginx, set `proxy_http_version 1.1`, `proxy_set_header Connection ""`, and `keepalive N` in the '
                 "upstream block; in HAProxy, leave out `option httpclose` and `option http-server-close`; in Apache, "
-                "`disablereuse=on`; in Squid, `server_persistent_connections off`; give Node's http-proxy an `agent` "
-                "with keepAlive. What passes on bytes alone (socat, ssh -L) adds no header: then it is its client's."
+                "leave out `disablereuse=on`; in Squid, leave out `server_persistent_connections off`; give Node's "
+                "http-proxy an `agent` with keepAlive. What passes on bytes alone (socat, ssh -L) adds no header: then "
+                "it is its client's."
             ),
             "requests": (
                 "Look for headers={'Connection': 'close'} and session.headers; drop it: keep-alive is the default."

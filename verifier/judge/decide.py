@@ -295,7 +295,7 @@ class _Bench:
             for unreadable, missed in zip(self.fields["unreadable"], self.fields["missed"], strict=True)
         ]
         """For each pair, whether all its requests are: that its lower bound can't be higher than it seems."""
-        self.readable = self.known
+        self.readable = list(self.known)
         """The same, as far as its own packets tell."""
         self.all_counted = all(self.known)
         """Whether every request is among the exchanges: that shares of them can't be other than they seem."""
@@ -447,8 +447,10 @@ class _Bench:
         placed = self.tally.peaks_in_order(self.exchanges)
         alone = (1,) if any(code == WENT_BACK for code, _, _ in self.case.ledger.notes.seen()) else ()
         return any(
-            handshakes > min(peak, other, *alone) < max(peak, other)
-            for peak, other, handshakes in zip(self.fields["peak"], placed, self.fields["handshakes"], strict=True)
+            handshakes > min(peak, other, *alone) < max(peak, other, least)
+            for peak, other, least, handshakes in zip(
+                self.fields["peak"], placed, self.fields["least"], self.fields["handshakes"], strict=True
+            )
         )
 
     def _networks_untold(self) -> list[Missing]:
@@ -524,8 +526,15 @@ class _Bench:
 
     def _mend(self, missing: Missing, reasons: int) -> str:
         """What would settle this one of so many. That nothing is there is settled with whatever hides it."""
+        totals = self.totals
         if self.client_knows or (missing.code is Reason.NO_REQUEST and reasons > 1):
             return ""
+        if missing.code is Reason.NO_REQUEST and not all(self.wanted):
+            return mends.CHOSEN
+        if missing.code is Reason.NO_REQUEST and 0 < totals.connections == totals.failed_attempts:
+            return mends.NOT_ANSWERED
+        if missing.code is Reason.BYTES_MISSING and not any(self.columns["missing"]):
+            return ""  # it is how the messages are told apart that is in doubt
         return missing.mend or mends.MENDS.get(missing.code, "")
 
     def _unsure(self) -> str:

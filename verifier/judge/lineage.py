@@ -154,9 +154,9 @@ class Lineage:
         """Connections that are open, and whose place another one has taken."""
         self.failures: Failures = Failures(tally)
         self.closings: Heap = Heap()
+        """The open ones by when they close."""
         self.in_vain = False
         """No connection of the pair that is looked at carried a request."""
-        """The open ones by when they close."""
         members: Members = endings.members
         place: cython.Py_ssize_t
         for place in range(members.many):

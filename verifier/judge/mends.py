@@ -8,10 +8,12 @@ from __future__ import annotations
 from verifier.vocabulary import Reason
 
 WHOLE_PACKETS = "capture whole packets: `tcpdump -s 0`, as it does by default"
-MORE_ROOM = "capture with a larger buffer, and fewer packets: `tcpdump -B 65536 -w FILE tcp port 8080`"
+MORE_ROOM = "capture with a larger buffer, and fewer packets: `tcpdump -B 65536 -w FILE tcp port PORT`"
 
 MENDS = {
-    Reason.HANDSHAKE_NOT_SEEN: "begin the capture before the client opens its first connection",
+    Reason.HANDSHAKE_NOT_SEEN: (
+        "begin the capture before the client opens its first connection, where both directions pass"
+    ),
     Reason.BYTES_MISSING: f"{MORE_ROOM}; both directions, from before the first connection on",
     Reason.DROPPED_PACKETS: MORE_ROOM,
     Reason.CAPTURE_TRUNCATED: "give the capture whole: copied to its end, with all the files of its set",
@@ -36,5 +38,7 @@ UNREAD = {
 }
 """By note, of packets that may have been TCP, and may have been anybody's handshake: what they are, and the mend."""
 
+CHOSEN = "choose other connections: what was asked for (`--port`, `--host`, `--client`) leaves some out"
+NOT_ANSWERED = "have the server listen there: each attempt was refused or not answered"
 BY_HANDSHAKES = "expect something of handshakes alone: `--max-handshakes N`"
 HIDDEN_BY_TLS = f"{BY_HANDSHAKES}; or have `verify http URL` make the requests, which knows what TLS hides"

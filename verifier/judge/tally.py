@@ -439,8 +439,9 @@ class Tally:
 
     def _lead_through(self, exchanges: ExchangeTable, tunnelled: Pairs) -> cython.int:
         """Finds the peak and the lower bound of pairs with tunnels. A tunnel whose requests are known is in use while
-        one of them is, any other until its connection closes. And each leads to one place: where several are asked for,
-        as many are needed as were in use at once to each of them."""
+        one of them is, any other until its connection closes. And each leads to one place: as many are needed as were
+        in use at once to each of them, and beside them for what goes through none. A CONNECT that is refused leads
+        nowhere."""
         row: cython.Py_ssize_t
         place: cython.Py_ssize_t
         pair: cython.Py_ssize_t
@@ -474,16 +475,15 @@ class Tally:
                 continue
             end_ns = self.end(exchanges, row, connection)
             depth, to = table.tunnels.get(connection, (0, ""))
-            if exchanges.request_frame[row]:
-                if exchanges.depth[row] < depth:
-                    to = ""
-                elif exchanges.depth[row] == depth and connection in known:
-                    end_ns = exchanges.end_ns[row]
-                    self.ends_frame = exchanges.end_frame[row]
+            if exchanges.request_frame[row] and exchanges.depth[row] == depth and connection in known:
+                end_ns = exchanges.end_ns[row]
+                self.ends_frame = exchanges.end_frame[row]
             busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
             busy_to.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
             if busy.begin(pair, connection, end_ns, self.ends_frame):
                 self.marks[connection] |= NEEDED
+            if exchanges.flags[row] & CONNECT_REQUEST and not depth:
+                continue
             if exchanges.flags[row] & UPGRADED:
                 end_ns = FOREVER
             if busy_to.begin(groups[(pair, to)], connection, end_ns, self.ends_frame):
@@ -491,9 +491,8 @@ class Tally:
         for pair in tunnelled:
             self.peak[pair] = peaks[pair]
             self.least[pair] = 0
-        for (pair, to), place in groups.items():
-            if to:
-                self.least[pair] += by_group[place]
+        for (pair, _), place in groups.items():
+            self.least[pair] += by_group[place]
         for pair in tunnelled:
             self.least[pair] = max(self.least[pair], self.peak[pair])
         return 0

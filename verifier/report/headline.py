@@ -68,6 +68,8 @@ def _proved(report: Report) -> str:
         return f"{totals.extra_handshakes:,} more than needed, within what is accepted"
     if totals.requests == 0:
         return "within what is accepted"
+    if any(missing.code is Reason.REQUESTS_UNREADABLE for missing in report.inconclusive_because):
+        return "within what is accepted; other requests can't be read"
     if totals.handshakes == 0:
         return "the connections were opened before the capture began"
     if totals.handshakes == totals.requests == 1:

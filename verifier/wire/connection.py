@@ -303,8 +303,6 @@ class Connection:
         self.note_history(HISTORY_SYN, side)
         if half.isn_known and half.isn == packet.seq and table.syn_frame[self.row]:
             self.ledger.notes.add(note.SYN_RETRANSMISSION, packet.frame)
-            if self.established >= 0 and side == self.client:
-                self._came_late(packet, self.established)
             return 0
         if self.state == UNANSWERED and side != self.client:
             # Simultaneous open (RFC 9293, section 3.5): one connection, and each side's SYN is answered by the other's.
@@ -647,6 +645,7 @@ class Connection:
 
     def _replay(self, packet: Packet, side: cython.int, half: Half, piece: Piece, ahead: cython.longlong) -> cython.int:
         """Delivers a piece as the packet that it was."""
+        peer: Half = self.half1 if side == 0 else self.half0
         view = packet.view
         at: cython.Py_ssize_t = packet.at
         have: cython.Py_ssize_t = packet.have
@@ -658,11 +657,12 @@ class Connection:
         packet.have = len(piece.data)
         packet.length = piece.length
         packet.ts = piece.ts
-        if piece.early and side == self.client and 0 <= ts - piece.ts <= INVERSION_NS:
-            packet.ts = ts + 1  # a request that acknowledges a response came behind it, wherever the capture has it
         packet.frame = piece.frame
-        if piece.early and self.speech is not None:
-            self.speech.heard(side, piece.ts)
+        if piece.early and side == self.client and self.speech is not None:
+            # A request that acknowledges a response came behind it, wherever the capture has the two.
+            told: cython.bint = piece.ack == peer.next and self.speech.heard(piece.ts)
+            if not told and 0 <= ts - piece.ts <= INVERSION_NS:
+                packet.ts = ts + 1
         self._deliver(packet, side, half, ahead, piece.fin)
         packet.view = view
         packet.at = at
@@ -691,6 +691,8 @@ class Connection:
                 return False  # not acknowledged: the sender may still send it again
             if not received and not closing:
                 self.ledger.notes.add(note.REORDER_LIMIT, piece.frame)
+            if closing:
+                packet.frame = piece.frame  # which shows it
             self._lose(packet, side, half, ahead)
             return True
         size: cython.longlong = diff(piece.ack, peer.next)
@@ -700,6 +702,8 @@ class Connection:
         if size == 1 and waiting is None:
             peer.ended = True  # more likely than one byte: a FIN that is not in the capture
         else:
+            if closing:
+                packet.frame = piece.frame
             self._lose(packet, 1 - side, peer, size)
         return True
 

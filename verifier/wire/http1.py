@@ -312,13 +312,14 @@ class Http1(Speech):
             self._message_end(lane, side)
         return 0
 
-    def heard(self, side: cython.int, moment: cython.longlong) -> cython.int:
-        answers: Lane = self.lane1 if side == 0 else self.lane0
-        if side == self.asker and answers.row >= 0 and answers.state == HEAD:
-            # The response had ended, however late the capture has its end: it is not under way beside the next request.
-            exchange = exchange_row(self.ledger.exchanges, answers.row)
-            exchange.end_ns = max(exchange.request_ns, min(exchange.end_ns, moment - 1))
-        return 0
+    def heard(self, moment: cython.longlong) -> cython.bint:
+        answers: Lane = self.lane1 if self.asker == 0 else self.lane0
+        if self.inner is not None or answers.row < 0 or answers.state != HEAD:
+            return False
+        # The response had ended, however late the capture has its end: it is not under way beside the next request.
+        exchange = exchange_row(self.ledger.exchanges, answers.row)
+        exchange.end_ns = max(exchange.request_ns, min(exchange.end_ns, moment - 1))
+        return True
 
     def close(self) -> cython.int:
         if self.inner is not None:
@@ -838,8 +839,9 @@ class Http1(Speech):
             self._message_end(lane, 1 - self.asker)
             if not self.flags & TUNNEL:
                 table: ExchangeTable = self.ledger.exchanges
-                place: str = self.ledger.words.text(table.target[lane.row]) or ""
-                self.ledger.connections.tunnels[self.row] = (table.depth[lane.row], place.lower())
+                place: str = (self.ledger.words.text(table.target[lane.row]) or "").lower()
+                place = self.ledger.connections.places.setdefault(place, place)
+                self.ledger.connections.tunnels[self.row] = (table.depth[lane.row], place)
             self.flags |= TUNNEL
             self.lane0.state = HEAD
             self.lane1.state = HEAD

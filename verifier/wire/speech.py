@@ -53,10 +53,10 @@ class Speech:
         """`side` sent all it had, and said so (FIN)."""
         raise NotImplementedError
 
-    def heard(self, side: cython.int, moment: cython.longlong) -> cython.int:
-        """What `side` says next, at this moment, acknowledges what the other one has said, some of which the capture
-        has later."""
-        return 0
+    def heard(self, moment: cython.longlong) -> cython.bint:
+        """What the client says next, at this moment, acknowledges all that the server has said, some of which the
+        capture has later. Whether the response is written down as one that was over by then."""
+        return False
 
     def close(self) -> cython.int:
         """Nothing more comes, from either side."""

@@ -18,6 +18,7 @@ cdef class Words:
     cdef int add(self, Text text, Py_ssize_t at, Py_ssize_t end) except -2
     cdef bint _holds(self, Py_ssize_t number, Text text, Py_ssize_t at, Py_ssize_t size) except -1
     cpdef bint same(self, Py_ssize_t one, Py_ssize_t other) except -1
+    cpdef bint ends_alike(self, Py_ssize_t one, Py_ssize_t other) except -1
     cpdef int number(self, bytes word) except -2
     cdef int _room(self, Py_ssize_t size) except -1
 
@@ -45,7 +46,7 @@ cdef class ConnectionTable(Table):
     cdef int[:] agent, software
     cdef unsigned short[:] port0, port1, odd_status
     cdef unsigned char[:] version, client, state, closer, closed_with, answered_with, protocol
-    cdef public dict tls, tunnels
+    cdef public dict places, tls, tunnels
     cdef public object networks
     cdef public set told
     cdef public list doubts

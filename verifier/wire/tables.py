@@ -209,6 +209,17 @@ class Words:
                 return False
         return True
 
+    def ends_alike(self, one: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether the last bytes of two words are the same, eight of them, or as many as the shorter one has."""
+        size: cython.Py_ssize_t = min(
+            self.starts[one + 1] - self.starts[one], self.starts[other + 1] - self.starts[other], 8
+        )
+        back: cython.Py_ssize_t
+        for back in range(1, size + 1):
+            if self.buffer[self.starts[one + 1] - back] != self.buffer[self.starts[other + 1] - back]:
+                return False
+        return True
+
     def number(self, word: bytes) -> cython.int:
         """The number of a word."""
         self.single.look(word if cython.compiled else memoryview(word))
@@ -323,6 +334,8 @@ class ConnectionTable(Table):
         super().__init__()
         self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
         """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
+        self.places: dict[str, str] = {}
+        """Where tunnels lead to, in small letters: one object for each."""
         self.tunnels: dict[int, tuple[int, str]] = {}
         """Row to the depth of the exchange that made a tunnel of it, and where that leads."""
         self.networks: Sequence[int] | None = None
