@@ -2256,3 +2256,99 @@ def test_an_empty_capture_proves_nothing() -> None:
     assert totals(report) == Totals(0, 0, 0, 0)
     assert report.verdict == "inconclusive"
     assert reasons(report) == {"no-request"}
+
+
+def test_a_request_captured_before_its_answer_keeps_others_company() -> None:
+    """A response is captured 0.9 ms behind the request that acknowledges it; another connection's request and response
+    lie in between, and needed a connection of their own."""
+    us = 1_000
+    one, other = Conversation(), Conversation(("10.0.0.1", 40001), now=START_NS + 300 * STEP_NS)
+    one.handshake()
+    one.exchange(0)
+    moment = START_NS + 1000 * STEP_NS
+    one.now = moment - 500 * STEP_NS
+    one.say("client", "PA", get("/1"))
+    one.say("server", "PA", ok(b"one"))
+    one.segments[-1] = one.segments[-1]._replace(ts_ns=moment + 900 * us)
+    one.now = moment
+    one.say("client", "PA", get("/2"))
+    one.now = moment + 5 * STEP_NS
+    one.response(ok(b"two"))
+    other.handshake()
+    other.exchange(0)
+    other.now = moment + 100 * us
+    other.say("client", "PA", get("/other"))
+    other.now = moment + 500 * us
+    other.say("server", "PA", ok())
+    report = examine(packets(merged(one, other)))
+    assert (report.verdict, report.totals.lower_bound) == ("proved", 2)
+
+
+PROXY = ("10.0.0.2", 3128)
+
+
+def through(number: int, now: int, *script: str) -> Conversation:
+    """What a client says to its proxy on one connection: `tunnel`, `inside` it, `plain`, `upgrade`, `close`."""
+    talk = Conversation(
+        ("10.0.0.1", 40000 + number), PROXY, (1_000 + number * 100_000, 700_000 + number * 100_000), now
+    )
+    talk.handshake()
+    for what in script:
+        if what == "tunnel":
+            talk.request(request_head("CONNECT", "a.example:80"))
+            talk.response(response_head("200 Connection established"))
+        elif what == "upgrade":
+            talk.request(get("http://b.example/ws", "Connection: Upgrade", "Upgrade: websocket"))
+            talk.response(response_head("101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket"))
+        elif what == "close":
+            talk.close("client")
+        else:
+            talk.request(get("/" if what == "inside" else "http://b.example/"))
+            talk.response(ok())
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"),
+    [
+        (("tunnel", "inside"), ("plain",), "proved"),
+        (("upgrade", "close"), ("tunnel", "inside"), "proved"),
+        (("upgrade",), ("tunnel", "inside"), "proved"),
+        (("tunnel", "inside"), ("tunnel", "inside"), "refuted"),
+        (("plain",), ("plain",), "refuted"),
+    ],
+)
+def test_what_one_connection_to_a_proxy_can_carry(first: Sequence[str], second: Sequence[str], verdict: str) -> None:
+    """A tunnel carries nothing but what goes to its place, and what was upgraded nothing any more."""
+    one = through(0, START_NS, *first)
+    report = examine(packets(merged(one, through(1, one.now + 10**9, *second))))
+    assert report.verdict == verdict
+    assert report.totals.lower_bound == (2 if verdict == "proved" else 1)
+
+
+def test_tunnels_whose_order_depends_on_a_clock() -> None:
+    """Each to the same place, one after another; the last one's times are set back into the first one's."""
+    talks: list[Conversation] = []
+    for number in range(3):
+        now = talks[-1].now + 10**9 if talks else START_NS
+        talks.append(through(number, now, "tunnel", "inside"))
+    assert examine(packets(merged(*talks))).verdict == "refuted"
+    back = talks[2].segments[0].ts_ns - talks[0].segments[0].ts_ns
+    late = [segment._replace(ts_ns=segment.ts_ns - back) for segment in talks[2].segments]
+    report = examine(packets([*merged(*talks[:2]), *late]))
+    assert report.verdict != "proved"
+
+
+def test_a_copy_of_a_syn_that_comes_late_is_of_no_other_clock() -> None:
+    talks: list[Conversation] = []
+    for number in range(2):
+        now = talks[-1].now + 10**8 if talks else START_NS
+        talk = Conversation(("10.0.0.1", 40000 + number), now=now, isns=(1_000 + number * 10**6, 5_000_000 + number))
+        talk.handshake()
+        talk.exchange(1)
+        talk.close("client")
+        talks.append(talk)
+    segments = merged(*talks)
+    copy = segments[0]._replace(ts_ns=segments[0].ts_ns + 6 * STEP_NS)
+    report = examine(packets(sorted([*segments, copy], key=lambda segment: segment.ts_ns)))
+    assert (report.verdict, report.totals.extra_handshakes) == ("refuted", 1)
