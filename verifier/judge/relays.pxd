@@ -11,7 +11,7 @@ cdef class Relays:
     cdef Words words
     cdef unsigned char[::1] inner, relay, before
     cdef dict asked_by
-    cdef int[::1] tried, matched
+    cdef int[::1] outer, tried, matched
     cpdef bint passes_on(self, Py_ssize_t row) except -1
     cpdef bint relays(self, Py_ssize_t pair) except -1
     cdef bint _meet(self) except -1

@@ -37,6 +37,8 @@ class Relays:
         found: cython.bint = self._meet()
         self.inner = memoryview(zeros("B", self.table.rows if found else 0))
         """By connection: whether a request on it was found to have come to its client's own door."""
+        self.outer = memoryview(zeros("i", exchanges.rows if found else 0))
+        """By exchange: the row, plus one, of the request that it may have been made for; 0 for none."""
         self.tried = memoryview(zeros("i", tally.pairs if found else 0))
         self.matched = memoryview(zeros("i", tally.pairs if found else 0))
         self.asked_by: dict[tuple[int, int], int] = {}
@@ -123,6 +125,7 @@ class Relays:
             self.tried[pair] += 1
             if outer < 0:
                 continue
+            self.outer[at] = outer + 1
             self.matched[pair] += 1
             self.inner[exchanges.connection[at]] = 1
             outer = self.tally.pair_of[exchanges.connection[outer]]
@@ -162,16 +165,13 @@ class Relays:
     def _name(self) -> cython.int:
         """Finds the servers that may have the name of another one."""
         exchanges: ExchangeTable = self.exchanges
-        order: Order = Order(exchanges.request_ns, exchanges.rows)
-        place: cython.Py_ssize_t
-        owner: cython.Py_ssize_t
-        outer: cython.Py_ssize_t
-        for place in range(exchanges.rows):
-            owner = exchanges.connection[order.row(place)]
-            if self.passes_on(owner):
-                outer = self._outer(order, place, order.row(place))
-                if outer >= 0 and self._named_alike(exchanges.connection[outer], owner):
-                    self.before[self.tally.pair_of[exchanges.connection[outer]]] = 1
+        row: cython.Py_ssize_t
+        front: cython.Py_ssize_t
+        for row in range(exchanges.rows):
+            if self.outer[row] and self.passes_on(exchanges.connection[row]):
+                front = exchanges.connection[self.outer[row] - 1]
+                if self._named_alike(front, exchanges.connection[row]):
+                    self.before[self.tally.pair_of[front]] = 1
         return 0
 
     def _named_alike(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:

@@ -502,13 +502,14 @@ class Connection:
             return self._stray(packet)
         if self.ledger.control_only:
             return self._deliver(packet, side, half, ahead, fin)
-        if ahead > 0 or half.pieces is not None or self._early(packet.flags & ACK != 0, packet.ack, peer):
+        early: cython.bint = self._early(packet.flags & ACK != 0, packet.ack, peer)
+        if ahead > 0 or half.pieces is not None or early:
             if ahead > 0:
                 self.ledger.notes.add(note.OUT_OF_ORDER, packet.frame)
             if half.pieces is None and peer.pieces is None:
                 self.patience = 0
             held: cython.Py_ssize_t = half.held_bytes
-            half.hold(packet, seq, fin, self._early(packet.flags & ACK != 0, packet.ack, peer))
+            half.hold(packet, seq, fin, early)
             self.ledger.held += half.held_bytes - held
             return 0
         return self._deliver(packet, side, half, ahead, fin)
