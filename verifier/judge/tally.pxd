@@ -89,11 +89,9 @@ cdef class Tally:
     cdef bint _same_pair(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef int _connections(self) except -1
     cdef bint is_handshake(self, Py_ssize_t row) except -1
-    @cython.locals(peaks=cython.int[::1])
-    cdef int _use_up(self, ExchangeTable exchanges, object upgraded) except -1
     cdef bint _inside(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except -1
     @cython.locals(peaks=cython.int[::1], by_group=cython.int[::1])
-    cdef int _lead_through(self, ExchangeTable exchanges, object tunnelled) except -1
+    cdef int _narrow(self, ExchangeTable exchanges, object narrowed, object tunnelled) except -1
     cdef long long end(self, ExchangeTable exchanges, Py_ssize_t row, Py_ssize_t connection) except? 1
     @cython.locals(spare=cython.int[::1], begun=cython.uchar[::1])
     cpdef object mark_extra(self, int[::1] bounds)

@@ -397,39 +397,9 @@ class Tally:
             self.least[pair] = self.peak[pair]
             if self.connections[pair] > 1 or self.peak[pair] > 1:
                 self.curious = True
-        if upgraded:
-            self._use_up(exchanges, upgraded - tunnelled)
-        if tunnelled:
-            self._lead_through(exchanges, tunnelled)
+        if upgraded or tunnelled:
+            self._narrow(exchanges, upgraded | tunnelled, tunnelled)
         return True
-
-    def _use_up(self, exchanges: ExchangeTable, upgraded: Pairs) -> cython.int:
-        """Finds the lower bound of pairs with connections that were upgraded to another protocol: such a one can't
-        carry a request ever again (RFC 9110, section 7.8), so it counts as in use to the end."""
-        row: cython.Py_ssize_t
-        place: cython.Py_ssize_t
-        pair: cython.Py_ssize_t
-        connection: cython.Py_ssize_t
-        end_ns: cython.longlong
-        table: ConnectionTable = self.table
-        peaks = memoryview(zeros("i", self.pairs))
-        busy: Busy = Busy(peaks, table.rows)
-        order: Order = Order(exchanges.request_ns, exchanges.rows)
-        for place in range(exchanges.rows):
-            row = order.row(place)
-            connection = exchanges.connection[row]
-            pair = self.pair_of[connection]
-            if pair not in upgraded:
-                continue
-            end_ns = self.end(exchanges, row, connection)
-            if exchanges.flags[row] & UPGRADED:
-                end_ns = FOREVER
-            busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
-            if busy.begin(pair, connection, end_ns, self.ends_frame):
-                self.marks[connection] |= NEEDED
-        for pair in upgraded:
-            self.least[pair] = max(self.peak[pair], peaks[pair])
-        return 0
 
     def _inside(self, exchanges: ExchangeTable, row: cython.Py_ssize_t, connection: cython.Py_ssize_t) -> cython.bint:
         """Whether an exchange was seen inside of a tunnel."""
@@ -437,11 +407,14 @@ class Tally:
             return False
         return exchanges.depth[row] > self.table.tunnels[connection][0]
 
-    def _lead_through(self, exchanges: ExchangeTable, tunnelled: Pairs) -> cython.int:
-        """Finds the peak and the lower bound of pairs with tunnels. A tunnel whose requests are known is in use while
-        one of them is, any other until its connection closes. And each leads to one place: as many are needed as were
-        in use at once to each of them, and beside them for what goes through none. A CONNECT that is refused leads
-        nowhere."""
+    def _narrow(self, exchanges: ExchangeTable, narrowed: Pairs, tunnelled: Pairs) -> cython.int:
+        """Finds the peak and the lower bound of pairs with connections that can't carry just any request.
+
+        What was upgraded to another protocol can't carry one ever again (RFC 9110, section 7.8): it counts as in use to
+        the end. A tunnel whose requests are known is in use while one of them is, any other until its connection
+        closes. And each leads to one place: as many are needed as were in use at once to each of them, and beside them
+        for what goes through none. A CONNECT that is refused leads nowhere.
+        """
         row: cython.Py_ssize_t
         place: cython.Py_ssize_t
         pair: cython.Py_ssize_t
@@ -452,15 +425,15 @@ class Tally:
         groups: dict[tuple[int, str], int] = {}
         for row in range(exchanges.rows):
             connection = exchanges.connection[row]
-            if self.pair_of[connection] in tunnelled:
+            if self.pair_of[connection] in narrowed:
                 for to in ("", table.tunnels[connection][1]) if connection in table.tunnels else ("",):
                     groups.setdefault((self.pair_of[connection], to), len(groups))
                 # What the client says of its own requests names no frames.
                 if self._inside(exchanges, row, connection) or not exchanges.request_frame[row]:
                     known.add(connection)
-        self.curious = True
+        self.curious = self.curious or bool(tunnelled)
         for connection in range(table.rows):
-            if self.pair_of[connection] in tunnelled:
+            if self.pair_of[connection] in narrowed:
                 self.marks[connection] = 0
         peaks = memoryview(zeros("i", self.pairs))
         by_group = memoryview(zeros("i", len(groups)))
@@ -471,7 +444,7 @@ class Tally:
             row = order.row(place)
             connection = exchanges.connection[row]
             pair = self.pair_of[connection]
-            if pair not in tunnelled:
+            if pair not in narrowed:
                 continue
             end_ns = self.end(exchanges, row, connection)
             depth, to = table.tunnels.get(connection, (0, ""))
@@ -482,18 +455,18 @@ class Tally:
             busy_to.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
             if busy.begin(pair, connection, end_ns, self.ends_frame):
                 self.marks[connection] |= NEEDED
-            if exchanges.flags[row] & CONNECT_REQUEST and not depth:
+            if pair in tunnelled and exchanges.flags[row] & CONNECT_REQUEST and not depth:
                 continue
             if exchanges.flags[row] & UPGRADED:
                 end_ns = FOREVER
             if busy_to.begin(groups[(pair, to)], connection, end_ns, self.ends_frame):
                 self.marks[connection] |= NEEDED
-        for pair in tunnelled:
+        for pair in narrowed:
             self.peak[pair] = peaks[pair]
             self.least[pair] = 0
         for (pair, _), place in groups.items():
             self.least[pair] += by_group[place]
-        for pair in tunnelled:
+        for pair in narrowed:
             self.least[pair] = max(self.least[pair], self.peak[pair])
         return 0
 
