@@ -31,7 +31,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier.judge.model import Pair, Report
-from verifier.judge.tally import ordered
+from verifier.judge.order import ordered
 
 pytestmark = pytest.mark.core
 

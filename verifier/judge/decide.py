@@ -5,6 +5,7 @@ from __future__ import annotations
 from verifier.figures import plural
 from verifier.judge import mends, verdict
 from verifier.judge.details import REUSES, Details, Numbering, address
+from verifier.judge.lacking import CUT_OFF, FRAMED, HIDDEN, UNTOLD, lacking
 from verifier.judge.model import (
     Missing,
     Note,
@@ -13,7 +14,7 @@ from verifier.judge.model import (
     Totals,
 )
 from verifier.judge.pairs import Counted, Pairs
-from verifier.judge.tally import CUT_OFF, FRAMED, HIDDEN, UNTOLD, Tally, reuse
+from verifier.judge.tally import Tally, reuse
 from verifier.values import NamedTuple
 from verifier.vocabulary import Reason, Reuse, Verdict
 from verifier.wire.tables import CLOCKS_APART
@@ -41,7 +42,7 @@ FINDINGS_LIMIT = "findings-limit"
 TRANSLATED = "address-translated"
 """Connections seen on both sides of an address translation, which count once."""
 
-# What `Tally.lacking` counts, in its order: the reason, its words for one connection, and for several.
+# What `lacking` counts, in its order: the reason, its words for one connection, and for several.
 LACKS = (
     (
         Reason.HANDSHAKE_NOT_SEEN,
@@ -477,7 +478,7 @@ class _Bench:
     def missing_from_packets(self) -> list[Missing]:
         """What the packets themselves show to be missing or unreadable."""
         missing: list[Missing] = []
-        for (count, row, why), (reason, one, many) in zip(self.tally.lacking(self.client_knows), LACKS, strict=True):
+        for (count, row, why), (reason, one, many) in zip(lacking(self.tally, self.client_knows), LACKS, strict=True):
             if count:
                 frame = self.frames.named(self.columns["first_frame"][row])
                 what = one if count == 1 else many.format(count)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from _bisect import bisect_right
 
 from verifier.judge import model
-from verifier.judge.tally import Order, reuse
+from verifier.judge.order import Order
+from verifier.judge.tally import reuse
 from verifier.vocabulary import ClosedWith, Closer, Handshake, Protocol, Reuse
 from verifier.wire.connection import spelled
 from verifier.wire.tables import RESPONSE_DONE

@@ -2,7 +2,9 @@ cimport cython
 
 from verifier.judge.endings cimport Endings, Members
 from verifier.judge.openings cimport Failures, Openings
-from verifier.judge.tally cimport Heap, Order, Tally
+from verifier.judge.busy cimport Heap
+from verifier.judge.order cimport Order
+from verifier.judge.tally cimport Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 
 # Facts, and numbers of the tables, by their names.

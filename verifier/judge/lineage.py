@@ -62,9 +62,11 @@ from verifier.wire.tables import (
 )
 
 if cython.compiled:
+    from cython.cimports.verifier.judge.busy import Heap
     from cython.cimports.verifier.judge.endings import Endings, Members
     from cython.cimports.verifier.judge.openings import Failures, Openings
-    from cython.cimports.verifier.judge.tally import Heap, Order, Tally, ends_whole
+    from cython.cimports.verifier.judge.order import Order
+    from cython.cimports.verifier.judge.tally import Tally, ends_whole
     from cython.cimports.verifier.wire.rows import connection_row
     from cython.cimports.verifier.wire.tables import (
         ConnectionTable,
@@ -72,9 +74,11 @@ if cython.compiled:
         Words,
     )
 else:
+    from verifier.judge.busy import Heap
     from verifier.judge.endings import Endings, Members
     from verifier.judge.openings import Failures, Openings
-    from verifier.judge.tally import Heap, Order, Tally, ends_whole
+    from verifier.judge.order import Order
+    from verifier.judge.tally import Tally, ends_whole
     from verifier.wire.rows import connection_row
     from verifier.wire.tables import ConnectionTable, ExchangeTable, Words
 

@@ -11,10 +11,12 @@ from verifier.wire.octets import zeros
 from verifier.wire.tables import REFUSED, UNANSWERED
 
 if cython.compiled:
-    from cython.cimports.verifier.judge.tally import Order, Tally
+    from cython.cimports.verifier.judge.order import Order
+    from cython.cimports.verifier.judge.tally import Tally
     from cython.cimports.verifier.wire.tables import ConnectionTable
 else:
-    from verifier.judge.tally import Order, Tally
+    from verifier.judge.order import Order
+    from verifier.judge.tally import Tally
     from verifier.wire.tables import ConnectionTable
 
 

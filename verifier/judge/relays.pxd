@@ -1,6 +1,7 @@
 cimport cython
 
-from verifier.judge.tally cimport Order, Tally
+from verifier.judge.order cimport Order
+from verifier.judge.tally cimport Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 
 @cython.final

@@ -14,10 +14,12 @@ import cython
 from verifier.wire.octets import zeros
 
 if cython.compiled:
-    from cython.cimports.verifier.judge.tally import Order, Tally
+    from cython.cimports.verifier.judge.order import Order
+    from cython.cimports.verifier.judge.tally import Tally
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable, Words
 else:
-    from verifier.judge.tally import Order, Tally
+    from verifier.judge.order import Order
+    from verifier.judge.tally import Tally
     from verifier.wire.tables import ConnectionTable, ExchangeTable, Words
 
 MOST_BACK = cython.declare(cython.Py_ssize_t, 64)

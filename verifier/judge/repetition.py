@@ -49,11 +49,11 @@ from verifier.wire.tables import NOT_SEEN
 
 if cython.compiled:
     from cython.cimports.verifier.judge.endings import Endings, keep
-    from cython.cimports.verifier.judge.tally import ordered
+    from cython.cimports.verifier.judge.order import ordered
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
     from verifier.judge.endings import Endings, keep
-    from verifier.judge.tally import ordered
+    from verifier.judge.order import ordered
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
 TYPE_CHECKING = False

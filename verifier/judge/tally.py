@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import cython
 
+from verifier.judge.busy import FOREVER
 from verifier.wire import tables
 from verifier.wire.connection import LETTERS
 from verifier.wire.octets import Octets, widened, zeros
@@ -24,17 +25,13 @@ from verifier.wire.tables import (
     DEPTH_UNSURE,
     ENCRYPTED,
     EXCESS,
-    H2,
     HALF,
     HTTP1,
-    LATE_DATA,
     NOT_SEEN,
     NOT_TAKEN,
-    PAYLOAD_CUT,
     REFUSED,
     REQUEST_CLOSE,
     RESPONSE_DONE,
-    RST,
     SUBFLOW,
     TUNNEL,
     UNANSWERED,
@@ -42,18 +39,19 @@ from verifier.wire.tables import (
 )
 
 if cython.compiled:
+    from cython.cimports.verifier.judge.busy import Busy
+    from cython.cimports.verifier.judge.order import Order
     from cython.cimports.verifier.wire.flows import mixed
     from cython.cimports.verifier.wire.rows import connection_row, exchange_row
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
+    from verifier.judge.busy import Busy
+    from verifier.judge.order import Order
     from verifier.wire.flows import mixed
     from verifier.wire.rows import connection_row, exchange_row
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
 FIRST_PAIRS = 8
-FIRST_ROOM = 16
-LOOKED_AT = cython.declare(cython.Py_ssize_t, 32)
-"""Places that are looked at for one that is over, before the heap is asked."""
 ALL_BITS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 HISTORY_RST = cython.declare(cython.ulonglong, LETTERS.index("r"))
 LOST = cython.declare(cython.uint, tables.REQUESTS_MISSED | tables.RESPONSES_MISSED)
@@ -70,20 +68,6 @@ _REUSED = cython.declare(cython.int, REUSED)
 _PRE_EXISTING = cython.declare(cython.int, PRE_EXISTING)
 _UNKNOWN = cython.declare(cython.int, UNKNOWN)
 
-# Why requests can't be read, or bytes are not known, of one connection or of several.
-HIDDEN = 1
-"""Encrypted."""
-FRAMED = 2
-"""HTTP/2."""
-CUT_OFF = 4
-"""By the snaplen."""
-UNTOLD = 8
-"""Bytes that are there can't be told apart into messages, or show that others are not."""
-_HIDDEN = cython.declare(cython.int, HIDDEN)
-_FRAMED = cython.declare(cython.int, FRAMED)
-_CUT_OFF = cython.declare(cython.int, CUT_OFF)
-_UNTOLD = cython.declare(cython.int, UNTOLD)
-
 # What `Tally` notes of a connection, in one byte.
 EXTRA = cython.declare(cython.int, 1)
 """One of its pair's extra handshakes."""
@@ -97,9 +81,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     Pairs = set[int]
 
-FOREVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
-LAST_FRAME = cython.declare(cython.uint, 0xFFFFFFFF)
-Times = memoryview
 Numbers = memoryview
 
 
@@ -558,71 +539,6 @@ class Tally:
             if table.tls_ns[row] > 0:
                 self.cost_ns[pair] += table.tls_ns[row] - 1
 
-    def lacking(self, runner_knows: cython.bint) -> list[tuple[int, int, int]]:
-        """(how many connections, the first of them, why: HIDDEN, FRAMED, CUT_OFF, UNTOLD) whose handshake is missing,
-        whose requests are unreadable, of which bytes are missing.
-
-        Only connections of pairs that speak HTTP or TLS, and those that lost bytes before that could show.
-        `runner_knows`: the client's own account stands for what is encrypted.
-        """
-        table: ConnectionTable = self.table
-        counts = [0, 0, 0]
-        firsts = [-1, -1, -1]
-        whys = [0, 0, 0]
-        row: cython.Py_ssize_t
-        place: cython.Py_ssize_t
-        pair: cython.Py_ssize_t
-        state: cython.int
-        flags: cython.uint
-        cut: cython.bint
-        lost: cython.bint
-        carried: cython.bint
-        taken_back: cython.bint
-        half: cython.bint
-        failed: cython.bint
-        for row in range(table.rows):
-            pair = self.pair_of[row]
-            if pair < 0:
-                continue
-            state = table.state[row]
-            flags = table.flags[row]
-            carried = table.bytes0[row] > 0 or table.bytes1[row] > 0 or table.missing[row] > 0
-            cut = flags & LOST != 0 and flags & PAYLOAD_CUT != 0 and not table.missing[row]
-            lost = table.missing[row] > 0 or flags & LATE_DATA != 0 or (flags & LOST != 0 and not cut)
-            # Of an MPTCP connection each subflow may have any part of a message: none can be read alone.
-            lost = lost or (flags & SUBFLOW != 0 and carried)
-            if not (self.requests[pair] or self.unreadable[pair] or self.speaks[pair] or cut or lost):
-                continue
-            for place in range(3):
-                if place == 0:
-                    # A half one without bytes counts where the client went on, or may have: not where it took its SYN
-                    # back. Of some the SYN-ACK alone is there.
-                    taken_back = table.closer[row] == CLIENT and table.closed_with[row] == RST
-                    half = state == HALF or table.synack_frame[row] > 0
-                    # A request in a SYN (fast open) that is not taken is an attempt that failed where the client then
-                    # connected. Where it never did, nothing is there to prove anything by.
-                    failed = state in (REFUSED, UNANSWERED) and (not carried or self.handshakes[pair] > 0)
-                    if state == COMPLETE or failed or not (carried or (half and not taken_back)):
-                        continue
-                    if state == HALF and self.halves_count:
-                        continue
-                elif place == 1:
-                    if runner_knows or not carried or not (cut or flags & ENCRYPTED):
-                        continue
-                    if not flags & ENCRYPTED:
-                        whys[place] |= _CUT_OFF
-                    else:
-                        whys[place] |= _FRAMED if table.protocol[row] == H2 else _HIDDEN
-                elif not lost:
-                    # Acknowledged and never seen: the capture lost packets, whatever they were.
-                    continue
-                elif not table.missing[row] and not flags & LATE_DATA:
-                    whys[place] |= _UNTOLD
-                counts[place] += 1
-                if firsts[place] < 0:
-                    firsts[place] = row
-        return list(zip(counts, firsts, whys, strict=True))
-
     def most_open(self) -> memoryview:
         """For each pair the most of its connections that were open at once: no more requests than that were ever under
         way."""
@@ -642,345 +558,3 @@ class Tally:
                 if busy.begin(pair, -1, closed, table.close_frame[row]):
                     self.marks[row] |= MOST
         return peaks
-
-
-class Busy:
-    """Counts the intervals that are under way, of all pairs side by side. `peaks`, a column by pair, has the most there
-    were. Intervals are half-open, and come in the order of their beginnings.
-
-    Ends are ordered by time and, where times are equal, by frame: clocks can be coarse. What is over is looked for only
-    where it matters: when a pair would have more intervals than ever before. And an interval that begins on a
-    connection whose last one is over takes the place of that one, as nearly all do; others take one that a look around
-    finds. The old end stays behind in the heap, where it is never later than the true one, until it comes to the front.
-    """
-
-    def __init__(self, peaks: Numbers, connections: int) -> None:
-        """`connections`: how many there are, where intervals are of connections."""
-        self.peaks = peaks
-        self.count = memoryview(zeros("i", len(peaks)))
-        """By pair: intervals under way, and those that are over and not taken out yet."""
-        self.place_of = memoryview(zeros("i", connections))
-        """By connection: the place of its last interval, plus one, 0 for none."""
-        self.heap = Heap()
-        """The places, by an end of each that is its true one, or sooner."""
-        self.free = -1
-        """The first place that nothing is in, -1 for none; the others follow in `pairs`."""
-        self.ends = memoryview(zeros("q", FIRST_ROOM))
-        self.frames = memoryview(zeros("I", FIRST_ROOM))
-        self.pairs = memoryview(zeros("i", FIRST_ROOM))
-        self.owners = memoryview(zeros("i", FIRST_ROOM))
-        self.places = 0
-        self.hand = 0
-        self.newest = -1
-        """The place of the interval that began last."""
-        self.moment = -1
-        self.frame = 0
-
-    def go_to(self, moment: cython.longlong, frame: cython.uint) -> cython.int:
-        """From now on it is this moment, with this frame, 0 for none: what ends with it is over if its frame came
-        before."""
-        if frame == 0:
-            frame = LAST_FRAME
-        if moment == self.moment and frame < self.frame:
-            # A head that was complete late. What this makes over already stays so, but for the interval just begun.
-            self._clear(-1, self.newest)
-        self.moment = moment
-        self.frame = frame
-        return 0
-
-    def begin(
-        self, pair: cython.Py_ssize_t, owner: cython.Py_ssize_t, end: cython.longlong, frame: cython.uint
-    ) -> cython.bint:
-        """An interval of a pair begins now. `owner` is its connection, -1 where nothing follows on the same. Whether
-        there are more now than ever before."""
-        place: cython.Py_ssize_t = self.place_of[owner] - 1 if owner >= 0 else -1
-        if place >= 0:
-            before: cython.longlong = self.ends[place]
-            before_frame: cython.uint = self.frames[place]
-            if self._over(before, before_frame) and not sooner(end, frame, before, before_frame):
-                self.ends[place] = end
-                self.frames[place] = frame
-                self.newest = place
-                return False
-            self.owners[place] = -1
-        return self._begin_elsewhere(pair, owner, end, frame)
-
-    def _begin_elsewhere(
-        self, pair: cython.Py_ssize_t, owner: cython.Py_ssize_t, end: cython.longlong, frame: cython.uint
-    ) -> cython.bint:
-        """An interval begins that can't take the place of the last one on its connection."""
-        place: cython.Py_ssize_t
-        if self.count[pair] and self.count[pair] >= self.peaks[pair]:
-            place = self._left(pair, end, frame)
-            if place >= 0:
-                if self.owners[place] >= 0:
-                    self.place_of[self.owners[place]] = 0
-                self._put(place, pair, owner, end, frame)
-                return False
-            self._clear(pair, -1)
-        place = self._place()
-        self._put(place, pair, owner, end, frame)
-        self.heap.push(end, frame, place)
-        self.count[pair] += 1
-        if self.count[pair] <= self.peaks[pair]:
-            return False
-        self.peaks[pair] = self.count[pair]
-        return True
-
-    def _put(
-        self,
-        place: cython.Py_ssize_t,
-        pair: cython.Py_ssize_t,
-        owner: cython.Py_ssize_t,
-        end: cython.longlong,
-        frame: cython.uint,
-    ) -> cython.int:
-        self.pairs[place] = pair
-        self.owners[place] = owner
-        self.ends[place] = end
-        self.frames[place] = frame
-        self.newest = place
-        if owner >= 0:
-            self.place_of[owner] = place + 1
-        return 0
-
-    def _left(self, pair: cython.Py_ssize_t, end: cython.longlong, frame: cython.uint) -> cython.Py_ssize_t:
-        """The place of an interval of the pair that is over, among the next few places; -1 where none is there. It can
-        be that of one that ends then."""
-        steps: cython.Py_ssize_t = min(LOOKED_AT, self.places)
-        hand: cython.Py_ssize_t = self.hand
-        found: cython.Py_ssize_t = -1
-        while steps and found < 0:
-            steps -= 1
-            hand = hand + 1 if hand + 1 < self.places else 0
-            if (
-                self.pairs[hand] == pair
-                and self._over(self.ends[hand], self.frames[hand])
-                and not sooner(end, frame, self.ends[hand], self.frames[hand])
-            ):
-                found = hand
-        self.hand = hand
-        return found
-
-    def _over(self, end: cython.longlong, frame: cython.uint) -> cython.bint:
-        if end != self.moment:
-            return end < self.moment
-        return frame == 0 or frame < self.frame or self.frame == LAST_FRAME
-
-    def _clear(self, pair: cython.Py_ssize_t, spared: cython.Py_ssize_t) -> cython.int:
-        """Takes out what is over, until the pair has room below its peak; of no pair, everything but what is in the
-        place that is spared."""
-        place: cython.Py_ssize_t
-        met: cython.bint = False
-        while self.heap.size and self._over(self.heap.keys[0], self.heap.seconds[0]):
-            if pair >= 0 and self.count[pair] < self.peaks[pair]:
-                break
-            place = self.heap.values[0]
-            if not self._over(self.ends[place], self.frames[place]):
-                self.heap.replace(self.ends[place], self.frames[place], place)
-                continue
-            self.heap.pop()
-            if place == spared:
-                met = True
-                continue
-            self.count[self.pairs[place]] -= 1
-            if self.owners[place] >= 0:
-                self.place_of[self.owners[place]] = 0
-            self.ends[place] = FOREVER
-            self.pairs[place] = self.free
-            self.free = place
-        if met:
-            self.heap.push(self.ends[spared], self.frames[spared], spared)
-        return 0
-
-    def _place(self) -> cython.Py_ssize_t:
-        """One that nothing is in."""
-        place: cython.Py_ssize_t
-        if self.free < 0 and self.places == len(self.ends):
-            self._clear(-1, -1)
-            if self.heap.size * 2 > self.places:
-                self.ends = memoryview(widened(self.ends, self.places * 2))
-                self.frames = memoryview(widened(self.frames, self.places * 2))
-                self.pairs = memoryview(widened(self.pairs, self.places * 2))
-                self.owners = memoryview(widened(self.owners, self.places * 2))
-        if self.free < 0:
-            self.places += 1
-            return self.places - 1
-        place = self.free
-        self.free = self.pairs[place]
-        return place
-
-
-def sooner(end: cython.longlong, frame: cython.uint, other: cython.longlong, other_frame: cython.uint) -> cython.bint:
-    """Whether one moment comes before the other: by time, and by a number where times are equal."""
-    return end < other or (end == other and frame < other_frame)
-
-
-class Heap:
-    """A binary heap with the least in front (Knuth, 5.2.3): by key, and by a second number where keys are equal."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.keys = memoryview(zeros("q", FIRST_ROOM))
-        self.seconds = memoryview(zeros("I", FIRST_ROOM))
-        self.values = memoryview(zeros("i", FIRST_ROOM))
-
-    def push(self, key: cython.longlong, second: cython.uint, value: cython.Py_ssize_t) -> cython.int:
-        """Adds a value."""
-        place: cython.Py_ssize_t = self.size
-        above: cython.Py_ssize_t
-        if place == len(self.keys):
-            self.keys = memoryview(widened(self.keys, place * 2))
-            self.seconds = memoryview(widened(self.seconds, place * 2))
-            self.values = memoryview(widened(self.values, place * 2))
-        self.size += 1
-        while place:
-            above = (place - 1) // 2
-            if not sooner(key, second, self.keys[above], self.seconds[above]):
-                break
-            self._put(place, self.keys[above], self.seconds[above], self.values[above])
-            place = above
-        return self._put(place, key, second, value)
-
-    def pop(self) -> cython.Py_ssize_t:
-        """Takes the first value out."""
-        value: cython.Py_ssize_t = self.values[0]
-        self.size -= 1
-        self.replace(self.keys[self.size], self.seconds[self.size], self.values[self.size])
-        return value
-
-    def replace(self, key: cython.longlong, second: cython.uint, value: cython.Py_ssize_t) -> cython.int:
-        """Takes the first value out, and adds one."""
-        place: cython.Py_ssize_t = 0
-        below: cython.Py_ssize_t = 1
-        least: cython.longlong
-        other: cython.longlong
-        while below < self.size:
-            least = self.keys[below]
-            if below + 1 < self.size:
-                other = self.keys[below + 1]
-                if other < least or (other == least and self.seconds[below + 1] < self.seconds[below]):
-                    below += 1
-                    least = other
-            if least > key or (least == key and self.seconds[below] >= second):
-                break
-            self._put(place, least, self.seconds[below], self.values[below])
-            place = below
-            below = place * 2 + 1
-        return self._put(place, key, second, value)
-
-    def _put(
-        self, place: cython.Py_ssize_t, key: cython.longlong, second: cython.uint, value: cython.Py_ssize_t
-    ) -> cython.int:
-        self.keys[place] = key
-        self.seconds[place] = second
-        self.values[place] = value
-        return 0
-
-
-class Order:
-    """Rows in the order of their times, which is mostly the order that they have.
-
-    A head in several segments is complete behind others that began later, and files can be given in any order.
-    """
-
-    def __init__(self, times: Times, rows: int) -> None:
-        self.times = times
-        self.rows = rows
-        self.sorted = in_order(times, rows)
-        """Whether they have that order already."""
-        if not self.sorted:
-            self.places = ordered(times, rows)
-
-    def row(self, place: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """The row at a place of the order."""
-        return place if self.sorted else self.places[place]
-
-    def lower(self, moment: cython.longlong) -> cython.Py_ssize_t:
-        """The first place whose time is not before the moment."""
-        low: cython.Py_ssize_t = 0
-        high: cython.Py_ssize_t = self.rows
-        middle: cython.Py_ssize_t
-        while low < high:
-            middle = (low + high) // 2
-            if self.times[self.row(middle)] < moment:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-
-def in_order(times: Times, rows: cython.Py_ssize_t) -> cython.bint:
-    """Whether times never fall from one row to the next."""
-    row: cython.Py_ssize_t
-    time: cython.longlong
-    latest: cython.longlong = times[0] if rows else 0
-    for row in range(rows):
-        time = times[row]
-        if time < latest:
-            return False
-        latest = time
-    return True
-
-
-def ordered(times: Times, rows: cython.Py_ssize_t) -> Numbers:
-    """The rows in the order of their times, those of equal times in their own."""
-    order = memoryview(zeros("i", rows))
-    row: cython.Py_ssize_t
-    for row in range(rows):
-        order[row] = row
-    reorder(times, order)
-    return order
-
-
-def reorder(times: Times, order: Numbers) -> cython.int:
-    """Brings rows into the order of their times; those of equal times stay as they stand to each other.
-
-    Merges neighbours of doubling width (Knuth, 5.2.4). Of two that are in order already, nothing is touched but where
-    they meet: what is nearly sorted costs little more than a look.
-    """
-    rows: cython.Py_ssize_t = len(order)
-    aside = memoryview(zeros("i", rows))
-    width: cython.Py_ssize_t = 1
-    middle: cython.Py_ssize_t
-    while width < rows:
-        middle = width
-        while middle < rows:
-            if times[order[middle]] < times[order[middle - 1]]:
-                merge(times, order, aside, middle, width)
-            middle += width * 2
-        width *= 2
-    return 0
-
-
-def merge(
-    times: Times, order: Numbers, aside: Numbers, middle: cython.Py_ssize_t, width: cython.Py_ssize_t
-) -> cython.int:
-    """Makes one of two neighbours that are in order each, of this width: they meet at `middle`."""
-    high: cython.Py_ssize_t = min(len(order), middle + width)
-    # What stands before the least of the second stays where it is.
-    least: cython.longlong = times[order[middle]]
-    begin: cython.Py_ssize_t = middle - width
-    end: cython.Py_ssize_t = middle
-    half: cython.Py_ssize_t
-    while begin < end:
-        half = (begin + end) // 2
-        if times[order[half]] <= least:
-            begin = half + 1
-        else:
-            end = half
-    size: cython.Py_ssize_t = middle - begin
-    place: cython.Py_ssize_t
-    for place in range(size):
-        aside[place] = order[begin + place]
-    left: cython.Py_ssize_t = 0
-    place = begin
-    while left < size:
-        if middle < high and times[order[middle]] < times[aside[left]]:
-            order[place] = order[middle]
-            middle += 1
-        else:
-            order[place] = aside[left]
-            left += 1
-        place += 1
-    return 0
