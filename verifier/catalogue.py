@@ -11,6 +11,8 @@ Hypercorn 0.18, WEBrick 1.8, h2o 2.2, HAProxy 2.6, Squid 5.7, Siege 4.0.
 
 from __future__ import annotations
 
+from verifier import products
+from verifier.products import Product
 from verifier.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -51,10 +53,10 @@ class Cause(NamedTuple):
     advice: str
     """What to change on the side that is to blame, in general terms."""
     clients: Mapping[str, str] = _NOTHING
-    """What to do in a client, by its kind (`client_kind`): instead of `advice`, or beside it where the server is to
-    blame."""
+    """What to do in a client, by its kind (in `products.CLIENTS`): instead of `advice`, or beside it where the server
+    is to blame."""
     servers: Mapping[str, str] = _NOTHING
-    """What to do in a server, by its kind (`server_kind`)."""
+    """What to do in a server, by its kind (in `products.SERVERS`)."""
     reading: tuple[str, ...] = ()
 
 
@@ -74,103 +76,7 @@ class Speakers(NamedTuple):
     """The server passes on what another one answers, whose name may stand in that."""
 
 
-_CLIENTS = {
-    "python-requests": "requests",
-    "python-httpx": "httpx",
-    "aiohttp": "aiohttp",
-    "python-urllib3": "urllib3",
-    "boto3": "boto3",
-    "botocore": "boto3",
-    "wget": "wget",
-    "java": "java",
-    "java-http-client": "java",
-    "curl": "curl",
-    "libcurl": "curl",
-    "pycurl": "curl",
-    "go-http-client": "go",
-    "node": "node",
-    "undici": "node",
-    "axios": "node",
-    "node-fetch": "node",
-    "node-superagent": "node",
-    "got": "node",
-    "python-urllib": "urllib",
-    "ruby": "ruby",
-    "faraday": "ruby",
-    "libwww-perl": "perl",
-    "http-tiny": "perl",
-    "mojolicious": "perl",
-    "tornado": "tornado",
-    "siege": "siege",
-    "hey": "hey",
-}
-_SERVERS = {
-    "nginx": "nginx",
-    "openresty": "nginx",
-    "tengine": "nginx",
-    "uvicorn": "uvicorn",
-    "gunicorn": "gunicorn",
-    "apache": "apache",
-    "werkzeug": "werkzeug",
-    "basehttp": "http.server",
-    "simplehttp": "http.server",
-    "wsgiserver": "wsgiref",
-    "microsoft-iis": "iis",
-    "jetty": "jetty",
-    "awselb": "elb",
-    "aiohttp": "aiohttp",
-    "cheroot": "cheroot",
-    "node": "node",
-    "node.js": "node",
-    "cherrypy": "cheroot",
-    "tornadoserver": "tornado",
-    "twistedweb": "twisted",
-    "waitress": "waitress",
-    "hypercorn-h11": "hypercorn",
-    "webrick": "webrick",
-    "h2o": "h2o",
-}
-
-
-def client_kind(user_agent: str | None) -> str | None:
-    """Which library a User-Agent names: one of the values of `_CLIENTS`; else None.
-
-    An application may put its own name before that of its library (RFC 9110, 10.1.5), and several libraries may be
-    named: the first that is known is the one that makes the requests.
-    """
-    return _product(user_agent, _CLIENTS)[0]
-
-
-def server_kind(server: str | None) -> str | None:
-    """Which server a Server header names: one of the values of `_SERVERS`; else None."""
-    return _product(server, _SERVERS)[0]
-
-
-def product_names(products: str | None) -> list[str]:
-    """The names, in small letters, of `name/version (comment) name/version` (RFC 9110, sections 10.1.5 and 10.2.4):
-    one for each word, also of a comment."""
-    return [word.partition("/")[0].partition("(")[0] for word in (products or "").lower().split()]
-
-
-def _product(products: str | None, known: dict[str, str]) -> tuple[str | None, str]:
-    """Of `name/version (comment) name/version`, the first word whose name is known, and what it stands for; else None
-    and the first word."""
-    words = (products or "").split()
-    for word, name in zip(words, product_names(products), strict=True):
-        kind = known.get(name)
-        if kind is not None:
-            return kind, word
-    return None, words[0] if words else ""
-
-
 # -- what to do
-
-
-def advice(code: str, kind: str | None) -> str:
-    """What a user of the client `kind` should do about a cause; in general terms where the client is not known."""
-    cause = CAUSES.get(code, UNKNOWN)
-    return cause.clients.get(kind or "") or cause.clients.get(OTHER) or cause.advice
-
 
 TWO_PROGRAMS = (
     "Nothing, if both programs are meant to run: a connection belongs to one. To judge one of them, capture while it "
@@ -186,12 +92,12 @@ def remedy(code: str, blame: str, speakers: Speakers) -> str:
     the server.
     """
     cause = CAUSES.get(code, UNKNOWN)
-    client = (PROXY, "") if speakers.passes_on else _product(speakers.agent, _CLIENTS)
-    server = _product(speakers.software, _SERVERS)
-    if speakers.is_relayed and server[1]:
+    client = Product(PROXY, "") if speakers.passes_on else products.client(speakers.agent)
+    server = products.server(speakers.software)
+    if speakers.is_relayed and server.word:
         # Who gave that name is not known.
-        where = f"passes requests on, and its name, {server[1][:_LONGEST]}, may be that of the one behind it"
-        server = (None, "")
+        where = f"passes requests on, and its name, {server.word[:_LONGEST]}, may be that of the one behind it"
+        server = Product(None, "")
         elsewhere = _words_for(f" The server {where}", code, cause.servers)
     else:
         elsewhere = _elsewhere("server", code, server, cause.servers)
@@ -208,7 +114,7 @@ def remedy(code: str, blame: str, speakers: Speakers) -> str:
     return f"{general}{_elsewhere('client', code, client, cause.clients)}"
 
 
-def _named(side: str, product: tuple[str | None, str], texts: Mapping[str, str]) -> str:
+def _named(side: str, product: Product, texts: Mapping[str, str]) -> str:
     """What to do there, after how it is known what runs there; empty where that, or what to do, is not known."""
     kind, word = product
     text = texts.get(kind or "")
@@ -217,12 +123,12 @@ def _named(side: str, product: tuple[str | None, str], texts: Mapping[str, str])
     return f"The {side} calls itself {word}. {text}" if text else ""
 
 
-def _elsewhere(side: str, code: str, product: tuple[str | None, str], texts: Mapping[str, str]) -> str:
+def _elsewhere(side: str, code: str, product: Product, texts: Mapping[str, str]) -> str:
     """Where to read what to do in which software, after a sentence; empty where nothing is written of any, or none of
     it is what runs there."""
-    if product[0]:
+    if product.kind:
         return ""
-    word = product[1]
+    word = product.word
     who = f"The {side} calls itself {word[:_LONGEST]}" if word else f"The packets don't say which {side} this is"
     return _words_for(f" {who}", code, texts)
 

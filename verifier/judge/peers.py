@@ -45,7 +45,7 @@ class Peers(NamedTuple):
 
 def peers_of(ledger: Ledger) -> Peers:
     """Looks up the names that the capture has."""
-    from verifier.catalogue import product_names
+    from verifier import products
     from verifier.judge.endings import distinct
 
     expiries: dict[int, int] = {}
@@ -54,7 +54,7 @@ def peers_of(ledger: Ledger) -> Peers:
     readers: set[int] = set()
     one_at_a_time: set[int] = set()
     for word in distinct(ledger.connections.column("agent")) - {0}:
-        names = set(product_names(ledger.words.text(word - 1)))
+        names = set(products.names(ledger.words.text(word - 1)))
         for known in names & IDLE_EXPIRIES.keys():
             expiries[word - 1] = IDLE_EXPIRIES[known]
         if names & NO_EXPIRY:
@@ -64,6 +64,6 @@ def peers_of(ledger: Ledger) -> Peers:
         if names & DO_NOT_PIPELINE:
             one_at_a_time.add(word - 1)
     for word in distinct(ledger.connections.column("software")) - {0}:
-        if NEVER_KEEP.intersection(product_names(ledger.words.text(word - 1))):
+        if NEVER_KEEP.intersection(products.names(ledger.words.text(word - 1))):
             closers.add(word - 1)
     return Peers(expiries, frozenset(closers), frozenset(patient), frozenset(readers), frozenset(one_at_a_time))
