@@ -42,7 +42,7 @@ def new_engine(control_only: bool = False) -> Engine:
 
 
 def analyze(
-    paths: Sequence[str], selection: Selection, expectations: Expectations, tell: Tell = file.unheard
+    paths: Sequence[str], selection: Selection, expectations: Expectations, tell: Tell = file.tell_nobody
 ) -> Report:
     """The report on saved captures: files, folders, patterns and `-`, read as one in the order of time. How far that is
     goes to `tell`."""
@@ -101,7 +101,7 @@ def read(paths: Sequence[str], engine: Engine, tell: Tell) -> Reading:
 
 
 def cross_checked(
-    paths: Sequence[str], selection: Selection, expectations: Expectations, tell: Tell = file.unheard
+    paths: Sequence[str], selection: Selection, expectations: Expectations, tell: Tell = file.tell_nobody
 ) -> Report:
     """As `analyze`, and what tshark counts beside it: on all connections of each file, each file for itself."""
     from verifier.judge.options import Expectations as Defaults

@@ -13,7 +13,7 @@ from verifier.report import lines
 from verifier.sources import operands
 from verifier.sources.beside import is_beside
 from verifier.sources.facts import Skipped
-from verifier.sources.file import unheard
+from verifier.sources.file import tell_nobody
 from verifier.sources.operands import Found, Fruitless
 from verifier.spelling import Style, file_name, file_word
 from verifier.vocabulary import EXIT_STATUS, Verdict
@@ -99,7 +99,12 @@ class Each:
     """All files that the operands stand for. Iterating it analyses them, and gives the text to print, in order."""
 
     def __init__(
-        self, paths: Sequence[str], selection: Selection, expectations: Expectations, form: Form, tell: Tell = unheard
+        self,
+        paths: Sequence[str],
+        selection: Selection,
+        expectations: Expectations,
+        form: Form,
+        tell: Tell = tell_nobody,
     ) -> None:
         """How far the search for files is goes to `tell`."""
         self._selection = selection

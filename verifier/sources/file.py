@@ -120,11 +120,11 @@ class Manner(NamedTuple):
 USUAL = Manner()
 
 
-def unheard(_far: str) -> None:
+def tell_nobody(_far: str) -> None:
     """Where nobody waits."""
 
 
-def read(path: str, engine: Engine, manner: Manner = USUAL, tell: Tell = unheard) -> Source:
+def read(path: str, engine: Engine, manner: Manner = USUAL, tell: Tell = tell_nobody) -> Source:
     """Reads all of the capture at `path` (`-`: standard input) into the engine. VerifierError where it is none."""
     packets, size = engine.packets, engine.bytes
     engine.first_ns = -1

@@ -11,7 +11,7 @@ import stat
 
 from verifier.errors import VerifierError
 from verifier.sources.facts import Skipped
-from verifier.sources.file import STANDARD_INPUT, unheard
+from verifier.sources.file import STANDARD_INPUT, tell_nobody
 from verifier.spelling import file_name
 from verifier.values import NamedTuple
 
@@ -44,7 +44,7 @@ class Fruitless(NamedTuple):
     what: str
 
 
-def files(operands: Sequence[str], tell: Tell = unheard) -> Files:
+def files(operands: Sequence[str], tell: Tell = tell_nobody) -> Files:
     """The files that the operands stand for. VerifierError where one stands for none."""
     found: list[Found] = []
     skipped: list[Skipped] = []
@@ -58,7 +58,7 @@ def files(operands: Sequence[str], tell: Tell = unheard) -> Files:
     return Files(tuple(found), tuple(skipped))
 
 
-def looked_up(operands: Sequence[str], tell: Tell = unheard) -> Iterator[Found | Skipped | Fruitless]:
+def looked_up(operands: Sequence[str], tell: Tell = tell_nobody) -> Iterator[Found | Skipped | Fruitless]:
     """What the operands stand for, in their order; those given twice at the end. Fruitless is also one that led to
     nothing but what is no regular file."""
     known: set[tuple[int, int] | str] = set()

@@ -18,7 +18,7 @@ from verifier.errors import VerifierError
 from verifier.sources import operands
 from verifier.sources.beside import gaps, is_beside, is_next
 from verifier.sources.facts import Reading, Skipped, Source
-from verifier.sources.file import CHUNK, STANDARD_INPUT, Empty, Feed, Manner, unheard
+from verifier.sources.file import CHUNK, STANDARD_INPUT, Empty, Feed, Manner, tell_nobody
 from verifier.spelling import file_name
 from verifier.wire.merge import NEVER, Lane, Merged
 from verifier.wire.records import INVERSION_NS
@@ -134,7 +134,7 @@ def _without_name(error: VerifierError, name: str) -> str:
     return error.problem.removeprefix(f"{file_name(name)}: ")
 
 
-def read(paths: Sequence[str], engine: Engine, tell: Tell = unheard) -> Reading:
+def read(paths: Sequence[str], engine: Engine, tell: Tell = tell_nobody) -> Reading:
     """Reads all captures that the paths stand for (files, folders, patterns, `-`) into the engine."""
     files = operands.files(paths, tell)
     entries, skipped = _looked_at([_Entry(found) for found in files.found], tell)

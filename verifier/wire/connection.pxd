@@ -14,7 +14,7 @@ cdef class Connection:
     cdef long long last, established, answered_ns
     cdef unsigned long long setup_bytes, letters
     cdef int row
-    cdef unsigned int flags, seen, synack_frame, setup_packets, probes, heard, tunnel
+    cdef unsigned int flags, seen, synack_frame, setup_packets, probes, probed_at, tunnel
     cdef unsigned short syn_length
     cdef signed char client, state, closer, patience
     cdef unsigned char full_close, steady, untimed, hops
@@ -29,7 +29,7 @@ cdef class Connection:
     cdef int _acknowledged(self, Packet packet, Half peer) except -1
     cdef int _reset(self, Packet packet, int side, Half half, Half peer) except -1
     cdef bint _in_window(self, unsigned int seq, Half half, Half peer) except -1
-    cdef int _unheard(self, int side) except -1
+    cdef int _not_captured(self, int side) except -1
     cdef int _stray(self, Packet packet) except -1
     cdef int _finished(self, Packet packet, int side, Half half, Half peer) except -1
     cdef int _closes(self, Packet packet, int side, Half peer, int kind) except -1

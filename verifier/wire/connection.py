@@ -140,7 +140,7 @@ class Connection:
         self.synack_frame = 0
         self.closer = NO_SIDE
         self.probes = 0
-        self.heard = 0
+        self.probed_at = 0
         self.setup_packets = 0
         self.setup_bytes = 0
         self.hops = 0
@@ -195,7 +195,7 @@ class Connection:
                 self.state = HALF_OPEN  # somebody answered, out of the capture's sight
             if not half.acks or diff(packet.ack, half.acked) > 0:
                 if half.acks and peer.packets == 0 and not peer.isn_known:
-                    self._unheard(1 - side)
+                    self._not_captured(1 - side)
                 half.acked = packet.ack
                 half.acks = True
                 if not peer.isn_known or diff(packet.ack, peer.next) > 0:
@@ -270,8 +270,8 @@ class Connection:
         3.8.4) where it is the last one, or a sign of bytes that come later or are not in the capture."""
         self._says_sent(packet, half)
         if diff(packet.seq, half.next) == -1:
-            self.probes = self.probes + 1 if peer.packets == self.heard else 1
-            self.heard = peer.packets
+            self.probes = self.probes + 1 if peer.packets == self.probed_at else 1
+            self.probed_at = peer.packets
             self.ledger.connections.again_frame[self.row] = packet.frame
         return 0
 
@@ -485,7 +485,7 @@ class Connection:
             # The capture begins inside: with these bytes, wherever an acknowledgement or a keep-alive probe stood
             # before.
             if not self.ledger.control_only and half.known and 1 < diff(seq, half.next) <= LARGEST_WINDOW:
-                self._unheard(side)
+                self._not_captured(side)
             half.next = seq
             half.known = True
         ahead: cython.longlong = diff(seq, half.next)
@@ -514,7 +514,7 @@ class Connection:
             return 0
         return self._deliver(packet, side, half, ahead, fin)
 
-    def _unheard(self, side: cython.int) -> cython.int:
+    def _not_captured(self, side: cython.int) -> cython.int:
         """What this side said in the time of the capture is not in it."""
         self.flags |= REQUESTS_MISSED if side == self.client else RESPONSES_MISSED
         return 0
@@ -661,7 +661,7 @@ class Connection:
         packet.frame = piece.frame
         if piece.early and side == self.client and self.speech is not None:
             # A request that acknowledges a response came behind it, wherever the capture has the two.
-            told: cython.bint = piece.ack == peer.next and self.speech.heard(piece.ts)
+            told: cython.bint = piece.ack == peer.next and self.speech.acknowledged(piece.ts)
             if not told and 0 <= ts - piece.ts <= INVERSION_NS:
                 packet.ts = ts + 1
         self._deliver(packet, side, half, ahead, piece.fin)
@@ -783,7 +783,7 @@ class Connection:
         server: Half = self.half1 if self.client == 0 else self.half0
         if client.acks and server.bytes and diff(server.next, client.acked) > (1 if server.ended else 0):
             self.flags |= NOT_TAKEN
-        if self.probes >= PROBES and server.packets == self.heard:
+        if self.probes >= PROBES and server.packets == self.probed_at:
             self.flags |= PROBES_UNHEARD
         if client.bytes and server.acks and diff(client.next, server.acked) > (1 if client.ended else 0):
             self.flags |= UNACKNOWLEDGED

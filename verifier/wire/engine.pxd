@@ -17,7 +17,7 @@ cdef class Engine:
     cdef list live
     cdef int[::1] closed
     cdef Py_ssize_t closings
-    cdef dict several, learnt, marks, heard
+    cdef dict several, learnt, marks, went_on
     cdef object tunnels
     cdef bint tunnelled
     cdef public Py_ssize_t open_connections

@@ -101,7 +101,7 @@ class Engine:
         self.marks: dict[int, tuple[int, int]] = {}
         """By row of a connection that was open when the newest of its 4-tuple began: the numbers that its sides had
         reached then, -1 for unknown; until it goes on."""
-        self.heard: dict[int, int] = {}
+        self.went_on: dict[int, int] = {}
         """By row of a connection that went on since: that newest one."""
         self.tunnels = Tunnels()
         self.tunnelled = False
@@ -322,17 +322,17 @@ class Engine:
         if diff(ack, before) <= 0 or diff(peer.next, before) <= 0:
             return 0
         del self.marks[row]
-        self.heard[row] = newest
+        self.went_on[row] = newest
         other: cython.Py_ssize_t
         for other in self.several[newest]:
-            if other != row and self.heard.get(other) == newest:
+            if other != row and self.went_on.get(other) == newest:
                 self.tunnels.parted(max(row, other), min(row, other))
         return 0
 
     def _mark(self, row: cython.Py_ssize_t) -> cython.int:
         """From here a connection has to go on."""
         connection = self._object(row)
-        self.heard.pop(row, None)
+        self.went_on.pop(row, None)
         self.marks.pop(row, None)
         if not connection.full_close:
             self.marks[row] = (
@@ -525,8 +525,8 @@ class Engine:
             self.learnt.pop(row, None)
         if self.marks:
             self.marks.pop(row, None)
-        if self.heard:
-            self.heard.pop(row, None)
+        if self.went_on:
+            self.went_on.pop(row, None)
         return 0
 
     def finish(self) -> Ledger:

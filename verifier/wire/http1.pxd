@@ -28,7 +28,7 @@ cdef class Http1(Speech):
     cdef int data(self, Packet packet, int side) except -1
     cdef int gap(self, Packet packet, int side, long long size) except -1
     cdef int end(self, Packet packet, int side) except -1
-    cdef bint heard(self, long long moment) except -1
+    cdef bint acknowledged(self, long long moment) except -1
     cdef int close(self) except -1
     cdef bint _is_over(self) except -1
     cdef int _hand_over(self, Packet packet, int side, Py_ssize_t at, Py_ssize_t end) except -1

@@ -312,7 +312,7 @@ class Http1(Speech):
             self._message_end(lane, side)
         return 0
 
-    def heard(self, moment: cython.longlong) -> cython.bint:
+    def acknowledged(self, moment: cython.longlong) -> cython.bint:
         answers: Lane = self.lane1 if self.asker == 0 else self.lane0
         if self.inner is not None or answers.row < 0 or answers.state != HEAD:
             return False

@@ -15,5 +15,5 @@ cdef class Speech:
     cdef int data(self, Packet packet, int side) except -1
     cdef int gap(self, Packet packet, int side, long long size) except -1
     cdef int end(self, Packet packet, int side) except -1
-    cdef bint heard(self, long long moment) except -1
+    cdef bint acknowledged(self, long long moment) except -1
     cdef int close(self) except -1

@@ -53,7 +53,7 @@ class Speech:
         """`side` sent all it had, and said so (FIN)."""
         raise NotImplementedError
 
-    def heard(self, moment: cython.longlong) -> cython.bint:
+    def acknowledged(self, moment: cython.longlong) -> cython.bint:
         """What the client says next, at this moment, acknowledges all that the server has said, some of which the
         capture has later. Whether the response is written down as one that was over by then."""
         return False
