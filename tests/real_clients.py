@@ -259,7 +259,7 @@ def requests_is_forked(bench: Bench) -> None:
             else:
                 os.write(tell, b"!")
             with contextlib.suppress(requests.RequestException):
-                session.get(bench.url + "/slow", timeout=1)
+                session.get(bench.url + "/slow", timeout=3)
         finally:
             if not child:
                 os._exit(0)

@@ -59,12 +59,12 @@ class Server(NamedTuple):
 # -- nginx
 
 SLOW = 100_000
-"""Takes half a second to be sent."""
+"""Takes more than a second to be sent, of which the first half comes at once."""
 # What the others serve, too; and what only nginx does.
 _LOCATIONS = """
     location = /moved { return 302 /; }
     location = /elsewhere { return 302 $arg_to; }
-    location = /slow { limit_rate 200k; }
+    location = /slow { limit_rate 60k; }
     location = / { default_type text/plain; return 200 "%s"; }
 """ % ("x" * 100)
 
