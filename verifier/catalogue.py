@@ -1223,11 +1223,12 @@ _TABLE = (
     Cause(
         code="proxy-tunnel",
         title="a new tunnel through a proxy",
-        brief="the client opened a new proxy tunnel for each request",
+        brief="the client did not keep its tunnel through the proxy",
         blame="client",
         explanation=(
-            "For https, a client asks its proxy for a tunnel (CONNECT) on a connection of its own. That tunnel can be "
-            "kept like any other connection; here a new one was made for each request, or the proxy was changed."
+            "For https, a client asks its proxy for a tunnel (CONNECT) on a connection of its own, which leads to one "
+            "place and carries nothing else: for another place another one is needed. A tunnel can be kept like any "
+            "other connection; here a new one was made to the same place, or the proxy was changed."
         ),
         evidence="The peer is a proxy; each connection begins with a CONNECT, several of them to the same target.",
         apart="Through a plain http proxy there is no CONNECT: then the other causes hold.",

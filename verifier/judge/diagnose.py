@@ -11,7 +11,7 @@ from array import array
 from verifier.figures import endpoint
 from verifier.judge import facts as f
 from verifier.judge import words
-from verifier.judge.causes import NEARLY_CONCURRENT, RULES, UNKNOWN, decide
+from verifier.judge.causes import NEARLY_CONCURRENT, NEEDED, RULES, UNKNOWN, decide
 from verifier.judge.endings import Endings, speech
 from verifier.judge.groups import Groups
 from verifier.judge.lineage import Lineage
@@ -58,6 +58,8 @@ WAIT_LIMITS = {"client-timeout": "client timeout"}
 DROPPED = f.SERVER_FIRST | f.WAITING
 RESET_BY_SERVER = f.SERVER_FIRST | f.BY_RESET
 SECRET = f.ENCRYPTED | f.TOLD
+SAID_SO = f.SAID_CLOSE | f.HTTP10_RESPONSE
+"""The server's word that it would close."""
 CLOSED_BY_OLD = f.ASKED_CLOSE | f.HTTP10_REQUEST
 BY_CLIENT = ("client-idle-expiry", "balancer-idle-timeout")
 MOST_WAITS = 1000
@@ -186,6 +188,8 @@ class Diagnosis:
         merged: dict[tuple[int, str], Cause] = {}
         for place in self._settled():
             pair, rule = groups[place].pair, self.rules[place]
+            if rule == NEEDED:
+                continue
             cause = RULES[rule].cause
             parts = merged.setdefault((pair, cause), Cause(pair, cause, {})).parts
             parts[rule] = parts.get(rule, 0) + groups[place].size
@@ -194,7 +198,10 @@ class Diagnosis:
         del weighty[MOST_FINDINGS:]
         places = {(cause.pair, cause.cause): place for place, cause in enumerate(weighty)}
         rows = self.groups.gathered(
-            [places.get((group.pair, RULES[rule].cause), -1) for group, rule in zip(groups, self.rules, strict=True)],
+            [
+                -1 if rule == NEEDED else places.get((group.pair, RULES[rule].cause), -1)
+                for group, rule in zip(groups, self.rules, strict=True)
+            ],
             [cause.size for cause in weighty],
         )
         found = [self._finding(cause, each) for cause, each in zip(weighty, rows, strict=True)]
@@ -305,7 +312,7 @@ class Diagnosis:
             dropped=bits & DROPPED == DROPPED,
             goes_on=bool(stands[rows[0]] & f.GOES_ON),
             at_once=bool(bits & f.AT_ONCE),
-            sessionless=bool(RULES[self.rule(rows[0]) or 0].stands & f.SESSIONLESS),
+            sessionless=bool(RULES[self.rule(rows[0]) or 0].stands & f.SESSIONLESS and bits & SAID_SO),
             name=self.name(rows[0]) or "",
             other=self._other(rows),
             was_open=not stands[rows[0]] & f.CLOSED,
