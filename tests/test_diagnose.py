@@ -751,6 +751,18 @@ def test_a_live_client_behind_a_proxy(targets: str, requests: int) -> None:
     assert report.verdict == ("proved" if targets == "abc" else "refuted")
 
 
+def test_a_close_is_dated_from_something_that_is_told() -> None:
+    """Where the end of the response is no frame above, it is named."""
+
+    def notes(report: Report) -> list[str]:
+        return [cited.note for cited in report.findings[0].evidence]
+
+    secret = in_turn(2, closing("client", 0.001, in_secret), begin=secured)
+    assert notes(told(secret, Account(session=False)))[0] == "the client's FIN of #0, 3.00 ms after the response"
+    _, end, fin, _ = notes(diagnosed(secret))
+    assert (end, fin) == ("last data of the server on #0", "the client's FIN of #0, 3.00 ms after it")
+
+
 Tunnelled = Callable[[str, int, int], Conversation]
 
 

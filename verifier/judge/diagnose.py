@@ -438,7 +438,7 @@ class Diagnosis:
         if column["again_frame"][before] and bits & f.UNACKNOWLEDGED:
             found.append((column["again_frame"][before], f"sent again, and not acknowledged, on #{before}"))
         if column["close_frame"][before]:
-            late = self._how_late(before) if last == endings.last[before] else ""
+            late = self._how_late(before, found[-1][0] if found else 0) if last == endings.last[before] else ""
             found.append(
                 (column["close_frame"][before], f"{_close(column['closer'][before], bits)} of #{before}{late}")
             )
@@ -455,9 +455,14 @@ class Diagnosis:
         seen = self.lineage.current(before, self.columns["opened"][row])
         return seen if seen >= 0 else int(self.endings.first[before])
 
-    def _how_late(self, before: int) -> str:
+    def _how_late(self, before: int, above: int) -> str:
+        """How long after the end of what it carried a connection was closed; `above` is the frame cited before."""
         gap = self.endings.gap(before)
-        return f", {span(gap)} after it" if gap > 0 else ""
+        last = self.endings.last[before]
+        what = "the response" if last >= 0 and self.column["status"][last] else "the last data"
+        if last >= 0 and 0 < above == self.frames["end_frame"][last]:
+            what = "it"
+        return f", {span(gap)} after {what}" if gap > 0 else ""
 
     def cite(self, frame: int, note: str) -> Iterable[Evidence]:
         """A frame of the engine's numbering as evidence, where there is one."""
