@@ -180,6 +180,8 @@ class Tally:
         """EXTRA, NEEDED, MOST: by connection."""
         self.halves_count = halves_count
         self.curious = self.pairs > 1
+        self.connect_requests = 0
+        """Of the exchanges, those that ask a proxy for a tunnel."""
         """Whether there may be something to explain: more than whole exchanges, one after another, on one connection.
         """
         self._connections()
@@ -328,6 +330,7 @@ class Tally:
         """Forgets what a walk has counted that found the exchanges out of order."""
         pair: cython.Py_ssize_t
         row: cython.Py_ssize_t
+        self.connect_requests = 0
         for pair in range(self.pairs):
             self.requests[pair] = 0
             self.pre_existing[pair] = 0
@@ -378,12 +381,14 @@ class Tally:
                     self.unknown[pair] += 1
             if carrier.flags & TUNNEL:
                 tunnelled.add(pair)
+                self.connect_requests += flags & CONNECT_REQUEST != 0
                 continue
             if ends_whole(flags, carrier.closer):
                 end_ns = this.end_ns
                 self.ends_frame = this.end_frame
             else:
                 end_ns = self.end(exchanges, row, connection)
+                self.connect_requests += flags & CONNECT_REQUEST != 0
                 if flags & UPGRADED:
                     upgraded.add(pair)
             busy.go_to(latest, this.request_frame)
