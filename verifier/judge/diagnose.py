@@ -265,7 +265,22 @@ class Diagnosis:
         # HTTP/1.0 that asks for a close: proxies do so by default (nginx: proxy_http_version), few clients do.
         named = not passes_on and not any(each & CLOSED_BY_OLD == CLOSED_BY_OLD for each in bits)
         agent = self._word("agent", rows) or (self.account.client if self.account is not None else None)
-        return Speakers(agent if named else None, self._word("software", rows), passes_on, self._is_relayed(rows))
+        software, proxy = self._word("software", rows), self._proxy(rows)
+        return Speakers(agent if named else None, software, passes_on, bool(proxy) or self._is_relayed(rows), proxy)
+
+    def _proxy(self, rows: Sequence[int]) -> str:
+        """Whether the client takes the server of connections for a proxy: by what it asks for first."""
+        from verifier import catalogue
+        from verifier.judge.names import is_absolute
+
+        text, targets = self.matter.ledger.words.text, self.exchanges.column("target")
+        for row in rows[:1]:
+            first = self.endings.first[row]
+            if row in self.matter.ledger.connections.tunnels:
+                return catalogue.TUNNEL
+            if first >= 0 and targets[first] >= 0 and is_absolute(text(targets[first]) or ""):
+                return catalogue.ASKED_FOR_URLS
+        return ""
 
     def _is_relayed(self, rows: Sequence[int]) -> bool:
         """Whether the server of connections passes on what others answer, and so, maybe, their name."""
