@@ -362,8 +362,9 @@ class Endings:
         if bits & PARTIAL and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.short, row)
         was_kept: cython.bint = bits & (SEVERAL | AFTER_PAUSE) != 0
-        # A close behind the request is a timer's only after a pause.
-        met: cython.bint = bits & CLOSED_BEFORE_REQUEST != 0 or (bits & AFTER_PAUSE != 0 and not bits & ENCRYPTED)
+        # A close behind the request is a timer's after a pause, and else may be of one that had not looked.
+        unseen: cython.bint = bits & AFTER_PAUSE != 0 or (bits & QUICKLY != 0 and self.pause_ns[row] > 0)
+        met: cython.bint = bits & CLOSED_BEFORE_REQUEST != 0 or (unseen and not bits & ENCRYPTED)
         if was_kept and met and bits & WAITING and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.crossed, row)
         if self.told:
