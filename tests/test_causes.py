@@ -236,14 +236,21 @@ def a_readable_tunnel_for_each_request() -> Talks:
     return in_turn(2, closing("client"), begin=through)
 
 
-@story("proxy-tunnel", MAYBE, CLIENT, extra=0, also=("concurrency",))
+@story("proxy-tunnel", MAYBE, CLIENT, extra=0, also=("concurrency", "body-unread"))
 def a_tunnel_beside_one_with_tls_that_is_idle() -> Talks:
     return [ended(in_secret, tunnelled(number, START_NS + number * S)) for number in range(2)]
 
 
-@story("proxy-tunnel", SURE, CLIENT)
+@story("proxy-tunnel", MAYBE, CLIENT, also=("separate-pools", "body-unread"))
 def a_tunnel_beside_an_idle_one() -> Talks:
     return in_turn(2, exchanges(1), begin=through)
+
+
+@story("proxy-tunnel", SURE, CLIENT)
+def a_tunnel_beside_an_idle_one_that_is_used_again() -> Talks:
+    first, second = in_turn(2, exchanges(1), begin=through)
+    moved(first, after(second, 0.2)).exchange()
+    return [first, second]
 
 
 @story("proxy-tunnel", MAYBE, CLIENT, also=("concurrency",))
