@@ -336,6 +336,30 @@ def test_packets_that_a_connection_carries(tmp_path: Path, first: int) -> None:
     assert counts(opinion)["requests"] == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        (get("http://b.example/"), ok()),
+        (
+            request_head("CONNECT", "a.example:80"),
+            response_head("407 Proxy Authentication Required", "Content-Length: 4") + b"auth",
+        ),
+    ],
+    ids=["plain", "refused"],
+)
+def test_a_tunnel_behind_something_else(tmp_path: Path, asked: bytes, answer: bytes) -> None:
+    through = talk(3128)
+    through.request(asked)
+    through.response(answer)
+    through.request(request_head("CONNECT", "a.example:80"))
+    through.response(response_head("200 Connection established"))
+    through.exchange(1)
+    through.exchange(2)
+    opinion = opinion_on(tmp_path, pcap(through.packets()))
+    assert {rule for _, rule in rules_of(opinion)} <= {"connect-tunnel"}
+    assert counts(opinion)["requests"][0] == 4
+
+
 def test_a_response_that_nobody_asked_for_and_a_request_that_nobody_answered(tmp_path: Path) -> None:
     asked = talk()
     asked.exchange(1)

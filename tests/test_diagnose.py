@@ -35,6 +35,7 @@ from talks import (
     SERVER,
     TLS_SERVER,
     Account,
+    Begin,
     S,
     Script,
     Talks,
@@ -395,6 +396,33 @@ def test_the_story_is_cited_in_order() -> None:
     assert "5.00 s after it" in cited[2].note
 
 
+def test_whose_proxy_it_is_that_closes() -> None:
+    """What stands in the Server field is the name of who is behind it."""
+
+    def advised(asked: bytes, begin: Begin) -> str:
+        script = closing("server", 5, answered(ok(b"ok", "Server: nginx/1.22.1"), asked))
+        return finding(diagnosed(in_turn(3, script, begin=begin)), "server-idle-timeout").advice
+
+    plain = advised(get("/"), opened)
+    assert "proxy:" not in plain
+    assert "The server calls itself nginx/1.22.1" in plain
+    asked = advised(get("http://a.example/"), opened)
+    assert asked.startswith(
+        "The client asks this server for whole URLs, as one asks a proxy: what follows is the proxy's"
+    )
+    assert "nginx/1.22.1, may be that of the one behind it" in asked
+    through = advised(get("/"), lambda number, now: tunnel_made(opened(number, now)))
+    assert through.startswith(
+        "The connection is a tunnel through a proxy (CONNECT): the proxy may have ended it, or the"
+    )
+
+
+def tunnel_made(talk: Conversation) -> Conversation:
+    talk.request(request_head("CONNECT", "a.example:80"))
+    talk.response(response_head("200 Connection established"))
+    return talk
+
+
 def test_no_more_is_cited_than_a_reader_takes_in() -> None:
     found = finding(diagnosed(in_turn(40, closing("client"))), "no-session")
     assert len(found.connections) == 39
@@ -749,6 +777,18 @@ def test_a_live_client_behind_a_proxy(targets: str, requests: int) -> None:
     assert (report.totals.requests, report.totals.handshakes) == (3 * requests, 3)
     assert report.totals.lower_bound == len(set(targets))
     assert report.verdict == ("proved" if targets == "abc" else "refuted")
+
+
+def test_a_close_is_dated_from_something_that_is_told() -> None:
+    """Where the end of the response is no frame above, it is named."""
+
+    def notes(report: Report) -> list[str]:
+        return [cited.note for cited in report.findings[0].evidence]
+
+    secret = in_turn(2, closing("client", 0.001, in_secret), begin=secured)
+    assert notes(told(secret, Account(session=False)))[0] == "the client's FIN of #0, 3.00 ms after the response"
+    _, end, fin, _ = notes(diagnosed(secret))
+    assert (end, fin) == ("last data of the server on #0", "the client's FIN of #0, 3.00 ms after it")
 
 
 Tunnelled = Callable[[str, int, int], Conversation]

@@ -97,6 +97,11 @@ def test_a_line_for_each_in_the_order_of_the_operands() -> None:
     assert done.stdout.endswith("Exit status  1, refuted\n")
 
 
+def test_what_asks_for_a_tunnel_is_no_request_of_the_program() -> None:
+    path = str(CAPTURES / "causes" / "proxy-tunnel.pcapng")
+    assert rows(run(path).stdout) == [["✗ REFUTED", "3", "3", "3", "2", "a new tunnel through a proxy", path]]
+
+
 def test_each_file_is_told_as_it_is_alone() -> None:
     """All sample captures: the JSON of each is the one that `verify analyze` prints of it."""
     paths = sorted(str(path) for path in CAPTURES.rglob("*.pcap*"))

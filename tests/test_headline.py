@@ -34,6 +34,7 @@ def with_totals(report: Report, **changes: int) -> Report:
 ONE_EACH = proved()._replace(totals=totals(connections=3, requests=3, needed=3))
 BEFORE = with_totals(proved(), handshakes=0, reused_requests=1)
 UNREADABLE = with_totals(refuted(), unknown_requests=3)
+TUNNELLED = with_totals(proved(), requests=3, reused_requests=2, connect_requests=1)
 TOLERATED = long_run()._replace(verdict=Verdict.PROVED)
 NOTHING = with_totals(inconclusive(), requests=0, handshakes=0, packets=12)
 BROKEN = proved()._replace(
@@ -55,6 +56,9 @@ BROKEN = proved()._replace(
         (BEFORE, "2 requests, 0 handshakes: the connections were opened before the capture began"),
         (TOLERATED, "1,000 requests, 10 handshakes: 9 more than needed, within what is accepted"),
         (encrypted()._replace(verdict=Verdict.PROVED), "requests unknown, 1 handshake: within what is accepted"),
+        (TUNNELLED, "2 requests and 1 CONNECT, 1 handshake: the connection was re-used"),
+        (with_totals(TUNNELLED, requests=2), "1 request and 1 CONNECT, 1 handshake: one request needs one connection"),
+        (with_totals(refuted(), connect_requests=3), "3 CONNECTs, 3 handshakes: 2 more than needed"),
         (refuted(), "3 requests, 3 handshakes: no re-use, where 1 connection would do"),
         (long_run(), "1,000 requests, 10 handshakes: 9 more than needed"),
         (UNREADABLE, "3 requests, 3 handshakes: 2 more than needed"),

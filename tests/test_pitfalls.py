@@ -64,6 +64,7 @@ from examine import Totals, examine, examine_file, note_codes, reasons, saved, s
 from verifier.app import analyze
 from verifier.judge.model import Frames
 from verifier.judge.options import Expectations, Selection
+from verifier.report.headline import sentence
 
 ONCE = ["complete: new; none none"]
 TWICE = ["complete: new reused; none none"]
@@ -1612,6 +1613,7 @@ def test_requests_in_a_readable_tunnel_are_requests() -> None:
     report = examine(talk.packets())
     assert story(report) == ["complete: new reused reused; none none"]
     assert totals(report) == Totals(1, 1, 3, 3)
+    assert sentence(report).startswith("2 requests and 1 CONNECT, 1 handshake: the connection was re-used")
     assert second_opinion(talk.packets()) in (Totals(1, 1, 1, 1), totals(report))
 
 
@@ -1673,6 +1675,7 @@ def test_a_refused_tunnel_leaves_http() -> None:
     report = examine(talk.packets())
     assert story(report) == TWICE
     assert totals(report) == TWO_REQUESTS == second_opinion(talk.packets())
+    assert sentence(report).startswith("2 CONNECTs, 1 handshake seen")
 
 
 def test_after_an_upgrade_nothing_is_http() -> None:

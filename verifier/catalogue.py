@@ -74,6 +74,23 @@ class Speakers(NamedTuple):
     """The client passes on the requests of others, whose name may stand in them."""
     is_relayed: bool = False
     """The server passes on what another one answers, whose name may stand in that."""
+    proxy: str = ""
+    """ASKED_FOR_URLS or TUNNEL, where the client takes the server for a proxy."""
+
+
+ASKED_FOR_URLS = "urls"
+TUNNEL = "tunnel"
+_PROXIES = {
+    # RFC 9112, section 3.2.2: to ask so is how to ask a proxy, and nobody else.
+    ASKED_FOR_URLS: (
+        "The client asks this server for whole URLs, as one asks a proxy: what follows is the proxy's to change, not "
+        "that of the servers behind it. "
+    ),
+    TUNNEL: (
+        "The connection is a tunnel through a proxy (CONNECT): the proxy may have ended it, or the server that it "
+        "leads to. "
+    ),
+}
 
 
 # -- what to do
@@ -103,7 +120,7 @@ def remedy(code: str, blame: str, speakers: Speakers) -> str:
         elsewhere = _elsewhere("server", code, server, cause.servers)
     here, there = _named("client", client, cause.clients), _named("server", server, cause.servers)
     if blame == "server":
-        known = there or f"{cause.advice}{elsewhere}"
+        known = _PROXIES.get(speakers.proxy, "") + (there or f"{cause.advice}{elsewhere}")
         here = here or cause.clients.get(OTHER, "")
         return f"{known}\n{OR_IN_CLIENT}{here}" if here else known
     general = cause.clients.get(ANY, cause.advice) if blame == "client" else cause.advice
@@ -1129,11 +1146,12 @@ _TABLE = (
     Cause(
         code="proxy-tunnel",
         title="a new tunnel through a proxy",
-        brief="the client opened a new proxy tunnel for each request",
+        brief="the client did not keep its tunnel through the proxy",
         blame="client",
         explanation=(
-            "For https, a client asks its proxy for a tunnel (CONNECT) on a connection of its own. That tunnel can be "
-            "kept like any other connection; here a new one was made for each request, or the proxy was changed."
+            "For https, a client asks its proxy for a tunnel (CONNECT) on a connection of its own, which leads to one "
+            "place and carries nothing else: for another place another one is needed. A tunnel can be kept like any "
+            "other connection; here a new one was made to the same place, or the proxy was changed."
         ),
         evidence="The peer is a proxy; each connection begins with a CONNECT, several of them to the same target.",
         apart="Through a plain http proxy there is no CONNECT: then the other causes hold.",

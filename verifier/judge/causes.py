@@ -49,12 +49,12 @@ DONE = OVER | f.SPENT
 SERVER = f.SERVER_FIRST | f.BOTH_FIRST
 
 _ANYHOW = (
+    Rule("proxy-tunnel", stands=f.LEADS_ELSEWHERE, blame="nobody"),
     Rule(UNKNOWN, ended=f.DAMAGED),
     Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.CLOSED),
     Rule("connection-auth", stands=f.AFTER_CHALLENGE | f.OPEN_IDLE),
     Rule("separate-pools", stands=f.OPEN_IDLE | f.OTHER_AGENT),
     Rule("separate-pools", stands=f.CLOSED | f.OTHER_AGENT),
-    Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.NEW_TUNNEL),
     Rule("redirect", stands=f.REDIRECTED | f.OPEN_IDLE),
     Rule(
         "redirect",
@@ -79,6 +79,10 @@ _IDLE = (
         sure=False,
         also=("no-session",),
     ),
+    Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.JUST_IDLE, sure=False, also=("concurrency",)),
+    Rule("proxy-tunnel", ended=f.TUNNEL | f.ENCRYPTED, unless=f.TOLD, sure=False, also=("concurrency", "body-unread")),
+    Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.GOES_ON),
+    Rule("proxy-tunnel", ended=f.TUNNEL, sure=False, also=("separate-pools", "body-unread")),
     Rule("host-spelling", stands=f.OTHER_NAME | f.ALIAS),
     Rule("host-spelling", stands=f.OTHER_NAME, sure=False, blame="nobody"),
     Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, not_stands=f.IN_VAIN, sure=False),
@@ -518,6 +522,16 @@ _CLIENT_CLOSED = (
         also=("no-session",),
     ),
     Rule("no-session", ended=f.CLIENT_FIRST | f.IDLE, sure=False, also=("client-idle-expiry",)),
+    # A tunnel for each request: what a client without a Session does through a proxy.
+    Rule("no-session", ended=f.TUNNEL | f.CLIENT_FIRST | f.AT_ONCE, stands=f.SESSIONLESS, also=("proxy-tunnel",)),
+    Rule(
+        "proxy-tunnel",
+        ended=f.TUNNEL | f.CLIENT_FIRST | f.AT_ONCE | f.ENCRYPTED,
+        unless=f.SEVERAL | f.TOLD,
+        sure=False,
+        also=("no-session", "response-close-header"),
+    ),
+    Rule("proxy-tunnel", ended=f.TUNNEL | f.CLIENT_FIRST | f.AT_ONCE, unless=f.SEVERAL | f.BY_RESET),
     Rule(
         "bodiless-quirk",
         ended=f.CLIENT_FIRST | f.AT_ONCE | f.BODILESS,
@@ -574,6 +588,8 @@ RULES = (
     Rule(UNKNOWN, stands=f.OPEN_BUSY),
 )
 NEARLY_CONCURRENT = len(RULES) - 1
+NEEDED = next(place for place, rule in enumerate(RULES) if rule.stands == f.LEADS_ELSEWHERE)
+"""What it decides on costs nothing that could be spared."""
 
 
 def decide(ended: int, stands: int) -> int:

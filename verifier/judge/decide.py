@@ -344,6 +344,7 @@ class _Bench:
             lower_bound=sum(self.bounds),
             extra_handshakes=sum(field["extra"]),
             cost_ns=sum(field["cost_ns"]),
+            connect_requests=self.tally.connect_requests,
         )
 
     def _notes(self, diagnosis: Diagnosis | None) -> tuple[Note, ...]:

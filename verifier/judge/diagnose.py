@@ -11,7 +11,7 @@ from array import array
 from verifier.figures import endpoint
 from verifier.judge import facts as f
 from verifier.judge import words
-from verifier.judge.causes import NEARLY_CONCURRENT, RULES, UNKNOWN, decide
+from verifier.judge.causes import NEARLY_CONCURRENT, NEEDED, RULES, UNKNOWN, decide
 from verifier.judge.endings import Endings, speech
 from verifier.judge.groups import Groups
 from verifier.judge.lineage import Lineage
@@ -58,6 +58,8 @@ WAIT_LIMITS = {"client-timeout": "client timeout"}
 DROPPED = f.SERVER_FIRST | f.WAITING
 RESET_BY_SERVER = f.SERVER_FIRST | f.BY_RESET
 SECRET = f.ENCRYPTED | f.TOLD
+SAID_SO = f.SAID_CLOSE | f.HTTP10_RESPONSE
+"""The server's word that it would close."""
 CLOSED_BY_OLD = f.ASKED_CLOSE | f.HTTP10_REQUEST
 BY_CLIENT = ("client-idle-expiry", "balancer-idle-timeout")
 MOST_WAITS = 1000
@@ -186,6 +188,8 @@ class Diagnosis:
         merged: dict[tuple[int, str], Cause] = {}
         for place in self._settled():
             pair, rule = groups[place].pair, self.rules[place]
+            if rule == NEEDED:
+                continue
             cause = RULES[rule].cause
             parts = merged.setdefault((pair, cause), Cause(pair, cause, {})).parts
             parts[rule] = parts.get(rule, 0) + groups[place].size
@@ -194,7 +198,10 @@ class Diagnosis:
         del weighty[MOST_FINDINGS:]
         places = {(cause.pair, cause.cause): place for place, cause in enumerate(weighty)}
         rows = self.groups.gathered(
-            [places.get((group.pair, RULES[rule].cause), -1) for group, rule in zip(groups, self.rules, strict=True)],
+            [
+                -1 if rule == NEEDED else places.get((group.pair, RULES[rule].cause), -1)
+                for group, rule in zip(groups, self.rules, strict=True)
+            ],
             [cause.size for cause in weighty],
         )
         found = [self._finding(cause, each) for cause, each in zip(weighty, rows, strict=True)]
@@ -258,7 +265,22 @@ class Diagnosis:
         # HTTP/1.0 that asks for a close: proxies do so by default (nginx: proxy_http_version), few clients do.
         named = not passes_on and not any(each & CLOSED_BY_OLD == CLOSED_BY_OLD for each in bits)
         agent = self._word("agent", rows) or (self.account.client if self.account is not None else None)
-        return Speakers(agent if named else None, self._word("software", rows), passes_on, self._is_relayed(rows))
+        software, proxy = self._word("software", rows), self._proxy(rows)
+        return Speakers(agent if named else None, software, passes_on, bool(proxy) or self._is_relayed(rows), proxy)
+
+    def _proxy(self, rows: Sequence[int]) -> str:
+        """Whether the client takes the server of connections for a proxy: by what it asks for first."""
+        from verifier import catalogue
+        from verifier.judge.names import is_absolute
+
+        text, targets = self.matter.ledger.words.text, self.exchanges.column("target")
+        for row in rows[:1]:
+            first = self.endings.first[row]
+            if row in self.matter.ledger.connections.tunnels:
+                return catalogue.TUNNEL
+            if first >= 0 and targets[first] >= 0 and is_absolute(text(targets[first]) or ""):
+                return catalogue.ASKED_FOR_URLS
+        return ""
 
     def _is_relayed(self, rows: Sequence[int]) -> bool:
         """Whether the server of connections passes on what others answer, and so, maybe, their name."""
@@ -305,7 +327,7 @@ class Diagnosis:
             dropped=bits & DROPPED == DROPPED,
             goes_on=bool(stands[rows[0]] & f.GOES_ON),
             at_once=bool(bits & f.AT_ONCE),
-            sessionless=bool(RULES[self.rule(rows[0]) or 0].stands & f.SESSIONLESS),
+            sessionless=bool(RULES[self.rule(rows[0]) or 0].stands & f.SESSIONLESS and bits & SAID_SO),
             name=self.name(rows[0]) or "",
             other=self._other(rows),
             was_open=not stands[rows[0]] & f.CLOSED,
@@ -431,7 +453,7 @@ class Diagnosis:
         if column["again_frame"][before] and bits & f.UNACKNOWLEDGED:
             found.append((column["again_frame"][before], f"sent again, and not acknowledged, on #{before}"))
         if column["close_frame"][before]:
-            late = self._how_late(before) if last == endings.last[before] else ""
+            late = self._how_late(before, found[-1][0] if found else 0) if last == endings.last[before] else ""
             found.append(
                 (column["close_frame"][before], f"{_close(column['closer'][before], bits)} of #{before}{late}")
             )
@@ -448,9 +470,14 @@ class Diagnosis:
         seen = self.lineage.current(before, self.columns["opened"][row])
         return seen if seen >= 0 else int(self.endings.first[before])
 
-    def _how_late(self, before: int) -> str:
+    def _how_late(self, before: int, above: int) -> str:
+        """How long after the end of what it carried a connection was closed; `above` is the frame cited before."""
         gap = self.endings.gap(before)
-        return f", {span(gap)} after it" if gap > 0 else ""
+        last = self.endings.last[before]
+        what = "the response" if last >= 0 and self.column["status"][last] else "the last data"
+        if last >= 0 and 0 < above == self.frames["end_frame"][last]:
+            what = "it"
+        return f", {span(gap)} after {what}" if gap > 0 else ""
 
     def cite(self, frame: int, note: str) -> Iterable[Evidence]:
         """A frame of the engine's numbering as evidence, where there is one."""

@@ -41,6 +41,7 @@ cdef class Said:
     cdef int answer(self, Py_ssize_t pair, unsigned int flags, int status, int times) except -1
     cdef int follow(self, Py_ssize_t pair, unsigned int flags, int status, int times) except -1
 
+cdef bint is_tunnel(unsigned int flags, int status) noexcept
 cdef bint is_bodiless(unsigned int flags, int status) noexcept
 
 cdef class Members

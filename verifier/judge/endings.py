@@ -122,6 +122,7 @@ SAID_OF_CONNECTION = (
     (tables.GOAWAY, facts.GOAWAY),
     (tables.RESET_BY_OTHER, facts.OTHER_HOPS),
     (tables.UNACKNOWLEDGED, facts.UNACKNOWLEDGED),
+    (tables.TUNNEL, facts.TUNNEL),
 )
 SAID_OF_EXCHANGE = (
     (tables.REQUEST_CLOSE, facts.ASKED_CLOSE),
@@ -129,7 +130,6 @@ SAID_OF_EXCHANGE = (
     (tables.CLOSE_DELIMITED, facts.NO_LENGTH),
     (tables.EARLY_RESPONSE, facts.EARLY),
     (tables.HEAD_REQUEST, facts.BODILESS),
-    (tables.CONNECT_REQUEST, facts.TUNNEL),
     (tables.UPGRADED, facts.UPGRADED),
     (tables.FORWARDED, facts.FORWARDED),
     (tables.EXCESS, facts.EXCESS),
@@ -144,11 +144,11 @@ LAST_BY_WORD = cython.declare(
 class Endings:
     """A column for each thing known of a connection, by row. `bits`: the facts of `verifier.judge.facts`, none where it
     does not count, or never was there for requests as far as the capture shows. `count`: its requests, or turns where
-    they are encrypted. `first`, `last`: rows of its exchanges, -1 for none; `prior`: the one before the last, plus one.
+    they are encrypted, without those that made a tunnel of it. `first`, `last`: rows of its exchanges, -1 for none;
+    `prior`: the one before the last, plus one.
     Of the exchanges: `begun_ns`, `asked_ns`, when the first, the last one was asked; `ended_ns`, when the last one
     ended, or the last payload came where there is none; `pause_ns`, from the end of the one before the last to the
-    last; `host` of the first, `status` and `flags` of the last, with CONNECT_REQUEST where the first one has it.
-    `redirects`: whether any has a Location.
+    last; `host` of the first, `status` and `flags` of the last. `redirects`: whether any has a Location.
 
     `told` has facts that a live client knows of its connections, `relays` knows whose names are not their own.
     `exchanges` are those of the packets, and turns for connections that have none: see `speech`.
@@ -239,12 +239,12 @@ class Endings:
                 continue
             before = self.last[owner]
             self.last[owner] = row
-            self.count[owner] += 1
+            if not is_tunnel(this.flags, this.status):
+                self.count[owner] += 1
             if before < 0:
                 self.first[owner] = row
                 self.begun_ns[owner] = this.request_ns
                 self.host[owner] = this.host
-                self.flags[owner] = this.flags & CONNECT_REQUEST
                 continue
             self.prior[owner] = before + 1
             gone = exchange_row(exchanges, before)
@@ -285,7 +285,7 @@ class Endings:
         last = exchange_row(self.exchanges, self.last[row])
         self.asked_ns[row] = last.request_ns
         self.ended_ns[row] = last.end_ns
-        self.flags[row] |= last.flags
+        self.flags[row] = last.flags
         self.status[row] = last.status
         return 0
 
@@ -362,8 +362,9 @@ class Endings:
         if bits & PARTIAL and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.short, row)
         was_kept: cython.bint = bits & (SEVERAL | AFTER_PAUSE) != 0
-        # A close behind the request is a timer's only after a pause.
-        met: cython.bint = bits & CLOSED_BEFORE_REQUEST != 0 or (bits & AFTER_PAUSE != 0 and not bits & ENCRYPTED)
+        # A close behind the request is a timer's after a pause, and else may be of one that had not looked.
+        unseen: cython.bint = bits & AFTER_PAUSE != 0 or (bits & QUICKLY != 0 and self.pause_ns[row] > 0)
+        met: cython.bint = bits & CLOSED_BEFORE_REQUEST != 0 or (unseen and not bits & ENCRYPTED)
         if was_kept and met and bits & WAITING and bits & SERVER_FIRST and not bits & DAMAGED:
             keep(self.crossed, row)
         if self.told:
@@ -385,13 +386,13 @@ class Endings:
         until: cython.longlong = self.table.closed[row] + self.soon(row)
         if self.last[row] == at or self.asked_ns[row] <= until:
             return 0
-        count: cython.uint = 1
+        count: cython.uint = not is_tunnel(exchanges.flags[at], exchanges.status[at])
         prior: cython.Py_ssize_t = -1
         following: cython.Py_ssize_t = self.following(at)
         while following >= 0 and exchanges.request_ns[following] <= until:
             prior = at
             at = following
-            count += 1
+            count += not is_tunnel(exchanges.flags[at], exchanges.status[at])
             following = self.following(at)
         self.last[row] = at
         self.prior[row] = prior + 1
@@ -403,7 +404,6 @@ class Endings:
             at = following
             following = self.following(at)
         self.count[row] = count
-        self.flags[row] = exchanges.flags[self.first[row]] & CONNECT_REQUEST
         return self._look(row)
 
     def _speaks_h2(self, row: cython.Py_ssize_t) -> cython.bint:
@@ -546,7 +546,7 @@ class Meaning:
 
 class Said:
     """What the responses on each pair's connections said of the next request, and how many requests came all the same:
-    columns by pair."""
+    columns by pair. What made a tunnel said nothing of it."""
 
     def __init__(self, pairs: int) -> None:
         self.answered = memoryview(zeros("i", pairs))
@@ -561,7 +561,7 @@ class Said:
 
     def answer(self, pair: cython.Py_ssize_t, flags: cython.uint, status: cython.int, times: cython.int) -> cython.int:
         """Counts exchanges; `times` below 0 takes them back."""
-        if status == 0:
+        if status == 0 or is_tunnel(flags, status):
             return 0
         self.answered[pair] += times
         if flags & RESPONSE_CLOSE:
@@ -574,10 +574,17 @@ class Said:
 
     def follow(self, pair: cython.Py_ssize_t, flags: cython.uint, status: cython.int, times: cython.int) -> cython.int:
         """Counts exchanges that others follow; `times` below 0 takes them back."""
+        if is_tunnel(flags, status):
+            return 0
         self.followed[pair] += times
         if is_bodiless(flags, status):
             self.bodiless[pair] += times
         return self.answer(pair, flags, status, times)
+
+
+def is_tunnel(flags: cython.uint, status: cython.int) -> cython.bint:
+    """Whether an exchange made a tunnel of its connection (RFC 9110, section 9.3.6)."""
+    return flags & CONNECT_REQUEST != 0 and 200 <= status < 300
 
 
 def is_bodiless(flags: cython.uint, status: cython.int) -> cython.bint:

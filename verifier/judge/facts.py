@@ -180,7 +180,9 @@ GOES_ON = 1 << 9
 NEW_REUSED = 1 << 10
 """The new one carried more than one request."""
 NEW_UNUSED = 1 << 11
-NEW_TUNNEL = 1 << 12
+LEADS_ELSEWHERE = 1 << 12
+"""A tunnel leads to one place and carries nothing else: of the pair's connections this is the first that leads where it
+does, or that is no tunnel."""
 PAIR_REUSES = 1 << 13
 PAIR_OVERLAPS = 1 << 14
 """Requests of the pair overlap somewhere."""

@@ -30,8 +30,8 @@ from verifier.judge.facts import (
     IN_VAIN,
     JUST_IDLE,
     KNOWING,
+    LEADS_ELSEWHERE,
     NEW_REUSED,
-    NEW_TUNNEL,
     NEW_UNUSED,
     ONE_EXTRA,
     OPEN_BUSY,
@@ -55,7 +55,6 @@ from verifier.wire.octets import zeros
 from verifier.wire.tables import (
     CLIENT,
     CLOSED_KNOWING,
-    CONNECT_REQUEST,
     CONNECTION_AUTH,
     ENCRYPTED,
     NOT_SEEN,
@@ -63,7 +62,7 @@ from verifier.wire.tables import (
 
 if cython.compiled:
     from cython.cimports.verifier.judge.busy import Heap
-    from cython.cimports.verifier.judge.endings import Endings, Members
+    from cython.cimports.verifier.judge.endings import Endings, Members, is_tunnel
     from cython.cimports.verifier.judge.openings import Failures, Openings
     from cython.cimports.verifier.judge.order import Order
     from cython.cimports.verifier.judge.tally import Tally, ends_whole
@@ -75,7 +74,7 @@ if cython.compiled:
     )
 else:
     from verifier.judge.busy import Heap
-    from verifier.judge.endings import Endings, Members
+    from verifier.judge.endings import Endings, Members, is_tunnel
     from verifier.judge.openings import Failures, Openings
     from verifier.judge.order import Order
     from verifier.judge.tally import Tally, ends_whole
@@ -161,6 +160,8 @@ class Lineage:
         """The open ones by when they close."""
         self.in_vain = False
         """No connection of the pair that is looked at carried a request."""
+        self.places: set[str] = set()
+        """Where that pair's connections have led so far."""
         members: Members = endings.members
         place: cython.Py_ssize_t
         for place in range(members.many):
@@ -200,6 +201,7 @@ class Lineage:
         self.open.begin()
         self.lost.begin()
         self.closings.size = 0
+        self.places.clear()
         self.in_vain = self._is_in_vain(pair, members)
         for place in range(begin, begin + members.sizes[pair]):
             row = members.rows[place]
@@ -208,7 +210,11 @@ class Lineage:
             latest = max(latest, moment)
             while self.closings.size and self.closings.keys[0] <= moment:
                 self._retire(self.closings.pop())
-            if place > begin and self._is_unneeded(row):
+            elsewhere: cython.bint = self._leads_elsewhere(row)
+            if place > begin and elsewhere:
+                self.bits[row] = LEADS_ELSEWHERE
+                self.standing[row] = LATER
+            elif place > begin and self._is_unneeded(row):
                 self._meet(pair, row)
                 self.standing[row] = LATER
             elif place > begin and table.state[row] != NOT_SEEN:
@@ -220,6 +226,15 @@ class Lineage:
             elif closed > latest:
                 self.closings.push(closed, row, row)
         return 0
+
+    def _leads_elsewhere(self, row: cython.Py_ssize_t) -> cython.bint:
+        """Whether none of the pair's connections so far could have carried what this one does, as tunnels lead to one
+        place each."""
+        if not self.table.tunnels:
+            return False
+        known: cython.Py_ssize_t = len(self.places)
+        self.places.add(self._place(row))
+        return len(self.places) > known and not self.tally.is_extra(row) and self.table.state[row] != NOT_SEEN
 
     def _is_in_vain(self, pair: cython.Py_ssize_t, members: Members) -> cython.bint:
         """Whether none of a pair's connections carried a request."""
@@ -277,17 +292,26 @@ class Lineage:
 
     def _is_spare_tunnel(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether an open connection is a tunnel to the same place as the new one, with nothing under way inside."""
-        if not self.endings.bits[other] & TUNNEL or not self._asks_for_tunnel(row):
+        if not self.endings.bits[other] & TUNNEL or self._is_apart(row, other):
             return False
         current: cython.Py_ssize_t = self.current(other, self.table.opened[row])
-        if current < 0 or self.exchanges.flags[current] & CONNECT_REQUEST or self._busy(other, self.table.opened[row]):
-            return False
-        return self._same_name(row, other)
+        return current >= 0 and not self._makes_tunnel(current) and not self._busy(other, self.table.opened[row])
 
-    def _asks_for_tunnel(self, row: cython.Py_ssize_t) -> cython.bint:
-        """Whether a connection begins with CONNECT."""
-        first: cython.Py_ssize_t = self.endings.first[row]
-        return first >= 0 and self.exchanges.flags[first] & CONNECT_REQUEST != 0
+    def _makes_tunnel(self, exchange: cython.Py_ssize_t) -> cython.bint:
+        return is_tunnel(self.exchanges.flags[exchange], self.exchanges.status[exchange])
+
+    def _place(self, row: cython.Py_ssize_t) -> str:
+        """Where a connection leads to through its server, empty where it is no tunnel."""
+        found = self.table.tunnels.get(row)
+        return "" if found is None else found[1]
+
+    def _is_apart(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether neither can carry what the other does: tunnels to two places, or one and no tunnel."""
+        return bool(self.table.tunnels) and self._place(row) != self._place(other)
+
+    def _may_replace(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
+        """Whether one may do what the other did, for the same program."""
+        return not self._is_apart(row, other) and self._same_agent(row, other)
 
     def _unheard(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether the last request of an open connection is never acknowledged, however often it is sent."""
@@ -314,6 +338,8 @@ class Lineage:
             relation = OPEN_BUSY
             if chosen >= 0:
                 self.buried[chosen] = 1
+                if self._is_spare_tunnel(row, chosen):
+                    relation = OPEN_IDLE
         if chosen < 0:
             chosen = self._idle_one(row, moment, False)
             relation = OPEN_IDLE
@@ -324,12 +350,13 @@ class Lineage:
             chosen = self._idle_one(row, moment, True)
             relation = OPEN_IDLE
         if chosen < 0:
-            chosen = self.open.newest
+            chosen = self._newest(self.open, row)
             relation = OPEN_BUSY
-        if chosen < 0 and self.lost.newest >= 0:
+        others: cython.Py_ssize_t = self._newest(self.lost, row)
+        if chosen < 0 and others >= 0:
             # Another program's, whose place this one does not take.
-            self.before[row] = self.lost.newest + 1
-            self.bits[row] = CLOSED | self._compare(pair, row, self.lost.newest)
+            self.before[row] = others + 1
+            self.bits[row] = CLOSED | self._compare(pair, row, others)
             return 0
         if chosen < 0:
             return 0
@@ -342,12 +369,23 @@ class Lineage:
         self.bits[row] = relation | self._compare(pair, row, chosen)
         return 0
 
+    def _newest(self, line: Line, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The newest in a line that leads where this one does, -1 for none."""
+        other: cython.Py_ssize_t = line.newest
+        steps: cython.int = 0
+        while other >= 0 and steps < MOST_OPEN:
+            if not self._is_apart(row, other):
+                return other
+            other = line.older[other]
+            steps += 1
+        return -1
+
     def _lost_one(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The connection closed last of those whose place nothing has taken, -1 for none."""
         other: cython.Py_ssize_t = self.lost.newest
         steps: cython.int = 0
         while other >= 0 and steps < MOST_OPEN:
-            if self._same_agent(row, other):
+            if self._may_replace(row, other):
                 return other
             other = self.lost.older[other]
             steps += 1
@@ -372,7 +410,7 @@ class Lineage:
         other: cython.Py_ssize_t = self.lost.newest
         steps: cython.int = 0
         while other >= 0 and steps < MOST_OPEN:
-            if self._breath(other, moment) and self._same_agent(row, other):
+            if self._breath(other, moment) and self._may_replace(row, other):
                 return other
             other = self.lost.older[other]
             steps += 1
@@ -386,7 +424,7 @@ class Lineage:
         other: cython.Py_ssize_t = self.open.newest
         steps: cython.int = 0
         while other >= 0 and steps < MOST_OPEN:
-            if not self.buried[other] and self._same_agent(row, other):
+            if not self.buried[other] and self._may_replace(row, other):
                 spent: cython.bint = self.endings.bits[other] & SPENT != 0
                 if spent and self._until(other, self.endings.last[other]) <= moment:
                     return other
@@ -419,7 +457,8 @@ class Lineage:
         other: cython.Py_ssize_t = self.open.newest
         steps: cython.int = 0
         while other >= 0 and steps < MOST_OPEN:
-            usable: cython.bint = (of_others or self._same_agent(row, other)) and not self._busy(other, moment)
+            alone: cython.bint = not of_others and not self._same_agent(row, other)
+            usable: cython.bint = not alone and not self._is_apart(row, other) and not self._busy(other, moment)
             if usable and not self._is_taken(other, row, moment):
                 end = self._rests_since(other, moment)
                 alike = self._same_name(row, other)
@@ -501,8 +540,6 @@ class Lineage:
             bits |= NEW_UNUSED
         if self.in_vain:
             bits |= IN_VAIN
-        if self.endings.bits[row] & TUNNEL and self._asks_for_tunnel(row):
-            bits |= NEW_TUNNEL
         if self.tally.reused[pair]:
             bits |= PAIR_REUSES
         if self.tally.peak[pair] > 1:
@@ -559,7 +596,10 @@ class Lineage:
             status = self.exchanges.status[current]
         if moment - self._until(row, current) < REST_NS:
             bits |= JUST_IDLE
-        if current != self.endings.first[row]:
+        first: cython.Py_ssize_t = self.endings.first[row]
+        if self._makes_tunnel(first):
+            first = self.endings.following(first)
+        if current > first >= 0:
             bits |= REUSED_BEFORE
         if flags & CONNECTION_AUTH and status in (401, 407):
             bits |= AFTER_CHALLENGE

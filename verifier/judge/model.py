@@ -75,6 +75,8 @@ class Totals(NamedTuple):
     lower_bound: int
     extra_handshakes: int
     cost_ns: int
+    connect_requests: int = 0
+    """Of the requests, those that ask a proxy for a tunnel (CONNECT)."""
 
 
 class Pair(NamedTuple):

@@ -41,6 +41,11 @@ def leads_to(location: str, host: str, target: str) -> bool:
     return authority.lower() == host and (slash + path or "/") == target
 
 
+def is_absolute(target: str) -> bool:
+    """Whether a request target is a whole URL, as a proxy is asked for (RFC 9112, section 3.2.2)."""
+    return target[:8].lower().startswith(("http://", "https://"))
+
+
 def is_target_of(asked: str, passed: str) -> bool:
     """Whether a proxy that is asked for one target may ask for the other: for the path of a URL, or for a path that
     begins otherwise."""

@@ -32,6 +32,8 @@ MOST = 1000
 SHOWN = 3
 NO_ANSWER = ("path-dropped", "server-restart")
 """Other causes of a close after a pause, with a request that got no response."""
+NO_ANSWER_AT_ONCE = ("max-requests-silent", "server-restart")
+"""... and without a pause."""
 FAILED = (tables.REFUSED, tables.UNANSWERED)
 NOT_OPENED = (*FAILED, tables.NOT_SEEN)
 
@@ -327,7 +329,7 @@ class _Eyes:
             rows = before or met
             if (pair, "keepalive-race") in self.found:
                 continue
-            if not before and {(pair, cause) for cause in NO_ANSWER} & self.found:
+            if not before and {(pair, cause) for cause in (*NO_ANSWER, *NO_ANSWER_AT_ONCE)} & self.found:
                 continue
             when = (
                 "just before the client's request was there, which" if before else "just as a request had come, which"
@@ -341,7 +343,8 @@ class _Eyes:
                     (frames[self.endings.last[row]], f"the request on #{row}"),
                 )
             ]
-            also = () if before else NO_ANSWER
+            paused = any(self.endings.bits[row] & f.AFTER_PAUSE for row in rows)
+            also = () if before else NO_ANSWER if paused else NO_ANSWER_AT_ONCE
             yield Seen("keepalive-race", pair, tuple(rows), text, self._cite(*cited), bool(before), also)
 
     def shared_sockets(self) -> Iterable[Seen]:

@@ -22,6 +22,7 @@ cdef class Tally:
     cdef unsigned int ends_frame
     cdef public Py_ssize_t pairs
     cdef public bint curious
+    cdef public long long connect_requests
     cdef public dict arrays
     cdef int[::1] pair_of
     cdef int[::1] connections, handshakes, failed, requests, responses, reused, pre_existing, unknown, peak, unreadable, missed, speaks, unsure, first_row, least, extra

@@ -160,6 +160,8 @@ class Tally:
         self.marks = memoryview(zeros("B", table.rows))
         """EXTRA, NEEDED, MOST: by connection."""
         self.halves_count = halves_count
+        self.connect_requests = 0
+        """Of the exchanges, those that ask a proxy for a tunnel."""
         self.curious = self.pairs > 1
         """Whether there may be something to explain: more than whole exchanges, one after another, on one connection.
         """
@@ -309,6 +311,7 @@ class Tally:
         """Forgets what a walk has counted that found the exchanges out of order."""
         pair: cython.Py_ssize_t
         row: cython.Py_ssize_t
+        self.connect_requests = 0
         for pair in range(self.pairs):
             self.requests[pair] = 0
             self.pre_existing[pair] = 0
@@ -359,12 +362,14 @@ class Tally:
                     self.unknown[pair] += 1
             if carrier.flags & TUNNEL:
                 tunnelled.add(pair)
+                self.connect_requests += flags & CONNECT_REQUEST != 0
                 continue
             if ends_whole(flags, carrier.closer):
                 end_ns = this.end_ns
                 self.ends_frame = this.end_frame
             else:
                 end_ns = self.end(exchanges, row, connection)
+                self.connect_requests += flags & CONNECT_REQUEST != 0
                 if flags & UPGRADED:
                     upgraded.add(pair)
             busy.go_to(latest, this.request_frame)

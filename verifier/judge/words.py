@@ -162,6 +162,10 @@ def _octets(amount: str) -> str:
     return f"{amount} byte" if amount == "1" else f"{amount} bytes"
 
 
+def _new_tunnels(group: Group) -> str:
+    return "a new tunnel (CONNECT)" if group.new == 1 else f"{group.new:,} new tunnels (CONNECT)"
+
+
 def _its(group: Group) -> str:
     return "its" if group.new == 1 else "their"
 
@@ -391,7 +395,12 @@ _WORDS: dict[str, Say] = {
     ),
     "host-spelling": lambda group: f"the same server is called by different names: {group.names}",
     "redirect": lambda group: f"a redirect led the client to {group.name or group.server}{_times(group)}",
-    "proxy-tunnel": lambda group: f"the client asked the proxy for a new tunnel (CONNECT) each time{_times(group)}",
+    "proxy-tunnel": lambda group: (
+        f"the client asked the proxy for {_new_tunnels(group)} while one to the same place was open and idle"
+        if group.was_open
+        else f"the client closed {_each(group)} right after the response, and asked the proxy for"
+        f" {_new_tunnels(group)} to the same place"
+    ),
     "alpn-fanout": lambda group: (
         f"{number(group.new + 1, 'TLS connection')} opened at the same time, and one was enough: the others carried"
         " nothing"

@@ -348,10 +348,25 @@ def _requests_rule(unit: Unit, mine: int) -> Rule | None:
     exchanges = [exchange for one in unit.ours for exchange in one.exchanges]
     if len(exchanges) - sum(exchange.method not in rules.METHODS for exchange in exchanges) == len(requests):
         return rules.METHOD_UNKNOWN
-    tunnels = [place for place, exchange in enumerate(exchanges) if exchange.method == "CONNECT"]
-    if tunnels and tunnels[0] + 1 == len(requests):
-        return rules.CONNECT_TUNNEL
-    return None
+    return rules.CONNECT_TUNNEL if _lie_in_tunnels(unit, What.REQUESTS) else None
+
+
+def _lie_in_tunnels(unit: Unit, what: What) -> bool:
+    """Whether all messages that one side alone shows are ours, and inside of tunnels; or responses that made one."""
+    inside: set[int] = set()
+    for one in unit.ours:
+        depth = next((each.depth for each in one.exchanges if _makes_tunnel(each)), 0)
+        for exchange in one.exchanges:
+            if what is What.REQUESTS and 0 < depth < exchange.depth:
+                inside.add(exchange.request_frame or 0)
+            elif what is What.RESPONSES and 0 < depth <= exchange.depth:
+                inside.add(exchange.response_frame or 0)
+    left = set(_unmatched(*_message_frames(unit, what)))
+    return bool(left) and left <= inside
+
+
+def _makes_tunnel(exchange: Exchange) -> bool:
+    return exchange.method == "CONNECT" and exchange.status is not None and 200 <= exchange.status < 300
 
 
 def _responses_rule(unit: Unit, mine: Numbers, other: Numbers) -> Rule | None:
@@ -363,7 +378,7 @@ def _responses_rule(unit: Unit, mine: Numbers, other: Numbers) -> Rule | None:
         return rules.HTTP2
     if any("tls" in each.stream.above and each.stream.hello_frame for each in unit.theirs):
         return rules.DECRYPTED
-    if any(one.exchanges and one.exchanges[0].method == "CONNECT" for one in unit.ours) and finals < mine.responses:
+    if finals < mine.responses and _lie_in_tunnels(unit, What.RESPONSES):
         return rules.CONNECT_TUNNEL
     if finals > mine.responses and finals > min(mine.requests, other.requests):
         return rules.NO_REQUEST

@@ -114,7 +114,7 @@ FILE_DAMAGED = Rule(
 
 CONNECT_TUNNEL = Rule(
     "connect-tunnel",
-    "tshark does not count requests inside a tunnel that CONNECT opened; here they count after it",
+    "tshark does not count all that is said inside of a tunnel that CONNECT opened; here it counts as elsewhere",
     "RFC 9110, 9.3.6",
 )
 METHOD_UNKNOWN = Rule(

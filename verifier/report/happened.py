@@ -13,6 +13,7 @@ from verifier.report.wording import (
     handshake_frames,
     has_several,
     known,
+    requests,
     reuse,
     unreadable,
 )
@@ -276,7 +277,8 @@ def _pairs(report: Report, style: Style) -> list[str]:
     if not report.pairs:
         return []
     top = busiest(report.pairs, TOP)
-    causes = [Cell(safe(_main_cause(pair), style)) for pair in top]
+    costly = {finding.cause for finding in report.findings if finding.extra}
+    causes = [Cell(safe(_main_cause(pair, costly), style)) for pair in top]
     rows = [(Cell(_pair_name(pair, style)), *_figures(pair), cause) for pair, cause in zip(top, causes, strict=True)]
     figures: tuple[Column, ...] = (*_FIGURES, _MOSTLY)
     if all(cause.text in _SAYS_NOTHING for cause in causes):
@@ -317,9 +319,9 @@ def _figures(pair: Pair) -> Row:
     )
 
 
-def _main_cause(pair: Pair) -> str:
-    """The cause of most of its connections that need not have been opened."""
-    faults = {code: number for code, number in pair.causes.items() if code != "concurrency"}
+def _main_cause(pair: Pair, costly: set[str]) -> str:
+    """The cause of most of its connections that need not have been opened, of those that are any's at all."""
+    faults = {code: number for code, number in pair.causes.items() if code in costly}
     return max(faults, key=lambda code: faults[code]) if faults and pair.extra_handshakes else ""
 
 
@@ -330,8 +332,8 @@ def _sums(report: Report) -> str:
         f"{count(totals.handshakes, 'handshake')} ({totals.extra_handshakes:,} extra), "
         + (
             "requests unknown"
-            if unreadable(report)
-            else f"{count(totals.requests, 'request')} ({totals.reused_requests:,} re-used)"
+            if unreadable(report) and not totals.requests
+            else f"{requests(totals)} ({totals.reused_requests:,} re-used)"
         )
     )
 

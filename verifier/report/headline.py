@@ -7,7 +7,7 @@ could be read.
 from __future__ import annotations
 
 from verifier.figures import count, duration, ratio
-from verifier.report.wording import by_cause, extra_of, unreadable
+from verifier.report.wording import asked, by_cause, extra_of, requests, unreadable
 from verifier.vocabulary import Reason, Verdict
 
 TYPE_CHECKING = False
@@ -29,8 +29,8 @@ def sentence(report: Report) -> str:
 
 def _counts(report: Report) -> str:
     totals = report.totals
-    requests = "requests unknown" if unreadable(report) else count(totals.requests, "request")
-    return f"{requests}, {count(totals.handshakes, 'handshake')}"
+    told = "requests unknown" if unreadable(report) and not totals.requests else requests(totals)
+    return f"{told}, {count(totals.handshakes, 'handshake')}"
 
 
 def _inconclusive(report: Report) -> str:
@@ -72,7 +72,7 @@ def _proved(report: Report) -> str:
         return "within what is accepted; other requests can't be read"
     if totals.handshakes == 0:
         return "the connections were opened before the capture began"
-    if totals.handshakes == totals.requests == 1:
+    if totals.handshakes == asked(totals) == 1:
         return "one request needs one connection"
     if totals.reused_requests and totals.connections == 1:
         return "the connection was re-used"
@@ -94,7 +94,9 @@ def _refuted(report: Report) -> str:
     if totals.extra_handshakes == 0:
         missed = [expectation for expectation in report.expectations if expectation.met is False]
         return " and ".join(_breach(expectation) for expectation in missed)
-    if totals.reused_requests == 0 and totals.unknown_requests == 0 and totals.requests == totals.handshakes:
+    each = totals.reused_requests == 0 and totals.unknown_requests == 0 and totals.requests == totals.handshakes
+    # What is asked inside of a tunnel may be known to nobody.
+    if each and not totals.connect_requests:
         return f"no re-use, where {count(totals.lower_bound, 'connection')} would do{_because(report)}"
     return f"{totals.extra_handshakes:,} more than needed{_because(report)}"
 

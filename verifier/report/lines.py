@@ -10,7 +10,7 @@ from __future__ import annotations
 from verifier.figures import count
 from verifier.report.table import INDENT
 from verifier.report.terminal import Role, columns, glyphs, hanging, paint, wrap
-from verifier.report.wording import TOP, by_cause, unreadable
+from verifier.report.wording import TOP, asked, by_cause, unreadable
 from verifier.spelling import Style, file_name, safe
 from verifier.values import NamedTuple
 from verifier.vocabulary import Verdict
@@ -104,7 +104,7 @@ def line(report: Report, path: str, place: Layout) -> str:
 def _number(report: Report, title: str, style: Style) -> str:
     totals = report.totals
     number = {
-        "REQUESTS": totals.requests,
+        "REQUESTS": asked(totals),
         "CONNECTIONS": totals.connections,
         "HANDSHAKES": totals.handshakes,
         "EXTRA": totals.extra_handshakes,

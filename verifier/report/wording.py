@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier.figures import duration
+from verifier.figures import count, duration
 from verifier.report.terminal import Role
 from verifier.vocabulary import Handshake, Reason, Reuse
 
@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verifier.judge.model import Connection, Finding, Pair, Report
+    from verifier.judge.model import Connection, Finding, Pair, Report, Totals
 
 FEW = 20
 """Requests that are shown one by one: with the verdict they fit a screen of some 40 lines."""
@@ -42,10 +42,23 @@ def extra_of(findings: Sequence[Finding]) -> int:
     return sum(finding.extra for finding in findings)
 
 
+def asked(totals: Totals) -> int:
+    """The requests that a user's program made: CONNECT prepares them, and stands beside."""
+    return totals.requests - totals.connect_requests
+
+
+def requests(totals: Totals) -> str:
+    """`2 requests`, `2 requests and 1 CONNECT`, `1 CONNECT`."""
+    made, tunnels = count(asked(totals), "request"), count(totals.connect_requests, "CONNECT")
+    if not totals.connect_requests:
+        return made
+    return f"{made} and {tunnels}" if asked(totals) else tunnels
+
+
 def unreadable(report: Report) -> bool:
     """Whether no request is known because none can be read: how many there were is not known either."""
     codes = {missing.code for missing in report.inconclusive_because}
-    return not report.totals.requests and bool(codes & {Reason.REQUESTS_UNREADABLE, Reason.BYTES_MISSING})
+    return not asked(report.totals) and bool(codes & {Reason.REQUESTS_UNREADABLE, Reason.BYTES_MISSING})
 
 
 def known(number: int, pair: Pair) -> str:
