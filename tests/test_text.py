@@ -31,7 +31,7 @@ from reports import (
 )
 
 from verifier.app import analyze
-from verifier.judge.decide import FINDINGS_LIMIT, TRANSLATED
+from verifier.judge.decide import FINDINGS_LIMIT, TRANSLATED, UNSURE
 from verifier.judge.model import Endpoint, Exchange, Expectation, Missing, Note, Report, Tls
 from verifier.judge.options import Expectations, Selection
 from verifier.report.notes import MEANING
@@ -689,5 +689,5 @@ def test_sample_captures_fit_the_terminal(path: Path, columns: int, monkeypatch:
 
 
 def test_each_note_says_what_it_means() -> None:
-    assert set(MEANING) == {*notes.CODES, FINDINGS_LIMIT, TRANSLATED}
+    assert set(MEANING) == {*notes.CODES, FINDINGS_LIMIT, TRANSLATED, UNSURE}
     assert max(map(len, MEANING.values())) < 80

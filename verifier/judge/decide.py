@@ -21,14 +21,13 @@ from verifier.wire.tables import CLOCKS_APART
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from verifier.clients.run import Request, Run
     from verifier.judge.attribute import Attribution
     from verifier.judge.diagnose import Diagnosis
     from verifier.judge.facts import Account
     from verifier.judge.model import Endpoint
     from verifier.judge.options import Expectations, Selection
+    from verifier.judge.twins import Twins
     from verifier.sources.facts import LiveFacts, Source
     from verifier.wire.merge import Runs
     from verifier.wire.tables import ExchangeTable, Ledger
@@ -41,6 +40,8 @@ ANSWERED_BEFORE = "answered-before"
 FINDINGS_LIMIT = "findings-limit"
 TRANSLATED = "address-translated"
 """Connections seen on both sides of an address translation, which count once."""
+UNSURE = "translation-unsure"
+"""Connections that may be others, seen on both sides of one."""
 
 # What `lacking` counts, in its order: the reason, its words for one connection, and for several.
 LACKS = (
@@ -90,10 +91,26 @@ class Case(NamedTuple):
 def of_files(case: Case, selection: Selection, expectations: Expectations) -> Report:
     """The report on saved captures."""
     wanted = chosen(case.ledger, selection)
-    translated = translations(case.ledger, wanted)
-    for row in translated:
-        wanted[row] = 0
-    bench = _Bench(case, Scope(case.ledger.exchanges, bytes(wanted), None, translated=tuple(translated)))
+    if not case.ledger.connections.twins:
+        return _reading(case, wanted, None, expectations)
+    from verifier.judge.twins import twins
+
+    found = twins(case.ledger, wanted)
+    report = _reading(case, wanted, found, expectations)
+    if report.verdict is Verdict.INCONCLUSIVE:
+        return report
+    others = (_reading(case, wanted, found._replace(far=rows, unsure=()), expectations) for rows in found.readings)
+    if all(other.verdict is report.verdict for other in others):
+        return report
+    return _reading(case, wanted, found._replace(decisive=True), expectations)
+
+
+def _reading(case: Case, wanted: bytearray, found: Twins | None, expectations: Expectations) -> Report:
+    """The report on saved captures of which these connections are twins of others."""
+    left = bytearray(wanted)
+    for row in found.far if found is not None else ():
+        left[row] = 0
+    bench = _Bench(case, Scope(case.ledger.exchanges, bytes(left), None, twins=found))
     missing = bench.missing_from_capture() + bench.missing_from_packets()
     return bench.report(missing, expectations)
 
@@ -117,33 +134,6 @@ def of_run(case: Case, run: Run, live: LiveFacts, expectations: Expectations) ->
     if not all(attribution.wanted):
         report = report._replace(notes=())  # which may be of others' connections
     return report._replace(live=live, client=run.client, run=tuple(run_requests(attribution)))
-
-
-def translations(ledger: Ledger, wanted: Sequence[int]) -> list[int]:
-    """Of the connections that are wanted those that are others of them, seen once more behind an address translation:
-    with the same two initial sequence numbers, between other ends, and each segment of the handshake on its way through
-    the machine that translates, in the order of that way. The first one seen is nearer to the client.
-
-    Ports alone are not translated into others of the same two machines: two such connections are two.
-    """
-    table = ledger.connections
-    if not table.twins:
-        return []
-    column = table.columns()
-    syn, answer, ack = column["syn_frame"], column["synack_frame"], column["ack_frame"]
-
-    def ends(row: int) -> tuple[int, ...]:
-        client = column["client"][row]
-        return tuple(column[f"{name}{side}"][row] for side in (client, 1 - client) for name in ("hi", "lo"))
-
-    return [
-        row
-        for row, other in sorted(table.twins.items())
-        if wanted[row]
-        and wanted[other]
-        and ends(row) != ends(other)
-        and 0 < syn[other] < syn[row] < answer[row] < answer[other] < ack[other] < ack[row]
-    ]
 
 
 def chosen(ledger: Ledger, selection: Selection) -> bytearray:
@@ -267,8 +257,8 @@ class Scope(NamedTuple):
     """Of a live run, whose client knows all its requests; None for saved captures."""
     account: Account | None = None
     """What that client says of its connections."""
-    translated: tuple[int, ...] = ()
-    """Connections that are left out: others of these, seen behind an address translation."""
+    twins: Twins | None = None
+    """Connections that are others of these, or may be."""
 
 
 class _Bench:
@@ -287,7 +277,7 @@ class _Bench:
         self.columns = self.details.columns
         self.exchanges = scope.exchanges
         self.account = scope.account
-        self.translated = scope.translated
+        self.twins = scope.twins
         self.races: dict[int, int] = {}
         """By pair: extra connections of which packets can't show whether they were needed."""
         self.fields = {name: self.tally.field(name) for name in self.tally.FIELDS}
@@ -353,10 +343,11 @@ class _Bench:
             Note(code, count, self.frames.local(frame) or 0, self.frames.source(frame))
             for code, count, frame in self.case.ledger.notes.seen()
         ]
-        if self.translated:
-            frame = self.columns["first_frame"][self.translated[0]]
-            place = self.frames.local(frame) or 0, self.frames.source(frame)
-            notes.append(Note(TRANSLATED, len(self.translated), *place))
+        if self.twins is not None:
+            for code, rows in ((TRANSLATED, self.twins.far), (UNSURE, self.twins.unsure)):
+                if rows:
+                    frame = self.columns["first_frame"][rows[0]]
+                    notes.append(Note(code, len(rows), self.frames.local(frame) or 0, self.frames.source(frame)))
         if diagnosis is not None and diagnosis.left_off:
             notes.append(Note(FINDINGS_LIMIT, diagnosis.left_off, 1))
         return tuple(notes)
@@ -409,15 +400,10 @@ class _Bench:
                 f" {self.frames.named(frame)}"
             )
             missing.append(Missing(Reason.PACKETS_UNREADABLE, text, mend))
-        for code, count, frame in self.case.ledger.notes.seen():
-            if code == SEEN_TWICE and not self.client_knows:
-                those = "1 connection has" if count == 1 else f"{count} connections have"
-                text = (
-                    f"{those} the initial sequence number of one closed before on the same ends, first in"
-                    f" {self.frames.named(frame)}: the same traffic may be in the capture twice"
-                )
-                missing.append(Missing(Reason.SEEN_TWICE, text))
-            elif code == DISORDERED and not self.client_knows and self._hinges_on_times():
+        if not self.client_knows:
+            missing += self._seen_twice()
+        for code, _, frame in self.case.ledger.notes.seen():
+            if code == DISORDERED and not self.client_knows and self._hinges_on_times():
                 text = (
                     f"packets have earlier times than others in front of them, first in {self.frames.named(frame)}:"
                     " whether requests were under way at the same time depends on which of the two is right, their"
@@ -441,6 +427,49 @@ class _Bench:
             self.known = [self.client_knows] * self.tally.pairs
             self.all_counted = False
         return missing
+
+    def _seen_twice(self) -> list[Missing]:
+        """Traffic that may be in the capture twice: in the same words, or with other addresses."""
+        missing: list[Missing] = []
+        noted = self._copies()
+        if noted:
+            count = max(count for count, _ in noted)
+            those = "1 connection has" if count == 1 else f"{count} connections have"
+            text = (
+                f"{those} the initial sequence number of one closed before on the same ends, first in"
+                f" {self.frames.named(min(frame for _, frame in noted))}: the same traffic may be in the capture twice"
+            )
+            missing.append(Missing(Reason.SEEN_TWICE, text))
+        twins = self.twins
+        if twins is None or not twins.decisive:
+            return missing
+        if twins.unsure:
+            count = len(twins.unsure)
+            those, they = ("1 connection has", "it is one") if count == 1 else (f"{count} connections have", "they are")
+            text = (
+                f"{those} the initial sequence numbers of another one between other addresses, first in"
+                f" {self.frames.named(self.columns['first_frame'][twins.unsure[0]])}: whether {they} on the other"
+                " side of an address translation, and which side is the client's, packets don't show"
+            )
+            missing.append(Missing(Reason.SEEN_TWICE, text, mends.ONE_SIDE))
+        else:
+            text = (
+                "connections were seen on both sides of an address translation, first in"
+                f" {self.frames.named(self.columns['first_frame'][twins.far[0]])}, and others on its far side"
+                " alone: whose these are packets don't show"
+            )
+            missing.append(Missing(Reason.SEEN_TWICE, text, mends.ONE_SIDE))
+        return missing
+
+    def _copies(self) -> list[tuple[int, int]]:
+        """How many connections have the numbers of another one on the same ends, and the first frame of these: by their
+        SYNs, as they came, and by their handshakes, however far apart."""
+        if self.client_knows:
+            return []
+        noted = [(count, frame) for code, count, frame in self.case.ledger.notes.seen() if code == SEEN_TWICE]
+        if self.twins is not None and self.twins.again:
+            noted.append((len(self.twins.again), self.columns["first_frame"][self.twins.again[0]]))
+        return noted
 
     def _hinges_on_times(self) -> bool:
         """Whether more or fewer handshakes would be extra if packets were sent in the order in which they stand. Of a
@@ -562,6 +591,8 @@ class _Bench:
                 if sure
             ),
             requests_known=self.all_counted,
+            twice_handshakes=max((count for count, _ in self._copies()), default=0)
+            + (len(self.twins.unsure) if self.twins is not None and self.twins.decisive else 0),
         )
 
     def report(self, missing: list[Missing], expectations: Expectations) -> Report:

@@ -40,5 +40,6 @@ MEANING = {
     "times-disordered": "earlier than a packet before it by more than 1 ms",
     "answered-before": "captured well behind what answers it",
     "address-translated": "the same connection on the other side of an address translation",
+    "translation-unsure": "a connection that may be another one behind an address translation",
     "findings-limit": "more findings than are told",
 }

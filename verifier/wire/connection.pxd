@@ -17,7 +17,7 @@ cdef class Connection:
     cdef unsigned int flags, seen, synack_frame, setup_packets, probes, probed_at, tunnel
     cdef unsigned short syn_length
     cdef signed char client, state, closer, patience
-    cdef unsigned char full_close, steady, untimed, hops
+    cdef unsigned char full_close, steady, untimed, hops, syn_hops
     cdef int begin(self, Ledger ledger, Py_ssize_t row, Packet packet) except -1
     cdef int take(self, Packet packet, int side) except -1
     cdef int fits(self, Packet packet, int side) except -1

@@ -144,6 +144,7 @@ class Connection:
         self.setup_packets = 0
         self.setup_bytes = 0
         self.hops = 0
+        self.syn_hops = 0
         self.full_close = False
         self.steady = False
         """Whether the handshake is complete, all bytes were taken, nothing was acknowledged before it came, and nobody
@@ -314,6 +315,7 @@ class Connection:
         self.client = side
         self.flags |= SYN_SEEN
         table.syn_frame[self.row] = packet.frame
+        self.syn_hops = packet.hops
         if self.synack_frame:
             self._came_late(packet, table.opened[self.row])
         if self.closer == NO_SIDE and half.bytes == 0:
@@ -387,7 +389,10 @@ class Connection:
         ahead: cython.longlong = diff(packet.ack, plus(peer.isn, 1))
         if 0 <= ahead < FARTHEST:
             self.state = COMPLETE
-            self.ledger.agreed(self.row, self.half0.isn if self.client == 0 else self.half1.isn, peer.isn)
+            mine: cython.uint = self.half0.isn if self.client == 0 else self.half1.isn
+            line = connection_row(self.ledger.connections, self.row)
+            line.numbers = (cython.cast(cython.ulonglong, mine) << 32) | peer.isn
+            line.farther = cython.cast(cython.uchar, (self.syn_hops - self.hops) & 0xFF)
             self.setup_packets = self.half0.packets + self.half1.packets
             if not self.ledger.control_only:  # else this is its FIN
                 self.ledger.connections.ack_frame[self.row] = packet.frame

@@ -13,6 +13,7 @@ cdef class Engine:
     cdef public Notes notes
     cdef public Ledger ledger
     cdef Flows flows
+    cdef unsigned long long seed
     cdef Packet one
     cdef list live
     cdef int[::1] closed

@@ -17,6 +17,7 @@ from verifier.wire import notes as note
 from verifier.wire import packet as layers
 from verifier.wire import records, tables
 from verifier.wire.networks import Tunnels
+from verifier.wire.twins import alike
 
 if cython.compiled:
     from cython.cimports.verifier.wire.connection import Connection
@@ -85,6 +86,7 @@ class Engine:
     alone."""
 
     def __init__(self, seed: int = 0, control_only: bool = False) -> None:
+        self.seed = seed & 0xFFFFFFFFFFFFFFFF
         self.notes = Notes()
         self.ledger = Ledger(self.notes, control_only)
         self.flows = Flows(self.ledger.connections, seed)
@@ -542,4 +544,5 @@ class Engine:
             self.ledger.connections.doubts = self.tunnels.unsure()
         self.live.clear()
         self.flows = Flows(self.ledger.connections, 0)  # what it held is needed elsewhere
+        self.ledger.connections.twins = alike(self.ledger.connections, self.seed)
         return self.ledger

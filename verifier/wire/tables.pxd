@@ -38,14 +38,14 @@ cdef class Table:
 
 @cython.final
 cdef class ConnectionTable(Table):
-    cdef unsigned long long[:] lo0, lo1, bytes0, bytes1, history_early, hi0, hi1, history_late, setup_bytes, missing
+    cdef unsigned long long[:] lo0, lo1, bytes0, bytes1, history_early, numbers, hi0, hi1, history_late, setup_bytes, missing
     cdef long long[:] opened, closed, answered, active, handshake_ns, tls_ns, body_left, odd_ns, away
     cdef unsigned int[:] packets0, packets1, largest0, largest1, first_frame, syn_frame, synack_frame, ack_frame, close_frame
     cdef unsigned int[:] answer_frame, request_frame, requests, responses, setup_packets, flags, turns, keep_timeout, keep_max
     cdef unsigned int[:] again_frame, odd_frame
     cdef int[:] agent, software
     cdef unsigned short[:] port0, port1, odd_status
-    cdef unsigned char[:] version, client, state, closer, closed_with, answered_with, protocol
+    cdef unsigned char[:] version, client, state, closer, closed_with, answered_with, protocol, farther
     cdef public dict places, tls, tunnels
     cdef public object networks
     cdef public set told
@@ -72,7 +72,4 @@ cdef class Ledger:
     cdef public Words words
     cdef Head request_head, response_head, other_response_head
     cdef Half silent
-    cdef unsigned long long[::1] numbers
-    cdef int[::1] numbered
-    cdef int agreed(self, Py_ssize_t row, unsigned int one, unsigned int other) except -1
     cdef Head response_heads_swapped(self)

@@ -37,11 +37,6 @@ NOTHING = bytearray(8)
 """What columns are laid out on that have no rows: zeros of any type."""
 WORDS_LIMIT = cython.declare(cython.Py_ssize_t, 64 << 20)
 """Bytes of hosts, targets and other words together: 600,000 different targets of 100 bytes."""
-RECENT_HANDSHAKES = cython.declare(cython.Py_ssize_t, 1024)
-"""The same handshake is met on the other side of a translation within milliseconds."""
-LEAST_RANDOM = cython.declare(cython.uint, 1 << 16)
-"""Initial sequence numbers are random (RFC 9293, section 3.4.1): one in 65,536 is smaller. Those that are made up, or
-counted from the start of a machine, are often small."""
 RECENT_SLOTS = cython.declare(cython.Py_ssize_t, 4096)
 """A word seen again after about as many others may be kept twice."""
 HASHED = cython.declare(cython.Py_ssize_t, 12)
@@ -327,7 +322,10 @@ class ConnectionTable(Table):
     `agent`, `software`: words of User-Agent and Server, plus one, 0 for none. `keep_timeout`, `keep_max`: the last
     Keep-Alive field, plus one. `tls_ns`: of the TLS handshake, plus one, 0 for none. `body_left`: bytes that the last
     response announced and never had, -1 for unknown. `away`: from the SYN-ACK to the client's answer, where that is
-    more than a millisecond: how far the client is from where packets were captured, there and back.
+    more than a millisecond: how far the client is from where packets were captured, there and back. `numbers`: the
+    initial sequence numbers of client and server, the client's above the other's 32 bits, 0 where the handshake is not
+    complete. `farther`: the hop limit of the client's SYN less that of the SYN-ACK, modulo 256: two fewer behind each
+    router on the way to the server.
     """
 
     def __init__(self) -> None:
@@ -345,8 +343,7 @@ class ConnectionTable(Table):
         self.doubts: list[tuple[int, int]] = []
         """Rows of two connections with one 4-tuple, of which nothing shows whether they are of one network."""
         self.twins: dict[int, int] = {}
-        """Row of a connection to that of another one whose handshake has the same two numbers: between other ends the
-        same one, on the other side of an address translation."""
+        """Row of a connection to that of the first one whose handshake has the same two numbers (see `twins`)."""
 
     def _lay_out(self) -> cython.int:
         Table._lay_out(self)
@@ -360,6 +357,7 @@ class ConnectionTable(Table):
         self.bytes0 = self._in_row("bytes0", "Q")
         self.bytes1 = self._in_row("bytes1", "Q")
         self.history_early = self._in_row("history_early", "Q")
+        self.numbers = self._in_row("numbers", "Q")
         self.packets0 = self._in_row("packets0", "I")
         self.packets1 = self._in_row("packets1", "I")
         self.largest0 = self._in_row("largest0", "I")
@@ -384,6 +382,7 @@ class ConnectionTable(Table):
         self.closed_with = self._in_row("closed_with", "B")
         self.answered_with = self._in_row("answered_with", "B")
         self.protocol = self._in_row("protocol", "B")
+        self.farther = self._in_row("farther", "B")
         # IPv6, TLS, names that agents give themselves, and what is odd: a capture has none of it, or much.
         self.hi0 = self._apart("hi0", "Q")
         self.hi1 = self._apart("hi1", "Q")
@@ -460,9 +459,6 @@ class Ledger:
         self.answered_before: dict[int, tuple[int, int, int]] = {}
         """By row of a connection whose SYN-ACK came with another number before, which nobody acknowledged yet: that,
         its frame and its hop limit."""
-        self.numbers = memoryview(zeros("Q", RECENT_HANDSHAKES))
-        self.numbered = memoryview(zeros("i", RECENT_HANDSHAKES))
-        """The initial sequence numbers of handshakes met lately, and the rows of their connections."""
         self.connections = ConnectionTable()
         self.exchanges = ExchangeTable()
         self.turns = ExchangeTable()
@@ -476,18 +472,6 @@ class Ledger:
         self.silent: Half = Half.__new__(Half)
         """The half of every side that has sent nothing, and that nothing but a SYN was sent to."""
         self.silent.begin()
-
-    def agreed(self, row: cython.Py_ssize_t, one: cython.uint, other: cython.uint) -> cython.int:
-        """The handshake of a connection is complete, with these numbers of its client and its server."""
-        both: cython.ulonglong = (cython.cast(cython.ulonglong, one) << 32) | other
-        place: cython.Py_ssize_t = (one ^ other) & (RECENT_HANDSHAKES - 1)
-        if self.numbers[place] == both and self.numbered[place] != row:
-            if one >= LEAST_RANDOM and other >= LEAST_RANDOM:
-                self.connections.twins[row] = self.numbered[place]
-        else:
-            self.numbers[place] = both
-            self.numbered[place] = row
-        return 0
 
     def response_heads_swapped(self) -> Head:
         """The head of the response before last, where the next one is read."""

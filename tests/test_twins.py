@@ -1,0 +1,255 @@
+"""The same connections captured twice: on both sides of an address translation, or of none, by one clock or by two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from craft import START_NS, Address, Conversation, Packet, Segment, merged, packets, pcap
+from examine import Totals, examine, saved, totals
+
+from verifier.app import analyze
+from verifier.judge.model import Report
+from verifier.judge.options import Expectations, Selection
+
+MS = 1_000_000
+S = 1_000 * MS
+PASSED_NS = 20_000
+"""The way through the machine that translates."""
+SERVER = ("192.0.2.80", 80)
+APART = [-3600 * S, -2 * MS, -300_000, 300_000, 2 * MS, 5 * S, 3600 * S]
+"""By how much the clock of the far side is ahead."""
+
+
+def talk(number: int, client: str = "10.0.0.1", server: Address = SERVER, now: int = START_NS) -> Conversation:
+    """One connection, two requests."""
+    isns = (0x12345678 + number * 0x1234567, 0x9ABCDEF0 - number * 0x765432)
+    one = Conversation((client, 40000 + number), server, isns, now)
+    one.handshake()
+    one.exchange(1)
+    one.exchange(2)
+    one.close("client")
+    return one
+
+
+def in_turn(count: int, client: str = "10.0.0.1", first: int = 0, server: Address = SERVER) -> list[Segment]:
+    """Connections one after the other: all but one are extra."""
+    talks: list[Conversation] = []
+    for number in range(first, first + count):
+        talks.append(talk(number, client, server, talks[-1].now + S if talks else START_NS + first * S))
+    return merged(*talks)
+
+
+def masqueraded(end: Address) -> Address:
+    """All clients have one address."""
+    return ("198.51.100.1", end[1] + 7000) if end[0].startswith("10.0.") else end
+
+
+def published(end: Address) -> Address:
+    """One server has another address."""
+    return ("172.17.0.2", 8080) if end == SERVER else end
+
+
+def far(
+    near: Sequence[Segment], other: Callable[[Address], Address], ahead_ns: int = 0, hops: int = 1
+) -> list[Segment]:
+    """The same on the other side, by a clock that is so much ahead."""
+    ports = (SERVER[1], 8080)
+    return [
+        segment._replace(
+            sender=other(segment.sender),
+            receiver=other(segment.receiver),
+            ts_ns=segment.ts_ns + ahead_ns + (-PASSED_NS if segment.sender[1] in ports else PASSED_NS),
+            ttl=segment.ttl + (hops if segment.sender[1] in ports else -hops),
+        )
+        for segment in near
+    ]
+
+
+def by_time(*sides: Sequence[Segment]) -> list[Packet]:
+    return packets(sorted((segment for side in sides for segment in side), key=lambda segment: segment.ts_ns))
+
+
+def codes(report: Report) -> dict[str, int]:
+    return {note.code: note.count for note in report.notes}
+
+
+def reasons(report: Report) -> list[str]:
+    return [str(missing.code) for missing in report.inconclusive_because]
+
+
+@pytest.mark.parametrize("other", [masqueraded, published])
+@pytest.mark.parametrize("ahead_ns", APART)
+@pytest.mark.parametrize("count", [1, 3])
+def test_by_two_clocks_each_connection_counts_once(
+    other: Callable[[Address], Address], ahead_ns: int, count: int
+) -> None:
+    near = in_turn(count)
+    captured = by_time(near, far(near, other, ahead_ns))
+    report = examine(captured)
+    assert totals(report) == Totals(count, count, 2 * count, 2 * count)
+    assert codes(report)["address-translated"] == count
+    assert (report.verdict, report.totals.extra_handshakes) == ("proved" if count == 1 else "refuted", count - 1)
+    assert {pair.client for pair in report.pairs} == {"10.0.0.1"}
+    assert {pair.server.ip for pair in report.pairs} == {SERVER[0]}
+    assert examine(captured, Expectations(max_handshakes=count)).verdict == "proved"
+
+
+@pytest.mark.parametrize("ahead_ns", [0, *APART])
+def test_clients_behind_one_address_keep_their_own_connections(ahead_ns: int) -> None:
+    """On the far side they are one client with an extra connection."""
+    near = in_turn(1) + in_turn(1, "10.0.0.9", 1)
+    assert examine(by_time(far(near, masqueraded))).verdict == "refuted"
+    report = examine(by_time(near, far(near, masqueraded, ahead_ns)))
+    assert (report.verdict, totals(report)) == ("proved", Totals(2, 2, 4, 4))
+
+
+@pytest.mark.parametrize("ahead_ns", [0, *APART])
+def test_servers_behind_one_address_are_one_server(ahead_ns: int) -> None:
+    """On the far side no connection is extra."""
+    near = in_turn(2)
+    behind = [
+        segment
+        for number, port in enumerate((40000, 40001))
+        for segment in far(
+            [s for s in near if port in (s.sender[1], s.receiver[1])],
+            lambda end, number=number: (f"172.17.0.{2 + number}", 8080) if end == SERVER else end,  # type: ignore[misc]
+            ahead_ns,
+        )
+    ]
+    assert examine(by_time(behind)).verdict == "proved"
+    report = examine(by_time(near, behind))
+    assert (report.verdict, totals(report)) == ("refuted", Totals(2, 2, 4, 4))
+
+
+def test_a_third_place_is_one_more() -> None:
+    near = in_turn(2)
+    middle = far(near, published, 5 * S)
+    report = examine(by_time(near, middle, far(middle, masqueraded, -9 * S)))
+    assert totals(report) == Totals(2, 2, 4, 4)
+    assert codes(report)["address-translated"] == 4
+
+
+# Where hop limits don't tell
+
+
+@pytest.mark.parametrize("ahead_ns", APART)
+def test_where_nothing_shows_which_side_is_the_clients_the_verdict_may_hinge_on_it(ahead_ns: int) -> None:
+    near = in_turn(1) + in_turn(1, "10.0.0.9", 1)
+    report = examine(by_time(near, far(near, masqueraded, ahead_ns, hops=0)))
+    assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])
+    assert codes(report)["translation-unsure"] == 2
+    assert "other side of an address translation" in report.inconclusive_because[0].text
+    assert "--client" in report.inconclusive_because[0].mend
+
+
+@pytest.mark.parametrize("other", [masqueraded, published])
+@pytest.mark.parametrize("count", [1, 3])
+def test_where_it_does_not_hinge_on_it_the_verdict_stands(other: Callable[[Address], Address], count: int) -> None:
+    near = in_turn(count)
+    report = examine(by_time(near, far(near, other, 5 * S, hops=0)))
+    assert report.verdict == ("proved" if count == 1 else "refuted")
+    assert codes(report)["translation-unsure"] == count
+
+
+@pytest.mark.parametrize(
+    ("limit", "verdict"), [(1, "refuted"), (2, "inconclusive"), (3, "inconclusive"), (4, "proved")]
+)
+def test_handshakes_that_may_be_others_break_no_limit(limit: int, verdict: str) -> None:
+    near = in_turn(2)
+    captured = by_time(near, far(near, masqueraded, 5 * S, hops=0))
+    assert examine(captured, Expectations(max_handshakes=limit)).verdict == verdict
+
+
+def test_one_side_that_is_chosen_counts_alone() -> None:
+    near = in_turn(1) + in_turn(1, "10.0.0.9", 1)
+    with saved(pcap(by_time(near, far(near, masqueraded, 5 * S, hops=0)))) as path:
+        report = analyze([path], Selection(clients=("198.51.100.1",)), Expectations())
+        assert (report.verdict, codes(report)) == ("refuted", {})
+        report = analyze([path], Selection(clients=("10.0.0.1", "10.0.0.9")), Expectations())
+        assert (report.verdict, codes(report)) == ("proved", {})
+
+
+def test_other_bytes_are_no_sign_of_one_connection() -> None:
+    """Hop limits fit, and the two were not told the same."""
+    near = in_turn(1) + in_turn(1, "10.0.0.9", 1)
+    behind = far(near, masqueraded, 5 * S)
+    cut_short = [s._replace(payload=s.payload[:-1]) if s.payload and s.sender == SERVER else s for s in behind]
+    report = examine(by_time(near, cut_short))
+    assert "address-translated" not in codes(report)
+    assert report.verdict == "inconclusive"
+
+
+# What was seen on the far side alone
+
+
+@pytest.mark.parametrize("ahead_ns", [0, 2 * MS, -5 * S])
+def test_a_connection_seen_behind_the_translation_alone_may_be_of_a_client_before_it(ahead_ns: int) -> None:
+    """The near capture began after it."""
+    first, second = in_turn(1), in_turn(1, first=1)
+    report = examine(by_time(second, far(first + second, published, ahead_ns)))
+    assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])
+    assert "far side" in report.inconclusive_because[0].text
+
+
+def test_what_the_translating_machine_asks_itself_is_its_own() -> None:
+    """It passed one router fewer than what others had it pass on."""
+    near = in_turn(1)
+    own = in_turn(1, "198.51.100.1", 7)
+    own = [s._replace(ttl=s.ttl + (s.sender == SERVER)) for s in own]
+    report = examine(by_time(near, far(near, masqueraded), own))
+    assert (report.verdict, totals(report)) == ("proved", Totals(2, 2, 4, 4))
+
+
+# Numbers that somebody made up
+
+
+def test_numbers_of_a_generator_are_no_sign() -> None:
+    """One that gives all its connections the same ones, between few addresses or many."""
+    for clients in (["10.0.0.1", "10.0.0.1", "10.0.0.2"], [f"10.0.1.{number}" for number in range(20)]):
+        talks: list[Conversation] = []
+        for number, client in enumerate(clients):
+            one = Conversation((client, 40000 + number), SERVER, (1 << 20, 1 << 21), START_NS + number * S)
+            one.handshake()
+            one.exchange(1)
+            one.close("client")
+            talks.append(one)
+        report = examine(packets(merged(*talks)))
+        assert totals(report) == Totals(*[len(clients)] * 4)
+        assert codes(report) == {}
+        assert report.verdict == ("refuted" if len(set(clients)) < len(clients) else "proved")
+
+
+# Copies on the same addresses
+
+
+def test_copies_far_behind_are_no_new_connections() -> None:
+    """More connections than are kept whole have closed between the two."""
+    segments = [
+        segment for number in range(1100) for segment in talk(number, f"10.0.{number >> 8}.{number & 255}").segments
+    ]
+    segments = sorted(segments, key=lambda segment: segment.ts_ns)
+    again = [segment._replace(ts_ns=segment.ts_ns + 3600 * S) for segment in segments]
+    report = examine(packets(segments + again))
+    assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])
+
+
+def test_copies_behind_another_connection_with_their_ports_are_none_either() -> None:
+    talks = [Conversation(("10.0.0.1", 40000), SERVER, (isn, isn), START_NS + isn) for isn in (1 << 30, 1 << 31)]
+    for one in talks:
+        one.handshake()
+        one.exchange(1)
+        one.close("client")
+    segments = merged(*talks)
+    again = [segment._replace(ts_ns=segment.ts_ns + 3600 * S) for segment in segments]
+    report = examine(packets(segments + again), Expectations(max_handshakes=2))
+    assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])
+    report = examine(packets(segments + again), Expectations(max_handshakes=1))
+    assert report.verdict == "refuted"
+
+
+def test_a_copy_right_behind_breaks_no_limit() -> None:
+    one = talk(0)
+    again = [segment._replace(ts_ns=segment.ts_ns + 60 * S) for segment in one.segments]
+    report = examine(packets(one.segments + again), Expectations(max_handshakes=1))
+    assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])

@@ -1,0 +1,157 @@
+"""Which connections are others of the same capture, seen a second time: on the other side of an address translation
+(NAT, a published port, a balancer of TCP connections), or in another capture that was merged with this one.
+
+All have the same two initial sequence numbers, both large. Between other addresses, of all that are alike, it is:
+
+1. the same connection for certain where each segment of one handshake stands inside of the other's (SYN, SYN, SYN-ACK,
+   SYN-ACK, ACK, ACK), in the order of a way through the machine that translates: no two clocks, however far apart, make
+   the far side look like the near one. Or where hop limits tell, which no clock changes: on the far side the client's
+   SYN has passed so many routers more, and the SYN-ACK as many fewer; and as many bytes went either way. It counts
+   once, as the client saw it: on the far side several clients may have one address, and one server several.
+2. unsure else: what translates need not count hops. Both count, unless the verdict is another one where only one does.
+   Then nothing shows which of the two is right.
+
+Where connections of the same two addresses are among those that are alike, or too many are, somebody made the numbers
+up, and they are nothing but numbers: a traffic generator. A connection of the very same 4-tuple is a copy.
+
+Of the far side's connections those that were not seen on the near side, but passed as many routers, may be of a client
+there, whose capture did not run then: also unsure, if it changes the verdict that the far side counts instead.
+"""
+
+from __future__ import annotations
+
+from verifier.values import NamedTuple
+from verifier.wire.twins import MOST_ALIKE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from verifier.wire.tables import Ledger
+
+    Column = Mapping[str, Sequence[int]]
+    Ends = tuple[int, ...]
+
+
+class Twins(NamedTuple):
+    """Rows of connections, in their order."""
+
+    far: tuple[int, ...]
+    """Those that are others of these for certain, behind an address translation: they don't count."""
+    unsure: tuple[int, ...]
+    """Those that may be."""
+    again: tuple[int, ...]
+    """Those that are copies of others on the same addresses and ports."""
+    readings: tuple[tuple[int, ...], ...]
+    """What else could be left out instead of `far`, where it is not known which is right."""
+    decisive: bool = False
+    """Whether the verdict hinges on what is unsure."""
+
+
+def twins(ledger: Ledger, wanted: Sequence[int]) -> Twins:
+    """Of the connections that are wanted."""
+    return _Search(ledger, wanted).result()
+
+
+class _Search:
+    def __init__(self, ledger: Ledger, wanted: Sequence[int]) -> None:
+        self.wanted = wanted
+        self.column: Column = ledger.connections.columns()
+        self.far: set[int] = set()
+        self.near: set[int] = set()
+        self.again: set[int] = set()
+        self.unsure: list[list[int]] = []
+        """Rows that are alike, and count all the same."""
+        groups: dict[int, list[int]] = {}
+        for row, first in ledger.connections.twins.items():
+            groups.setdefault(first, [first]).append(row)
+        self.groups = [sorted(group) for group in groups.values()]
+
+    def result(self) -> Twins:
+        for group in self.groups:
+            self._weigh([row for row in group if self.wanted[row]], len(group))
+        readings: list[set[int]] = []
+        if self.unsure:
+            readings += [self.far | left_out for left_out in self._one_of_each()]
+        if self._others_there():
+            readings.append(self.near)
+        return Twins(
+            tuple(sorted(self.far)),
+            tuple(sorted(row for group in self.unsure for row in group[1:])),
+            tuple(sorted(self.again)),
+            tuple(tuple(sorted(reading)) for reading in readings),
+        )
+
+    def _weigh(self, group: list[int], size: int) -> None:
+        """What connections with the same numbers are to each other."""
+        once: dict[frozenset[Ends], int] = {}
+        for row in group:
+            ends = frozenset((*self._end(row, side), self.column[f"port{side}"][row]) for side in (0, 1))
+            if once.setdefault(ends, row) != row:
+                self.again.add(row)
+        alone = list(once.values())
+        if size >= MOST_ALIKE or len({self._addresses(row) for row in alone}) < len(alone):
+            return
+        far = {row for row in alone if any(self._is_behind(row, other) for other in alone if other != row)}
+        near = [row for row in alone if row not in far]
+        self.far |= far
+        if far:
+            self.near.update(near)
+        if len(near) > 1:
+            self.unsure.append(near)
+
+    def _end(self, row: int, side: int) -> Ends:
+        return self.column[f"hi{side}"][row], self.column[f"lo{side}"][row]
+
+    def _addresses(self, row: int) -> Ends:
+        """Those of client and server."""
+        client = self.column["client"][row]
+        return *self._end(row, client), *self._end(row, 1 - client)
+
+    def _is_behind(self, row: int, other: int) -> bool:
+        """Whether it is the other one, and farther from the client."""
+        syn, answer, ack = (self.column[name] for name in ("syn_frame", "synack_frame", "ack_frame"))
+        if 0 < syn[other] < syn[row] < answer[row] < answer[other] < ack[other] < ack[row]:
+            return True
+        if not (syn[row] and syn[other] and answer[row] and answer[other]):
+            return False
+        hops = (self.column["farther"][other] - self.column["farther"][row]) & 0xFF
+        return 0 < hops < 128 and hops % 2 == 0 and self._sent(row) == self._sent(other)
+
+    def _sent(self, row: int) -> Ends:
+        """Bytes of client and server."""
+        sent = self.column["bytes0"][row], self.column["bytes1"][row]
+        return sent[:: 1 if self.column["client"][row] == 0 else -1]
+
+    def _others_there(self) -> bool:
+        """Whether there are connections of the far side between the same ends, as far from their client as those that
+        were seen on both sides, which were seen there alone."""
+        places = {(self._addresses(row), self.column["farther"][row]) for row in self.far}
+        hops = {hop for _, hop in places}
+        known = {row for group in self.groups for row in group}
+        return any(
+            self.wanted[row]
+            and farther in hops
+            and row not in known
+            and numbers
+            and (self._addresses(row), farther) in places
+            for row, (farther, numbers) in enumerate(
+                zip(self.column["farther"], self.column["numbers"], strict=True) if hops else ()
+            )
+        )
+
+    def _one_of_each(self) -> list[set[int]]:
+        """What is left out where each connection that is unsure counts once: as it was seen on one side, or on the
+        other. Which pairs are of one side shows by what their connections have in common."""
+        sides: dict[Ends, int] = {}
+        for group in self.unsure:
+            taken = {sides[ends] for ends in map(self._addresses, group) if ends in sides}
+            free = iter(number for number in range(len(group) + len(taken)) if number not in taken)
+            for row in group:
+                if self._addresses(row) not in sides:
+                    sides[self._addresses(row)] = next(free)
+        order = [sorted(group, key=lambda row: sides[self._addresses(row)]) for group in self.unsure]
+        return [
+            {row for group in order for row in group[1:]},
+            {row for group in order for row in group[:-1]},
+        ]
