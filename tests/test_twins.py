@@ -229,13 +229,19 @@ def test_numbers_of_a_generator_are_no_sign() -> None:
 
 def test_copies_far_behind_are_no_new_connections() -> None:
     """More connections than are kept whole have closed between the two."""
-    segments = [
-        segment for number in range(1100) for segment in talk(number, f"10.0.{number >> 8}.{number & 255}").segments
-    ]
-    segments = sorted(segments, key=lambda segment: segment.ts_ns)
-    again = [segment._replace(ts_ns=segment.ts_ns + 3600 * S) for segment in segments]
-    report = examine(packets(segments + again))
+    some, others = (
+        sorted(
+            (s for number in numbers for s in talk(number, f"10.0.{number >> 8}.{number & 255}").segments),
+            key=lambda segment: segment.ts_ns,
+        )
+        for numbers in (range(3), range(3, 1100))
+    )
+    others = [segment._replace(ts_ns=segment.ts_ns + S) for segment in others]
+    again = [segment._replace(ts_ns=segment.ts_ns + 3600 * S) for segment in some]
+    assert examine(packets(some + others)).verdict == "proved"
+    report = examine(packets(some + others + again))
     assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])
+    assert report.inconclusive_because[0].text.startswith("3 connections have")
 
 
 def test_copies_behind_another_connection_with_their_ports_are_none_either() -> None:
