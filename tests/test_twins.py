@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import struct
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
+from apart import in_own_network
 from craft import START_NS, Address, Conversation, Packet, Segment, merged, packets, pcap
 from examine import Totals, examine, saved, totals
 
@@ -225,13 +229,19 @@ def test_numbers_of_a_generator_are_no_sign() -> None:
 
 def test_copies_far_behind_are_no_new_connections() -> None:
     """More connections than are kept whole have closed between the two."""
-    segments = [
-        segment for number in range(1100) for segment in talk(number, f"10.0.{number >> 8}.{number & 255}").segments
-    ]
-    segments = sorted(segments, key=lambda segment: segment.ts_ns)
-    again = [segment._replace(ts_ns=segment.ts_ns + 3600 * S) for segment in segments]
-    report = examine(packets(segments + again))
+    some, others = (
+        sorted(
+            (s for number in numbers for s in talk(number, f"10.0.{number >> 8}.{number & 255}").segments),
+            key=lambda segment: segment.ts_ns,
+        )
+        for numbers in (range(3), range(3, 1100))
+    )
+    others = [segment._replace(ts_ns=segment.ts_ns + S) for segment in others]
+    again = [segment._replace(ts_ns=segment.ts_ns + 3600 * S) for segment in some]
+    assert examine(packets(some + others)).verdict == "proved"
+    report = examine(packets(some + others + again))
     assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])
+    assert report.inconclusive_because[0].text.startswith("3 connections have")
 
 
 def test_copies_behind_another_connection_with_their_ports_are_none_either() -> None:
@@ -253,3 +263,127 @@ def test_a_copy_right_behind_breaks_no_limit() -> None:
     again = [segment._replace(ts_ns=segment.ts_ns + 60 * S) for segment in one.segments]
     report = examine(packets(one.segments + again), Expectations(max_handshakes=1))
     assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])
+
+
+# Real ones: two networks, and a machine between them that translates
+
+SCENE = """
+folder, rules, target = {folder!r}, {rules!r}, {target!r}
+
+def begun(*command, word):
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    processes.append(process)
+    while word not in (line := process.stdout.readline()):
+        assert line, command
+    return process
+
+def machine(number):
+    inside = begun("unshare", "--net", "sh", "-c", "echo ready; exec sleep 100", word="ready").pid
+    run(f"ip link add there{{number}} type veth peer name here netns {{inside}}")
+    run(f"ip addr add 10.0.{{number}}.1/24 dev there{{number}}")
+    run(f"ip link set there{{number}} up")
+    run(f"nsenter -t {{inside}} -n ip addr add 10.0.{{number}}.2/24 dev here")
+    run(f"nsenter -t {{inside}} -n ip link set here up")
+    run(f"nsenter -t {{inside}} -n ip route add default via 10.0.{{number}}.1")
+    return ["nsenter", "-t", str(inside), "-n"]
+
+SERVER = '''
+import http.server, threading
+class Kept(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *args):
+        pass
+server = http.server.ThreadingHTTPServer(("10.0.3.2", 80), Kept)
+print("ready", flush=True)
+server.serve_forever()
+'''
+CLIENT = '''
+import http.client, socket, sys
+host, port = sys.argv[1].split(":")
+client = http.client.HTTPConnection(host, int(port), timeout=20)
+for _ in range(2):
+    client.request("GET", "/")
+    client.getresponse().read()
+client.sock.shutdown(socket.SHUT_WR)
+assert client.sock.recv(1) == b""
+client.close()
+'''
+MARK = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'all captured', ('10.0.%d.1', 9))"
+processes = []
+try:
+    machines = [machine(number) for number in (1, 2, 3)]
+    with open("/proc/sys/net/ipv4/ip_forward", "w") as file:
+        file.write("1")
+    if subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True).returncode:
+        sys.exit(print("refused"))
+    begun(*machines[2], sys.executable, "-c", SERVER, word="ready")
+    captures = []
+    for number, inside in enumerate(machines):
+        file = f"{{folder}}/{{number + 1}}.pcap"
+        dump = ["tcpdump", "-i", "here", "-U", "--immediate-mode", "-w", "-", "tcp or udp port 9"]
+        capture = subprocess.Popen(inside + dump, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        processes.append(capture)
+        while b"listening" not in (line := capture.stderr.readline()):
+            assert line
+        captures.append(capture)
+    for inside in machines[:2]:
+        subprocess.run([*inside, sys.executable, "-c", CLIENT, target], check=True, timeout=60)
+    for number, (inside, capture) in enumerate(zip(machines, captures), 1):
+        subprocess.run([*inside, sys.executable, "-c", MARK % number], check=True, timeout=60)
+        seen = b""
+        while b"all captured" not in seen:
+            seen += capture.stdout.read1(65536)
+        with open(f"{{folder}}/{{number}}.pcap", "wb") as file:
+            file.write(seen)
+finally:
+    for process in processes:
+        process.kill()
+        process.communicate()
+"""
+RULES = {
+    "masquerade": (
+        'table ip t { chain out { type nat hook postrouting priority 100; oifname "there3" masquerade; }; }',
+        "10.0.3.2:80",
+    ),
+    "published port": (
+        "table ip t { chain in { type nat hook prerouting priority -100; tcp dport 8080 dnat to 10.0.3.2:80; }; }",
+        "10.0.1.1:8080",
+    ),
+}
+
+
+def shifted(capture: bytes, seconds: int) -> bytes:
+    """A capture by a clock that is so much ahead."""
+    moved, at = bytearray(capture), 24
+    while at < len(moved):
+        time, _, size = struct.unpack_from("<III", moved, at)
+        struct.pack_into("<I", moved, at, time + seconds)
+        at += 16 + size
+    return bytes(moved)
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_two_clients_and_a_server_across_a_machine_that_translates(kind: str, tmp_path: Path) -> None:
+    missing = [name for name in ("nft", "tcpdump", "nsenter", "ip") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    rules, target = RULES[kind]
+    if "refused" in in_own_network(SCENE.format(folder=str(tmp_path), rules=rules, target=target)):
+        pytest.skip("the kernel here translates no addresses")
+    server = (tmp_path / "3.pcap").read_bytes()
+    paths = [str(tmp_path / f"{number}.pcap") for number in (1, 2, 3)]
+    for seconds in (-600, -1, 0, 1, 600):
+        (tmp_path / "3.pcap").write_bytes(shifted(server, seconds))
+        report = analyze(paths, Selection(), Expectations())
+        assert (report.verdict, totals(report)) == ("proved", Totals(2, 2, 4, 4)), seconds
+        assert codes(report)["address-translated"] == 2
+        assert examined_alone(paths[2]) == ("refuted" if kind == "masquerade" else "proved")
+
+
+def examined_alone(path: str) -> str:
+    return str(analyze([path], Selection(), Expectations()).verdict)

@@ -38,7 +38,7 @@ UNREAD = {
 }
 """By note, of packets that may have been TCP, and may have been anybody's handshake: what they are, and the mend."""
 
-ONE_SIDE = "choose one side of it: `--client` or `--host` with its addresses; or give what was captured there, alone"
+ONE_SIDE = "choose one side of the translation (`--client`, `--host`), or give what was captured there, alone"
 CHOSEN = "choose other connections: what was asked for (`--port`, `--host`, `--client`) leaves some out"
 NOT_ANSWERED = "have the server listen there: each attempt was refused or not answered"
 BY_HANDSHAKES = "expect something of handshakes alone: `--max-handshakes N`"
