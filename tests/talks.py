@@ -34,7 +34,7 @@ from craft import (
 )
 from examine import examine, saved, written
 
-from verifier.clients.run import Connect, Request, Run
+from verifier.clients.run import Connect, Counters, Request, Run
 from verifier.judge.decide import Case, Counts, of_run
 from verifier.judge.details import Details
 from verifier.judge.diagnose import Diagnosis
@@ -291,6 +291,8 @@ class Account(NamedTuple):
     """Connections that its pool gave up."""
     last: Callable[[Request], Request] = lambda request: request
     """What it says of the last request on each connection but the newest."""
+    counters: Counters | None = None
+    """What its kernel counted on each connection."""
 
 
 PLAIN = Account()
@@ -312,7 +314,7 @@ def told(talks: Sequence[Conversation], account: Account = PLAIN) -> Report:
                 client=client,
                 server=server,
                 error=None,
-                counters=None,
+                counters=account.counters,
                 discarded=number in account.discarded,
             )
         )

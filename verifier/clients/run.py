@@ -15,16 +15,10 @@ class Counters(NamedTuple):
     """The client kernel's own count for one socket (TCP_INFO), read just before the socket was closed."""
 
     segments_out: int
-    segments_in: int
     bytes_acked: int
     """Payload bytes the peer acknowledged (the SYN counts as one)."""
     bytes_received: int
     """Payload bytes received in order."""
-    segment_size_out: int
-    """The most payload that one segment of this side carries now (tcpi_snd_mss): a larger packet was several."""
-    segment_size_in: int
-    """The kernel's estimate of the same for the other side (tcpi_rcv_mss): not above the truth, bar offload on
-    receipt."""
 
 
 class Connect(NamedTuple):

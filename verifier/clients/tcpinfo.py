@@ -15,11 +15,8 @@ from verifier.clients.run import Counters
 # u8 tcpi_state at byte 0. In these (include/net/tcp_states.h) the peer's FIN has been received, and the kernel counts
 # it as a byte: TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING. After a RST the state is CLOSE, which doesn't tell.
 _FIN_RECEIVED = (6, 8, 9, 11)
-# u32 tcpi_snd_mss at byte 16, u32 tcpi_rcv_mss at 20.
-_SIZES = struct.Struct("@II")
-_SIZES_OFFSET = 16
-# u64 tcpi_bytes_acked at byte 120, u64 tcpi_bytes_received at 128, u32 tcpi_segs_out at 136, u32 tcpi_segs_in at 140.
-_FIELDS = struct.Struct("@QQII")
+# u64 tcpi_bytes_acked at byte 120, u64 tcpi_bytes_received at 128, u32 tcpi_segs_out at 136.
+_FIELDS = struct.Struct("@QQI")
 _OFFSET = 120
 _SIZE = _OFFSET + _FIELDS.size
 
@@ -39,6 +36,5 @@ def read_counters(sock: socket.socket) -> Counters | None:
         return None  # EBADF: closed. ENOPROTOOPT, EPERM: a sandbox that emulates sockets without TCP_INFO.
     if len(info) < _SIZE:
         return None
-    acked, received, segments_out, segments_in = _FIELDS.unpack_from(info, _OFFSET)
-    size_out, size_in = _SIZES.unpack_from(info, _SIZES_OFFSET)
-    return Counters(segments_out, segments_in, acked, received - (info[0] in _FIN_RECEIVED), size_out, size_in)
+    acked, received, segments_out = _FIELDS.unpack_from(info, _OFFSET)
+    return Counters(segments_out, acked, received - (info[0] in _FIN_RECEIVED))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FAILED = (tables.REFUSED, tables.UNANSWERED)
 LEEWAY_NS = 50_000_000
+ONE_SEGMENT = 536
+"""Bytes that are sent in one segment, on any path (RFC 9293, section 3.7.1) and to windows of twice as much."""
 """How far a SYN's kernel time may lie outside of the client's own times of the connect: both are CLOCK_REALTIME, which
 may be slewed."""
 
@@ -237,8 +239,9 @@ class Attribution:
             self.missing.append(Missing(Reason.SEGMENTS_MISSING, text))
 
     def _shortfalls(self, row: int, counted: Counters) -> list[str]:
-        """Where the capture has less than the client's kernel counted. Segments are compared where each packet was one:
-        segmentation offload shows several as one packet, and how many is not always to be told from its size."""
+        """Where the capture has less than the client's kernel counted. What was received is compared by its bytes
+        alone: a packet can be several segments that were joined, on loopback by their sender, which cuts them to half
+        of the largest window that it was told of, else on receipt; and its size doesn't tell how many."""
         column = self.columns
         client = column["client"][row]
         server = 1 - client
@@ -248,10 +251,8 @@ class Attribution:
             (column[f"bytes{client}"][row], counted.bytes_acked - 1 - fin, "bytes sent"),
             (column[f"bytes{server}"][row], counted.bytes_received - fin, "bytes received"),
         ]
-        if column[f"largest{client}"][row] <= counted.segment_size_out:
+        if column[f"largest{client}"][row] <= ONE_SEGMENT:
             seen_and_counted.append((column[f"packets{client}"][row], counted.segments_out, "segments sent"))
-        if column[f"largest{server}"][row] <= counted.segment_size_in:
-            seen_and_counted.append((column[f"packets{server}"][row], counted.segments_in, "segments received"))
         return [f"{seen} of {count} {what}" for seen, count, what in seen_and_counted if seen < count]
 
 
