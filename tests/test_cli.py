@@ -135,7 +135,7 @@ def test_closed_standard_streams() -> None:
     assert (done.returncode, done.stderr) == (2, "verify: can't write to standard output: it is closed\n")
     shell = f"{sys.executable} -m verifier - <&-"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
-    said = "verify: standard input is closed; pipe a capture into it: tcpdump -i lo -w - | verify analyze -\n"
+    said = "verify: standard input is closed; pipe a capture into it: tcpdump -i lo -B 65536 -w - | verify analyze -\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
     shell = f"{sys.executable} -m verifier bogus 2>&-"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)

@@ -166,7 +166,7 @@ COMMANDS = {
                 ("verify analyze traces/", "a folder, or a rotated set in it"),
                 ("verify --each traces/*.pcap", "which of them are refuted?"),
                 ("verify big.pcap.gz --client 10.0.0.7", "one client alone"),
-                ("tcpdump -w - tcp port 80 | verify -", "as it is captured"),
+                ("tcpdump -B 65536 -w - tcp port 80 | verify -", "as it is captured"),
                 ("verify x.pcap --min-reuse 95%", "in a build: exit status 1 fails it"),
                 ("verify x.pcap --json --detail exchanges", "every request, for a program"),
             ),

@@ -269,7 +269,8 @@ class Feed:
             if sys.stdin is None or sys.stdin.isatty():
                 what = "closed" if sys.stdin is None else "a terminal"
                 raise VerifierError(
-                    f"standard input is {what}", "pipe a capture into it: tcpdump -i lo -w - | verify analyze -"
+                    f"standard input is {what}",
+                    "pipe a capture into it: tcpdump -i lo -B 65536 -w - | verify analyze -",
                 )
             return os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
         try:
