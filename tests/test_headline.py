@@ -162,7 +162,11 @@ def test_a_connection_in_place_of_one_that_was_forgotten_is_told_beside_the_verd
         (because(idle_timeout()), "2 more than needed, because the server closed idle connections after 5.0 s"),
         (
             because(idle_timeout()._replace(extra=1)),
-            "2 more than needed, mostly because the server closed idle connections after 5.0 s",
+            "2 more than needed, 1 of them because the server closed idle connections after 5.0 s",
+        ),
+        (
+            with_totals(because(idle_timeout()), extra_handshakes=3),
+            "3 more than needed, mostly because the server closed idle connections after 5.0 s",
         ),
         (
             because(separate_pools()._replace(extra=2)),
@@ -170,13 +174,13 @@ def test_a_connection_in_place_of_one_that_was_forgotten_is_told_beside_the_verd
         ),
         (
             because(separate_pools()),
-            "2 more than needed, probably mostly because several pools in the client did not share connections",
+            "2 more than needed, probably 1 of them because several pools in the client did not share connections",
         ),
         (because(idle_timeout()._replace(cause="unknown")), "2 more than needed; the packets don't show why"),
         (because(idle_timeout()._replace(extra=0)), "2 more than needed"),
         (
             many_causes(),
-            "132,725 more than needed, mostly because the server closed idle connections after 5.0 s",
+            "132,725 more than needed, 60,000 of them because the server closed idle connections after 5.0 s",
         ),
     ],
 )

@@ -113,8 +113,16 @@ def _because(report: Report) -> str:
     if known is UNKNOWN:
         return f"; {UNKNOWN.brief}"
     sure = all(finding.confidence == "certain" for finding in findings)
-    share = "" if extra >= report.totals.extra_handshakes else "mostly "
-    return f", {'' if sure else 'probably '}{share}because {known.brief}{_limit(findings)}"
+    return f", {'' if sure else 'probably '}{_share(extra, report.totals.extra_handshakes)}because" + (
+        f" {known.brief}{_limit(findings)}"
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    """In front of `because`: how many of them."""
+    if part >= whole:
+        return ""
+    return "mostly " if part * 2 > whole else f"{part:,} of them "
 
 
 def _limit(findings: Sequence[Finding]) -> str:
