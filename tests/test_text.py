@@ -417,7 +417,7 @@ def test_a_connection_without_an_end() -> None:
 def test_requests_that_nobody_can_read() -> None:
     drawn = text(encrypted())
     assert "  #0  127.0.0.1:50000 → 127.0.0.1:8080  example.com\n" in drawn
-    assert "  SYN, SYN-ACK, ACK: handshake in 0.21 ms, TLS in 12 ms more\n" in drawn
+    assert "  SYN, SYN-ACK, ACK: handshake in 0.21 ms, TLS ready 12 ms later\n" in drawn
     assert "4  first request: encrypted\n" in drawn
 
 

@@ -170,7 +170,7 @@ def _opening(connection: Connection, style: Style) -> list[str]:
     if connection.handshake is Handshake.COMPLETE and connection.handshake_ns is not None:
         text += f" in {duration(connection.handshake_ns)}"
     if connection.tls_ns is not None:
-        text += f", TLS in {duration(connection.tls_ns)} more"
+        text += f", TLS ready {duration(connection.tls_ns)} later"
     return _frame_lines(", ".join(f"{frame}" for _, frame in seen), text, style)
 
 

@@ -320,12 +320,12 @@ class ConnectionTable(Table):
     the first bytes that nobody asked the server for, an alert, or a GOAWAY; `odd_status`: of a response to nothing.
     `setup_packets`, `setup_bytes`: packets and payload until it could carry a request, TLS included.
     `agent`, `software`: words of User-Agent and Server, plus one, 0 for none. `keep_timeout`, `keep_max`: the last
-    Keep-Alive field, plus one. `tls_ns`: of the TLS handshake, plus one, 0 for none. `body_left`: bytes that the last
-    response announced and never had, -1 for unknown. `away`: from the SYN-ACK to the client's answer, where that is
-    more than a millisecond: how far the client is from where packets were captured, there and back. `numbers`: the
-    initial sequence numbers of client and server, the client's above the other's 32 bits, 0 where the handshake is not
-    complete. `farther`: the hop limit of the client's SYN less that of the SYN-ACK, modulo 256: two fewer behind each
-    router on the way to the server.
+    Keep-Alive field, plus one. `tls_ns`: from the end of the TCP handshake to that of TLS, plus one, 0 for none.
+    `body_left`: bytes that the last response announced and never had, -1 for unknown. `away`: from the SYN-ACK to the
+    client's answer, where that is more than a millisecond: how far the client is from where packets were captured,
+    there and back. `numbers`: the initial sequence numbers of client and server, the client's above the other's 32
+    bits, 0 where the handshake is not complete. `farther`: the hop limit of the client's SYN less that of the SYN-ACK,
+    modulo 256: two fewer behind each router on the way to the server.
     """
 
     def __init__(self) -> None:
