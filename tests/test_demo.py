@@ -52,6 +52,7 @@ def test_the_list_has_a_line_for_each(tmp_path: Path) -> None:
         ("xyzzy", "no cause 'xyzzy' to stage; verify demo --list lists them all"),
         ("http10 no-length", "demo takes one cause, or --list, or --all; see verify demo --help"),
         ("http10 --all", "demo takes one cause, or --list, or --all; see verify demo --help"),
+        ("--list --json", "--json is of a demo, and --list stages none; leave one of them out"),
         ("--list --all", "demo takes one cause, or --list, or --all; see verify demo --help"),
         ("--all --max-extra 3", "--max-extra is of one demo, and --all stages many; leave one of them out"),
     ],

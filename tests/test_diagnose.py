@@ -214,7 +214,7 @@ def test_the_client_s_goodbye_is_cited_and_the_fin_is_whose_it_is() -> None:
     in_secret(second)
     (found,) = diagnosed([first, second]).findings
     notes = [each.note for each in found.evidence]
-    assert "the client's TLS alert, close_notify most likely on #0" in notes
+    assert "the client's TLS alert on #0, most likely close_notify" in notes
     assert any(note.startswith("the server's FIN of #0") for note in notes)
 
 
@@ -230,7 +230,7 @@ def test_an_alert_inside_of_the_handshake_says_no_goodbye(side: Side) -> None:
         talk.say(side, "PA", tls_record(21, b"\x02\x30"))
         talk.close("server")
     (found,) = diagnosed(talks).findings
-    assert f"the {side}'s TLS alert inside of its handshake on #0" in [each.note for each in found.evidence]
+    assert f"the {side}'s TLS alert on #0, inside of its handshake" in [each.note for each in found.evidence]
 
 
 def test_how_late_a_close_is_counts_from_what_is_cited() -> None:

@@ -255,13 +255,15 @@ def demo(words: Words) -> Demo:
 
         if cause not in SCENES:
             raise VerifierError(f"no cause {cause!r} to stage", _near(cause, SCENES, "verify demo --list"))
-    if every:
-        for name in words.values:
-            if name not in _WITH_ALL:
-                raise VerifierError(f"{name} is of one demo, and --all stages many", "leave one of them out")
+    for name in words.values:
+        if every and name not in _WITH_ALL:
+            raise VerifierError(f"{name} is of one demo, and --all stages many", "leave one of them out")
+        if lists and name not in _WITH_LIST:
+            raise VerifierError(f"{name} is of a demo, and --list stages none", "leave one of them out")
     return Demo(_capture(words), _expectations(words), _output(words), cause, lists, every)
 
 
+_WITH_LIST = ("--list", "--color")
 _WITH_ALL = ("--all", "--interface", "--write", "--json", "--color", "--exit-zero")
 
 

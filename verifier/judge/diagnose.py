@@ -446,10 +446,11 @@ class Diagnosis:
         alerted = column["flags"][before] & CLIENT_ALERT
         if column["odd_frame"][before] and (alerted or bits & (f.EXCESS | f.UNASKED | f.ALERT | f.GOAWAY)):
             odd = "" if alerted else _odd(bits)
+            what = ""
             if not odd:
-                what = ", close_notify most likely" if column["tls_ns"][before] else " inside of its handshake"
-                odd = f"the {'client' if alerted else 'server'}'s TLS alert{what}"
-            found.append((column["odd_frame"][before], f"{odd} on #{before}"))
+                what = ", most likely close_notify" if column["tls_ns"][before] else ", inside of its handshake"
+                odd = f"the {'client' if alerted else 'server'}'s TLS alert"
+            found.append((column["odd_frame"][before], f"{odd} on #{before}{what}"))
         if column["again_frame"][before] and bits & f.UNACKNOWLEDGED:
             found.append((column["again_frame"][before], f"sent again, and not acknowledged, on #{before}"))
         if column["close_frame"][before]:
