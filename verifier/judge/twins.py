@@ -142,16 +142,25 @@ class _Search:
 
     def _one_of_each(self) -> list[set[int]]:
         """What is left out where each connection that is unsure counts once: as it was seen on one side, or on the
-        other. Which pairs are of one side shows by what their connections have in common."""
+        other, and on the one that tells the most clients and servers apart, or the fewest. Which pairs are of one side
+        shows by what their connections have in common; which sides of two translations belong together does not."""
         sides: dict[Ends, int] = {}
+        sizes: dict[Ends, int] = {}
         for group in self.unsure:
             taken = {sides[ends] for ends in map(self._addresses, group) if ends in sides}
             free = iter(number for number in range(len(group) + len(taken)) if number not in taken)
             for row in group:
-                if self._addresses(row) not in sides:
-                    sides[self._addresses(row)] = next(free)
-        order = [sorted(group, key=lambda row: sides[self._addresses(row)]) for group in self.unsure]
-        return [
-            {row for group in order for row in group[1:]},
-            {row for group in order for row in group[:-1]},
-        ]
+                ends = self._addresses(row)
+                sizes[ends] = sizes.get(ends, 0) + 1
+                if ends not in sides:
+                    sides[ends] = next(free)
+        found: list[set[int]] = []
+        by_side = {ends: (side,) for ends, side in sides.items()}
+        by_size = {ends: (sizes[ends], side) for ends, side in sides.items()}
+        for place in (by_side, by_size):
+            order = [sorted(group, key=lambda row: place[self._addresses(row)]) for group in self.unsure]
+            for kept in (0, -1):
+                left_out = {row for group in order for row in group if row != group[kept]}
+                if left_out not in found:
+                    found.append(left_out)
+        return found
