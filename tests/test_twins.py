@@ -147,6 +147,17 @@ def test_where_nothing_shows_which_side_is_the_clients_the_verdict_may_hinge_on_
     assert "--client" in report.inconclusive_because[0].mend
 
 
+@pytest.mark.parametrize("limit", [64, 65, 127, 128, 254, 255])
+def test_hop_limits_that_are_set_anew_tell_nothing_false(limit: int) -> None:
+    """Home routers do so, to hide that they pass on what others send: the far side would look like the near one."""
+    near = in_turn(1) + in_turn(1, "10.0.0.9", 1)
+    behind = [
+        segment if segment.sender == SERVER else segment._replace(ttl=limit)
+        for segment in far(near, masqueraded, 5 * S)
+    ]
+    assert examine(by_time(near, behind)).verdict == "inconclusive"
+
+
 def masqueraded_as(ip: str) -> Callable[[Address], Address]:
     return lambda end: (ip, end[1] + 7000) if end[0].startswith("10.0.") else end
 

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     Ends = tuple[int, ...]
 
 
+MOST_ROUTERS = 30
+"""Between two places where one connection was captured: what traceroute takes for the longest way. A difference of more
+comes from a machine that sets hop limits anew (to 64, 128 or 255), and tells nothing."""
+
+
 class Twins(NamedTuple):
     """Rows of connections, in their order."""
 
@@ -116,7 +121,7 @@ class _Search:
         if not (syn[row] and syn[other] and answer[row] and answer[other]):
             return False
         hops = (self.column["farther"][other] - self.column["farther"][row]) & 0xFF
-        return 0 < hops < 128 and hops % 2 == 0 and self._sent(row) == self._sent(other)
+        return 0 < hops <= 2 * MOST_ROUTERS and hops % 2 == 0 and self._sent(row) == self._sent(other)
 
     def _sent(self, row: int) -> Ends:
         """Bytes of client and server."""
