@@ -64,7 +64,6 @@ cdef class Lineage:
     cdef bint _is_of_no_use(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _leads_elsewhere(self, Py_ssize_t row) except -1
     cdef bint _makes_tunnel(self, Py_ssize_t exchange) except -1
-    cdef str _place(self, Py_ssize_t row)
     cdef bint _is_apart(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef bint _may_replace(self, Py_ssize_t row, Py_ssize_t other) except -1
     cdef Py_ssize_t _newest(self, Line line, Py_ssize_t row) except -2

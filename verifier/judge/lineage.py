@@ -233,7 +233,7 @@ class Lineage:
         if not self.table.tunnels:
             return False
         known: cython.Py_ssize_t = len(self.places)
-        self.places.add(self._place(row))
+        self.places.add(self.endings.leads_to(row))
         return len(self.places) > known and not self.tally.is_extra(row) and self.table.state[row] != NOT_SEEN
 
     def _is_in_vain(self, pair: cython.Py_ssize_t, members: Members) -> cython.bint:
@@ -300,14 +300,9 @@ class Lineage:
     def _makes_tunnel(self, exchange: cython.Py_ssize_t) -> cython.bint:
         return is_tunnel(self.exchanges.flags[exchange], self.exchanges.status[exchange])
 
-    def _place(self, row: cython.Py_ssize_t) -> str:
-        """Where a connection leads to through its server, empty where it is no tunnel."""
-        found = self.table.tunnels.get(row)
-        return "" if found is None else found[1]
-
     def _is_apart(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether neither can carry what the other does: tunnels to two places, or one and no tunnel."""
-        return bool(self.table.tunnels) and self._place(row) != self._place(other)
+        return bool(self.table.tunnels) and self.endings.leads_to(row) != self.endings.leads_to(other)
 
     def _may_replace(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether one may do what the other did, for the same program."""

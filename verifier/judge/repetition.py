@@ -45,7 +45,7 @@ from verifier.judge.facts import (
 )
 from verifier.judge.peers import Peers
 from verifier.wire.octets import zeros
-from verifier.wire.tables import NOT_SEEN
+from verifier.wire.tables import CONNECT_REQUEST, NOT_SEEN
 
 if cython.compiled:
     from cython.cimports.verifier.judge.endings import Endings, keep
@@ -565,13 +565,21 @@ class Repetition:
         return 0
 
     def _goes_on(self, other: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.bint:
-        """Whether another connection was open, and had been asked, when this one was closed, and is asked again."""
+        """Whether another connection was open, and had been asked, when this one was closed, and is asked again. What
+        leads to another place would have had a pool of its own, and to ask for a tunnel is not to use it."""
         closed: cython.longlong = self.table.closed[row]
         if self.endings.last[other] < 0 or self.table.opened[other] >= closed:
             return False
         if self.endings.asked_ns[other] <= closed or 0 <= self.table.closed[other] <= closed:
             return False
-        return self.endings.begun_ns[other] < closed
+        if not self.table.tunnels:
+            return self.endings.begun_ns[other] < closed
+        if self.endings.leads_to(row) != self.endings.leads_to(other):
+            return False
+        first: cython.Py_ssize_t = self.endings.first[other]
+        while first >= 0 and self.exchanges.flags[first] & CONNECT_REQUEST:
+            first = self.endings.following(first)
+        return first >= 0 and self.exchanges.request_ns[first] < closed
 
 
 class Numbering:
