@@ -423,6 +423,20 @@ def tunnel_made(talk: Conversation, target: str = "a.example:80") -> Conversatio
     return talk
 
 
+@pytest.mark.parametrize("closer", ["client", "server"])
+def test_a_tunnel_that_was_refused_is_the_one_before(closer: Side) -> None:
+    """It was to lead to the same place."""
+    refused = opened(0)
+    refused.request(request_head("CONNECT", "a.example:80"))
+    refused.response(response_head("407 Proxy Authentication Required", "Content-Length: 0"))
+    refused.close(closer)
+    second = tunnel_made(opened(1, after(refused, 0.1)), "A.example:80")
+    second.exchange()
+    report = diagnosed([refused, second])
+    assert len(report.findings) == 1
+    assert f"the {closer}'s FIN of #0" in " ".join(cited.note for cited in report.findings[0].evidence)
+
+
 def test_the_one_tunnel_to_a_place_is_not_the_one_that_was_not_needed() -> None:
     """Requests to two places at once need no second tunnel to the first place."""
     idle = tunnel_made(opened(0))
