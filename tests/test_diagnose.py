@@ -437,6 +437,13 @@ def test_a_tunnel_that_was_refused_is_the_one_before(closer: Side) -> None:
     assert f"the {closer}'s FIN of #0" in " ".join(cited.note for cited in report.findings[0].evidence)
 
 
+def test_the_first_request_in_a_tunnel_uses_nothing_again() -> None:
+    """It came a moment after the tunnel was made."""
+    script = closing("client", 5)
+    text = finding(diagnosed(in_turn(4, script, begin=lambda *at: tunnel_made(opened(*at)))), "client-idle-expiry").text
+    assert "used connections again" not in text
+
+
 def test_the_one_tunnel_to_a_place_is_not_the_one_that_was_not_needed() -> None:
     """Requests to two places at once need no second tunnel to the first place."""
     idle = tunnel_made(opened(0))

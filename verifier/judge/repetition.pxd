@@ -1,6 +1,6 @@
 cimport cython
 
-from verifier.judge.endings cimport Endings, Members, Said
+from verifier.judge.endings cimport Endings, Members, Said, is_tunnel
 from verifier.judge.tally cimport Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 

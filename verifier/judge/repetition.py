@@ -48,11 +48,11 @@ from verifier.wire.octets import zeros
 from verifier.wire.tables import CONNECT_REQUEST, NOT_SEEN
 
 if cython.compiled:
-    from cython.cimports.verifier.judge.endings import Endings, keep
+    from cython.cimports.verifier.judge.endings import Endings, is_tunnel, keep
     from cython.cimports.verifier.judge.order import ordered
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
-    from verifier.judge.endings import Endings, keep
+    from verifier.judge.endings import Endings, is_tunnel, keep
     from verifier.judge.order import ordered
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
@@ -396,7 +396,8 @@ class Repetition:
         return 0
 
     def _longest_pause(self) -> cython.longlong:
-        """The longest time that a connection of the pair was idle and then re-used, -1 where none ever was."""
+        """The longest time that a connection of the pair was idle and then re-used, -1 where none ever was. The first
+        request in a tunnel re-uses nothing."""
         exchanges: ExchangeTable = self.exchanges
         row: cython.int
         at: cython.Py_ssize_t
@@ -408,7 +409,8 @@ class Repetition:
                 continue
             following = self.endings.following(at)
             while following >= 0:
-                longest = max(longest, exchanges.request_ns[following] - exchanges.end_ns[at])
+                if not is_tunnel(exchanges.flags[at], exchanges.status[at]):
+                    longest = max(longest, exchanges.request_ns[following] - exchanges.end_ns[at])
                 at = following
                 following = self.endings.following(at)
         return longest
