@@ -417,10 +417,46 @@ def test_whose_proxy_it_is_that_closes() -> None:
     )
 
 
-def tunnel_made(talk: Conversation) -> Conversation:
-    talk.request(request_head("CONNECT", "a.example:80"))
+def tunnel_made(talk: Conversation, target: str = "a.example:80") -> Conversation:
+    talk.request(request_head("CONNECT", target))
     talk.response(response_head("200 Connection established"))
     return talk
+
+
+@pytest.mark.parametrize("closer", ["client", "server"])
+def test_a_tunnel_that_was_refused_is_the_one_before(closer: Side) -> None:
+    """It was to lead to the same place."""
+    refused = opened(0)
+    refused.request(request_head("CONNECT", "a.example:80"))
+    refused.response(response_head("407 Proxy Authentication Required", "Content-Length: 0"))
+    refused.close(closer)
+    second = tunnel_made(opened(1, after(refused, 0.1)), "A.example:80")
+    second.exchange()
+    report = diagnosed([refused, second])
+    assert len(report.findings) == 1
+    assert f"the {closer}'s FIN of #0" in " ".join(cited.note for cited in report.findings[0].evidence)
+
+
+def test_the_first_request_in_a_tunnel_uses_nothing_again() -> None:
+    """It came a moment after the tunnel was made."""
+    script = closing("client", 5)
+    text = finding(diagnosed(in_turn(4, script, begin=lambda *at: tunnel_made(opened(*at)))), "client-idle-expiry").text
+    assert "used connections again" not in text
+
+
+def test_the_one_tunnel_to_a_place_is_not_the_one_that_was_not_needed() -> None:
+    """Requests to two places at once need no second tunnel to the first place."""
+    idle = tunnel_made(opened(0))
+    idle.exchange()
+    second = tunnel_made(opened(1, after(idle, 4)))
+    other = tunnel_made(opened(2, second.now - 4 * STEP_NS), "b.example:80")
+    for talk in (second, other):
+        talk.request(get("/"))
+        talk.pause(0.5)
+        talk.response(ok())
+    report = diagnosed([idle, second, other])
+    assert [(found.cause, list(found.connections)) for found in report.findings] == [("proxy-tunnel", [1])]
+    assert report.totals.extra_handshakes == 1
 
 
 def test_no_more_is_cited_than_a_reader_takes_in() -> None:

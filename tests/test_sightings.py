@@ -11,6 +11,7 @@ from craft import (
     merged,
     noise,
     ok,
+    request_head,
     response_head,
     server_hello,
     tls_record,
@@ -241,6 +242,28 @@ def test_a_discard_is_sure_where_its_like_is_opened_again() -> None:
     moved(talks[0], again.now).response(ok())
     found = finding(diagnosed([*talks, again]), "pool-full")
     assert (found.confidence, found.also) == ("certain", ())
+
+
+def through(target: str, number: int, now: int) -> Conversation:
+    """A tunnel through a proxy."""
+    talk = opened(number, now)
+    talk.request(request_head("CONNECT", target))
+    talk.response(response_head("200 Connection established"))
+    return talk
+
+
+@pytest.mark.parametrize(("other", "uses", "seen"), [("a", 1, []), ("b", 2, []), ("a", 2, ["pool-full"])])
+def test_of_tunnels_those_to_the_same_place_have_a_pool(other: str, uses: int, seen: list[str]) -> None:
+    """And one that was made, and not used yet, does not go on."""
+    first, second = through("a.example:80", 0, START_NS), through(f"{other}.example:80", 1, START_NS + 100_000)
+    first.request(get("/"))
+    if uses > 1:
+        second.exchange()
+    moved(first, after(second, 0.02)).response(ok())
+    first.close("client")
+    moved(second, after(first, 0.01)).exchange()
+    second.close("client")
+    assert sighted(diagnosed([first, second])) == seen
 
 
 def test_a_pool_that_takes_all_back() -> None:

@@ -147,6 +147,44 @@ def test_where_nothing_shows_which_side_is_the_clients_the_verdict_may_hinge_on_
     assert "--client" in report.inconclusive_because[0].mend
 
 
+@pytest.mark.parametrize("limit", [64, 65, 127, 128, 254, 255])
+def test_hop_limits_that_are_set_anew_tell_nothing_false(limit: int) -> None:
+    """Home routers do so, to hide that they pass on what others send: the far side would look like the near one."""
+    near = in_turn(1) + in_turn(1, "10.0.0.9", 1)
+    behind = [
+        segment if segment.sender == SERVER else segment._replace(ttl=limit)
+        for segment in far(near, masqueraded, 5 * S)
+    ]
+    assert examine(by_time(near, behind)).verdict == "inconclusive"
+
+
+def masqueraded_as(ip: str) -> Callable[[Address], Address]:
+    return lambda end: (ip, end[1] + 7000) if end[0].startswith("10.0.") else end
+
+
+@pytest.mark.parametrize("one_ahead_ns", [-50 * S, 50 * S])
+@pytest.mark.parametrize("other_ahead_ns", [-50 * S, 50 * S])
+def test_it_may_hinge_on_sides_of_two_translations(one_ahead_ns: int, other_ahead_ns: int) -> None:
+    """Whichever side of each comes first in the capture: on those of the clients nothing is extra."""
+    one = in_turn(1) + in_turn(1, "10.0.0.9", 1)
+    other = in_turn(1, "10.0.1.1", 2) + in_turn(1, "10.0.1.9", 3)
+    behind_one = far(one, masqueraded_as("198.51.100.1"), one_ahead_ns, hops=0)
+    behind_other = far(other, masqueraded_as("198.51.100.2"), other_ahead_ns, hops=0)
+    report = examine(by_time(one, behind_one, other, behind_other))
+    assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])
+
+
+@pytest.mark.parametrize("ahead_ns", [(-5 * S, -9 * S), (-5 * S, 5 * S), (5 * S, 9 * S)])
+def test_it_may_hinge_on_any_of_three_places(ahead_ns: tuple[int, int]) -> None:
+    near = in_turn(1) + in_turn(1, "10.0.0.9", 1)
+    one, other = (
+        far(near, masqueraded_as(ip), ahead, hops=0)
+        for ip, ahead in zip(("198.51.100.1", "198.51.100.2"), ahead_ns, strict=True)
+    )
+    report = examine(by_time(near, one, other))
+    assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])
+
+
 @pytest.mark.parametrize("other", [masqueraded, published])
 @pytest.mark.parametrize("count", [1, 3])
 def test_where_it_does_not_hinge_on_it_the_verdict_stands(other: Callable[[Address], Address], count: int) -> None:

@@ -70,6 +70,7 @@ cdef class Endings:
     cdef public Members members
     cdef int _thread(self) except -1
     cdef int _follows(self, Py_ssize_t before, Py_ssize_t row) except -1
+    cdef str leads_to(self, Py_ssize_t row)
     cpdef Py_ssize_t following(self, Py_ssize_t at) except -2
     @cython.locals(latest=cython.int[::1])
     cdef int _chain(self) except -1

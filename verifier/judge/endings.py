@@ -289,6 +289,11 @@ class Endings:
         self.status[row] = last.status
         return 0
 
+    def leads_to(self, row: cython.Py_ssize_t) -> str:
+        """The place that a connection leads to through its server, empty where it is no tunnel."""
+        found = self.table.tunnels.get(row)
+        return "" if found is None else found[1]
+
     def following(self, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The next exchange on the same connection, -1 for none."""
         if not self.chained:

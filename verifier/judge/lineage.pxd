@@ -10,7 +10,7 @@ from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 # Facts, and numbers of the tables, by their names.
 cdef unsigned long long FORWARDED, PARTIAL, SPENT, TUNNEL, UNUSED, UPGRADED
 cdef unsigned int ADJACENT, AFTER_CHALLENGE, ALIAS, BESIDE_OTHER, BESIDE_RESPONSE, BOTH_ENCRYPTED, CLOSED, CLOSES_UNREAD
-cdef unsigned int CLOSED_KNOWING, CONNECTION_AUTH, ELSEWHERE, ENCRYPTED, FEW_EXTRA, GIVEN_UP, GOES_ON
+cdef unsigned int CLOSED_KNOWING, CONNECTION_AUTH, CONNECT_REQUEST, ELSEWHERE, ENCRYPTED, FEW_EXTRA, GIVEN_UP, GOES_ON
 cdef unsigned int IN_TURN, IN_VAIN, JUST_IDLE, KNOWING, NEW_REUSED, LEADS_ELSEWHERE, NEW_UNUSED, ONE_EXTRA, OPEN_BUSY
 cdef unsigned int OPEN_IDLE, OTHER_AGENT
 cdef unsigned int OTHER_NAME, PAIR_OVERLAPS, PAIR_REUSES, REDIRECTED, REFUSED_BETWEEN, REUSED_BEFORE, TAKING_TIME
@@ -48,6 +48,7 @@ cdef class Lineage:
     cdef Heap closings
     cdef bint in_vain
     cdef set places
+    cdef dict refused
     cdef long long way_ns
     cdef long long _least_away(self, Members members, Py_ssize_t pair) except? 1
     cpdef Py_ssize_t predecessor(self, Py_ssize_t row) except -2

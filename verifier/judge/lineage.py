@@ -55,6 +55,7 @@ from verifier.wire.octets import zeros
 from verifier.wire.tables import (
     CLIENT,
     CLOSED_KNOWING,
+    CONNECT_REQUEST,
     CONNECTION_AUTH,
     ENCRYPTED,
     NOT_SEEN,
@@ -162,6 +163,8 @@ class Lineage:
         """No connection of the pair that is looked at carried a request."""
         self.places: set[str] = set()
         """Where that pair's connections have led so far."""
+        self.refused: dict[int, str] = {}
+        """By row of a connection that led nowhere in the end: the tunnel that was asked for."""
         members: Members = endings.members
         place: cython.Py_ssize_t
         for place in range(members.many):
@@ -301,9 +304,15 @@ class Lineage:
         return is_tunnel(self.exchanges.flags[exchange], self.exchanges.status[exchange])
 
     def _place(self, row: cython.Py_ssize_t) -> str:
-        """Where a connection leads to through its server, empty where it is no tunnel."""
-        found = self.table.tunnels.get(row)
-        return "" if found is None else found[1]
+        """Where a connection leads to through its server, or should have led, where that was refused; else empty."""
+        place: str = self.endings.leads_to(row)
+        last: cython.Py_ssize_t = self.endings.last[row]
+        if place or last < 0 or not self.exchanges.flags[last] & CONNECT_REQUEST:
+            return place
+        if row not in self.refused:
+            target: cython.int = self.exchanges.target[last]
+            self.refused[row] = "" if target < 0 else (self.words.text(target) or "").lower()
+        return self.refused[row]
 
     def _is_apart(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether neither can carry what the other does: tunnels to two places, or one and no tunnel."""

@@ -1,6 +1,6 @@
 cimport cython
 
-from verifier.judge.endings cimport Endings, Members, Said
+from verifier.judge.endings cimport Endings, Members, Said, is_tunnel
 from verifier.judge.tally cimport Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable
 
@@ -11,6 +11,7 @@ cdef unsigned long long GAP_ANNOUNCED, GAP_KNOWN, GAP_REPEATS, IDLE, IS_H2, ONLY
 cdef unsigned long long OTHERS_SAID_NOTHING, OUTLIVED, PAUSE_PAST_LIMIT, SAID_CLOSE, SAME_INSTANT, SERVER_FIRST, SPENT
 cdef unsigned long long TOLD, WAITING
 cdef int NOT_SEEN
+cdef unsigned int CONNECT_REQUEST
 
 # Of a final class `except? 1`, not -1: Cython 3.3 writes a negative long long there with four Ls, which is no C.
 @cython.final

@@ -45,14 +45,14 @@ from verifier.judge.facts import (
 )
 from verifier.judge.peers import Peers
 from verifier.wire.octets import zeros
-from verifier.wire.tables import NOT_SEEN
+from verifier.wire.tables import CONNECT_REQUEST, NOT_SEEN
 
 if cython.compiled:
-    from cython.cimports.verifier.judge.endings import Endings, keep
+    from cython.cimports.verifier.judge.endings import Endings, is_tunnel, keep
     from cython.cimports.verifier.judge.order import ordered
     from cython.cimports.verifier.wire.tables import ConnectionTable, ExchangeTable
 else:
-    from verifier.judge.endings import Endings, keep
+    from verifier.judge.endings import Endings, is_tunnel, keep
     from verifier.judge.order import ordered
     from verifier.wire.tables import ConnectionTable, ExchangeTable
 
@@ -396,7 +396,8 @@ class Repetition:
         return 0
 
     def _longest_pause(self) -> cython.longlong:
-        """The longest time that a connection of the pair was idle and then re-used, -1 where none ever was."""
+        """The longest time that a connection of the pair was idle and then re-used, -1 where none ever was. The first
+        request in a tunnel re-uses nothing."""
         exchanges: ExchangeTable = self.exchanges
         row: cython.int
         at: cython.Py_ssize_t
@@ -408,7 +409,8 @@ class Repetition:
                 continue
             following = self.endings.following(at)
             while following >= 0:
-                longest = max(longest, exchanges.request_ns[following] - exchanges.end_ns[at])
+                if not is_tunnel(exchanges.flags[at], exchanges.status[at]):
+                    longest = max(longest, exchanges.request_ns[following] - exchanges.end_ns[at])
                 at = following
                 following = self.endings.following(at)
         return longest
@@ -565,13 +567,21 @@ class Repetition:
         return 0
 
     def _goes_on(self, other: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.bint:
-        """Whether another connection was open, and had been asked, when this one was closed, and is asked again."""
+        """Whether another connection was open, and had been asked, when this one was closed, and is asked again. What
+        leads to another place would have had a pool of its own, and to ask for a tunnel is not to use it."""
         closed: cython.longlong = self.table.closed[row]
         if self.endings.last[other] < 0 or self.table.opened[other] >= closed:
             return False
         if self.endings.asked_ns[other] <= closed or 0 <= self.table.closed[other] <= closed:
             return False
-        return self.endings.begun_ns[other] < closed
+        if not self.table.tunnels:
+            return self.endings.begun_ns[other] < closed
+        if self.endings.leads_to(row) != self.endings.leads_to(other):
+            return False
+        first: cython.Py_ssize_t = self.endings.first[other]
+        while first >= 0 and self.exchanges.flags[first] & CONNECT_REQUEST:
+            first = self.endings.following(first)
+        return first >= 0 and self.exchanges.request_ns[first] < closed
 
 
 class Numbering:

@@ -439,9 +439,12 @@ class Tally:
                 self.ends_frame = exchanges.end_frame[row]
             busy.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
             busy_to.go_to(exchanges.request_ns[row], exchanges.request_frame[row])
-            if busy.begin(pair, connection, end_ns, self.ends_frame):
+            refused: cython.bint = pair in tunnelled and exchanges.flags[row] & CONNECT_REQUEST != 0 and not depth
+            most: cython.bint = busy.begin(pair, connection, end_ns, self.ends_frame)
+            # Where tunnels are, more at once, to several places, makes no second one to the same place needed.
+            if most and (refused or pair not in tunnelled):
                 self.marks[connection] |= NEEDED
-            if pair in tunnelled and exchanges.flags[row] & CONNECT_REQUEST and not depth:
+            if refused:
                 continue
             if exchanges.flags[row] & UPGRADED:
                 end_ns = FOREVER

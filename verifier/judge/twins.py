@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     Ends = tuple[int, ...]
 
 
+MOST_ROUTERS = 30
+"""Between two places where one connection was captured: what traceroute takes for the longest way. A difference of more
+comes from a machine that sets hop limits anew (to 64, 128 or 255), and tells nothing."""
+
+
 class Twins(NamedTuple):
     """Rows of connections, in their order."""
 
@@ -116,7 +121,7 @@ class _Search:
         if not (syn[row] and syn[other] and answer[row] and answer[other]):
             return False
         hops = (self.column["farther"][other] - self.column["farther"][row]) & 0xFF
-        return 0 < hops < 128 and hops % 2 == 0 and self._sent(row) == self._sent(other)
+        return 0 < hops <= 2 * MOST_ROUTERS and hops % 2 == 0 and self._sent(row) == self._sent(other)
 
     def _sent(self, row: int) -> Ends:
         """Bytes of client and server."""
@@ -142,16 +147,25 @@ class _Search:
 
     def _one_of_each(self) -> list[set[int]]:
         """What is left out where each connection that is unsure counts once: as it was seen on one side, or on the
-        other. Which pairs are of one side shows by what their connections have in common."""
+        other, and on the one that tells the most clients and servers apart, or the fewest. Which pairs are of one side
+        shows by what their connections have in common; which sides of two translations belong together does not."""
         sides: dict[Ends, int] = {}
+        sizes: dict[Ends, int] = {}
         for group in self.unsure:
             taken = {sides[ends] for ends in map(self._addresses, group) if ends in sides}
             free = iter(number for number in range(len(group) + len(taken)) if number not in taken)
             for row in group:
-                if self._addresses(row) not in sides:
-                    sides[self._addresses(row)] = next(free)
-        order = [sorted(group, key=lambda row: sides[self._addresses(row)]) for group in self.unsure]
-        return [
-            {row for group in order for row in group[1:]},
-            {row for group in order for row in group[:-1]},
-        ]
+                ends = self._addresses(row)
+                sizes[ends] = sizes.get(ends, 0) + 1
+                if ends not in sides:
+                    sides[ends] = next(free)
+        found: list[set[int]] = []
+        by_side = {ends: (side,) for ends, side in sides.items()}
+        by_size = {ends: (sizes[ends], side) for ends, side in sides.items()}
+        for place in (by_side, by_size):
+            order = [sorted(group, key=lambda row: place[self._addresses(row)]) for group in self.unsure]
+            for kept in (0, -1):
+                left_out = {row for group in order for row in group if row != group[kept]}
+                if left_out not in found:
+                    found.append(left_out)
+        return found
