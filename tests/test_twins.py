@@ -234,6 +234,14 @@ def test_a_connection_seen_behind_the_translation_alone_may_be_of_a_client_befor
     assert "far side" in report.inconclusive_because[0].text
 
 
+def test_connections_behind_the_translation_alone_may_be_of_a_client_each() -> None:
+    """Three clients with a connection each, of which one was captured before the translation, too."""
+    near, others = in_turn(1), in_turn(1, "10.0.0.9", 1) + in_turn(1, "10.0.0.8", 3)
+    report = examine(by_time(near, far(near + others, masqueraded, 5 * S)))
+    assert (report.verdict, reasons(report)) == ("inconclusive", ["seen-twice"])
+    assert "far side" in report.inconclusive_because[0].text
+
+
 def test_what_the_translating_machine_asks_itself_is_its_own() -> None:
     """It passed one router fewer than what others had it pass on."""
     near = in_turn(1)

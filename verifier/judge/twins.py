@@ -14,8 +14,9 @@ All have the same two initial sequence numbers, both large. Between other addres
 Where connections of the same two addresses are among those that are alike, or too many are, somebody made the numbers
 up, and they are nothing but numbers: a traffic generator. A connection of the very same 4-tuple is a copy.
 
-Of the far side's connections those that were not seen on the near side, but passed as many routers, may be of a client
-there, whose capture did not run then: also unsure, if it changes the verdict that the far side counts instead.
+Of the far side's connections those that were not seen on the near side, but passed as many routers, may be of other
+clients there, whose capture did not run then: also unsure, if it changes the verdict that the far side counts instead,
+or that these don't.
 """
 
 from __future__ import annotations
@@ -78,8 +79,9 @@ class _Search:
         readings: list[set[int]] = []
         if self.unsure:
             readings += [self.far | left_out for left_out in self._one_of_each()]
-        if self._others_there():
-            readings.append(self.near)
+        strangers = self._strangers()
+        if strangers:
+            readings += [self.near, self.far | strangers]
         return Twins(
             tuple(sorted(self.far)),
             tuple(sorted(row for group in self.unsure for row in group[1:])),
@@ -128,22 +130,18 @@ class _Search:
         sent = self.column["bytes0"][row], self.column["bytes1"][row]
         return sent[:: 1 if self.column["client"][row] == 0 else -1]
 
-    def _others_there(self) -> bool:
-        """Whether there are connections of the far side between the same ends, as far from their client as those that
-        were seen on both sides, which were seen there alone."""
+    def _strangers(self) -> set[int]:
+        """Connections of the far side between the same ends, as far from their client as those that were seen on both
+        sides, which were seen there alone: of whom is not known."""
         places = {(self._addresses(row), self.column["farther"][row]) for row in self.far}
         hops = {hop for _, hop in places}
         known = {row for group in self.groups for row in group}
-        return any(
-            self.wanted[row]
-            and farther in hops
-            and row not in known
-            and numbers
-            and (self._addresses(row), farther) in places
-            for row, (farther, numbers) in enumerate(
-                zip(self.column["farther"], self.column["numbers"], strict=True) if hops else ()
-            )
-        )
+        columns = zip(self.wanted, self.column["farther"], self.column["numbers"], strict=True) if hops else ()
+        return {
+            row
+            for row, (wanted, farther, numbers) in enumerate(columns)
+            if wanted and numbers and farther in hops and row not in known and (self._addresses(row), farther) in places
+        }
 
     def _one_of_each(self) -> list[set[int]]:
         """What is left out where each connection that is unsure counts once: as it was seen on one side, or on the
