@@ -952,6 +952,17 @@ def an_error_closes_where_other_responses_do_not() -> Talks:
     return followed(ended(script))
 
 
+@story("error-closes", SURE, CLIENT)
+def a_proxy_refuses_each_tunnel() -> Talks:
+    """Python's http.client asks in HTTP/1.0, and closes. The refusal is why, not the version."""
+
+    def refused(talk: Conversation) -> None:
+        talk.request(b"CONNECT b.example:443 HTTP/1.0\r\n\r\n")
+        talk.response(response_head("407 Proxy Authentication Required", "Content-Length: 0"))
+
+    return in_turn(2, closing("client", before=refused))
+
+
 @story("error-closes", MAYBE, CLIENT, also=["response-close-header"])
 def an_error_closes_and_there_is_nothing_else() -> Talks:
     return in_turn(2, closing("server", before=answered(BAD)))

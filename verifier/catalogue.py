@@ -1131,17 +1131,25 @@ _TABLE = (
     Cause(
         code="error-closes",
         title="an error that closes",
-        brief="the server closed after error responses",
+        brief="error responses ended the connections",
         blame="client",
         explanation=(
             "The server closes after certain errors (400, 413 and others), as it no longer trusts what comes on that "
-            "connection. Successful requests keep theirs."
+            "connection. Successful requests keep theirs. A tunnel that a proxy refuses (407, 403, 502) ends so, too."
         ),
-        evidence="A status of 400 or above with `Connection: close`, then the server's FIN; other responses keep it.",
+        evidence=(
+            "A status of 400 or above with `Connection: close`, then the server's FIN; other responses keep it. Or "
+            "such a status to a CONNECT, then either side's FIN."
+        ),
         apart="response-close-header: not only errors. early-response: the request was not complete.",
         settle="",
         advice="Mend what makes the server fail (5xx), or refuse (4xx): the errors are as many as these handshakes.",
-        clients={ANY: "Mend the requests that get the error: their count is the count of these handshakes."},
+        clients={
+            ANY: (
+                "Mend the requests that get the error: their count is the count of these handshakes. A proxy that "
+                "answers 407 asks for a name and a password."
+            )
+        },
     ),
     Cause(
         code="proxy-tunnel",

@@ -239,6 +239,7 @@ _UNANSWERED = (
 )
 
 _ANNOUNCED = (
+    Rule("error-closes", ended=f.TUNNEL | f.ERROR, either=DONE),
     Rule("request-close-header", ended=f.ASKED_CLOSE, either=DONE),
     # A client without a Session stays on a connection for a redirect alone.
     *(

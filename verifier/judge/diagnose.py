@@ -57,6 +57,7 @@ COUNT_LIMITS = {"max-requests-announced": "max requests", "max-requests-silent":
 WAIT_LIMITS = {"client-timeout": "client timeout"}
 DROPPED = f.SERVER_FIRST | f.WAITING
 RESET_BY_SERVER = f.SERVER_FIRST | f.BY_RESET
+REFUSED_TUNNEL = f.TUNNEL | f.ERROR
 SECRET = f.ENCRYPTED | f.TOLD
 SAID_SO = f.SAID_CLOSE | f.HTTP10_RESPONSE
 """The server's word that it would close."""
@@ -341,6 +342,7 @@ class Diagnosis:
             refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             announced=self._announced(before, bits),
             outlived=bool(bits & f.OUTLIVED),
+            no_tunnel=bits & REFUSED_TUNNEL == REFUSED_TUNNEL,
             passes_on=bool(bits & f.FORWARDED),
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )

@@ -44,6 +44,7 @@ from verifier.judge.facts import (
     STALLED,
     STILL_OPEN,
     TOLD,
+    TUNNEL,
     UNUSED,
     WAITING,
 )
@@ -110,6 +111,7 @@ AT_A_TIME = cython.declare(cython.Py_ssize_t, 64)
 ALL_FACTS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 ENCRYPTED_ON = cython.declare(cython.uint, tables.ENCRYPTED)
 EXCESS_BYTES = cython.declare(cython.uint, tables.EXCESS)
+TUNNEL_MADE = cython.declare(cython.uint, tables.TUNNEL)
 GOING_ON = cython.declare(cython.uint, tables.RESPONSE_DONE | tables.REQUEST_CLOSE | tables.EXCESS)
 """Flags of which an exchange that another one may follow has the first alone."""
 
@@ -460,12 +462,16 @@ class Endings:
         flags: cython.uint = self.flags[row]
         status: cython.int = self.status[row]
         bits: cython.ulonglong = self.by_exchange.of(flags)
+        refused: cython.bint = flags & CONNECT_REQUEST != 0 and status >= 400
+        if refused:
+            bits |= TUNNEL
         if not flags & RESPONSE_KEEP_ALIVE:
-            bits |= HTTP10_REQUEST if flags & REQUEST_HTTP10 else 0
+            # Of a CONNECT the version says nothing: it is not meant to be followed by another request.
+            bits |= HTTP10_REQUEST if flags & REQUEST_HTTP10 and not refused else 0
             bits |= HTTP10_RESPONSE if flags & RESPONSE_HTTP10 else 0
         if bits & LAST_BY_WORD and flags & RESPONSE_DONE:
             bits |= SPENT
-        if status >= 400:
+        if refused or (status >= 400 and not self.table.flags[row] & TUNNEL_MADE):
             bits |= ERROR
         if is_bodiless(flags, status):
             bits |= BODILESS

@@ -57,13 +57,13 @@ NO_LENGTH = 1 << 14
 EARLY = 1 << 15
 """The last response came before its request was whole."""
 ERROR = 1 << 16
-"""The last status was 400 or above."""
+"""The last status was 400 or above; what is asked inside of a tunnel is left out."""
 BODILESS = 1 << 17
 """The last response had no body by its nature: to HEAD, 204, 304."""
 UNHEARD = 1 << 18
 """The client asked again and again whether the server is there (TCP keep-alive), and heard nothing."""
 TUNNEL = 1 << 19
-"""It was a tunnel through a proxy, made by CONNECT."""
+"""It was a tunnel through a proxy, made by CONNECT; or, with ERROR, its last request asked for one in vain."""
 UPGRADED = 1 << 20
 FORWARDED = 1 << 21
 """Its client passed others' requests on: a proxy or load balancer."""

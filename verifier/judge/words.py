@@ -86,6 +86,8 @@ class Group(NamedTuple):
     """For how long the server had said that it keeps the first of the predecessors (Keep-Alive: timeout=): `5 s`."""
     outlived: bool
     """Others had lived through longer idle times than the first of the predecessors."""
+    no_tunnel: bool
+    """The last requests asked for a tunnel (CONNECT), and were refused."""
     passes_on: bool
     """The client passes on the requests of others."""
     left: str
@@ -323,7 +325,9 @@ _WORDS: dict[str, Say] = {
     "max-requests-announced": _limit("that says so"),
     "max-requests-silent": _limit("that did not say so"),
     "error-closes": lambda group: (
-        f"the server closed {_each(group)} after an error ({group.statuses}), "
+        f"the proxy refused the tunnel (CONNECT) with {group.statuses}, and {_each(group)} ended there"
+        if group.no_tunnel
+        else f"the server closed {_each(group)} after an error ({group.statuses}), "
         + ("and keeps them after other responses" if group.keeps_others else "and the capture has no other response")
     ),
     "no-length": lambda group: (
