@@ -226,9 +226,10 @@ def _handshake(kind: int, body: bytes) -> bytes:
 def client_hello(
     sni: str = "a.example", alpn: Sequence[str] = ("http/1.1",), tls13: bool = True, session: bytes = b""
 ) -> bytes:
-    """A record with a ClientHello (RFC 8446 4.1.2): SNI, ALPN and, for TLS 1.3, supported_versions and a key share."""
+    """A record with a ClientHello (RFC 8446 4.1.2): SNI, where there is one, ALPN and, for TLS 1.3, supported_versions
+    and a key share."""
     name = sni.encode()
-    extensions = _extension(0, struct.pack(">HBH", len(name) + 3, 0, len(name)) + name)
+    extensions = _extension(0, struct.pack(">HBH", len(name) + 3, 0, len(name)) + name) if name else b""
     if alpn:
         extensions += _alpn(alpn)
     extensions += _extension(10, b"\x00\x02\x00\x1d") + _extension(13, b"\x00\x02\x04\x03")

@@ -340,6 +340,17 @@ def one_server_by_two_names() -> Talks:
     return [first, second]
 
 
+@story("host-spelling", MAYBE, NOBODY, extra=0)
+def a_server_by_its_name_and_by_its_address_inside_of_tls() -> Talks:
+    """TLS names no address."""
+    first = secured()
+    in_secret(first)
+    second = secured(1, after(first, 0.2), sni="")
+    in_secret(second)
+    in_secret(moved(first, after(second, 0.2)))
+    return [first, second]
+
+
 def probed_in_vain() -> Conversation:
     """An idle connection on which the client's keep-alive probes get no answer."""
     first = ended(exchanges(1))

@@ -64,6 +64,8 @@ SAID_SO = f.SAID_CLOSE | f.HTTP10_RESPONSE
 CLOSED_BY_OLD = f.ASKED_CLOSE | f.HTTP10_REQUEST
 BY_CLIENT = ("client-idle-expiry", "balancer-idle-timeout")
 MOST_WAITS = 1000
+NAMELESS = "none (as by its address)"
+"""What TLS calls a server that the client names by its address."""
 
 
 class Matter(NamedTuple):
@@ -406,6 +408,8 @@ class Diagnosis:
         names: list[str] = []
         for row in [one for new in rows[:100] for one in (self.lineage.predecessor(new), new) if one >= 0]:
             name = self.name(row)
+            if name is None and row in self.matter.ledger.connections.tls:
+                name = NAMELESS
             if name and name not in names and len(names) < MOST_NAMES:
                 names.append(name)
         return names
