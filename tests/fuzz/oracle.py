@@ -210,6 +210,7 @@ def _findings(report: Record) -> Iterable[str]:
     extra: Counter[int] = Counter()
     frames_in = {source["path"]: source["packets"] for source in report["sources"]}
     most = max(frames_in.values(), default=0)
+    connections = {connection["id"]: connection for connection in report["connections"]}
     for finding in report["findings"]:
         if not 0 <= finding["pair"] < len(report["pairs"]):
             yield f"a finding on no pair: {finding}"
@@ -218,10 +219,10 @@ def _findings(report: Record) -> Iterable[str]:
             yield f"a connection twice in a finding: {finding}"
         extra[finding["pair"]] += finding.get("extra", 0)
         for number in finding["connections"]:
-            if not 0 <= number < len(report["connections"]):
+            if number not in connections:
                 yield f"a finding on a connection that is not there: {finding}"
                 continue
-            connection = report["connections"][number]
+            connection = connections[number]
             if connection["pair"] != finding["pair"] and finding["cause"] not in ACROSS:
                 yield f"a finding on a connection of another pair: {finding}, {connection}"
         if any(not 1 <= evidence["frame"] <= most for evidence in finding["evidence"]):
