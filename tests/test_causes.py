@@ -1613,6 +1613,11 @@ def a_live_client_without_a_session_at_a_server_that_closes() -> Talks:
     return without_a_session(ok(b"ok", "Connection: close"))
 
 
+@story("no-session", SURE, CLIENT, account=Account(session=False))
+def a_live_client_without_a_session_at_a_server_that_closes_without_a_word() -> Talks:
+    return in_turn(2, closing("server"))
+
+
 @story(
     "no-session",
     SURE,
@@ -1622,6 +1627,15 @@ def a_live_client_without_a_session_at_a_server_that_closes() -> Talks:
 )
 def a_live_client_without_a_session_read_connection_close_inside_of_tls() -> Talks:
     return over_tls("server")
+
+
+def test_a_session_would_not_help_alone_where_the_server_says_nothing() -> None:
+    talks = followed(ended(closing("server")))
+    assert finding(told(talks, Account(session=False)), "no-session").text == (
+        "the client has no Session, and so opened a new connection; the server would not have kept the one before"
+        " either."
+    )
+    assert "no-session" not in {each.cause for each in told(talks).findings}
 
 
 @pytest.mark.parametrize("response", [OLD_RESPONSE, ok(b"ok", "Connection: close")], ids=["http10", "close"])

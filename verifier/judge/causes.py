@@ -393,6 +393,13 @@ _SERVER_CLOSED = (
         blame="server",
     ),
     Rule(
+        "no-session",
+        ended=f.SERVER_FIRST | f.AT_ONCE,
+        stands=f.SESSIONLESS,
+        unless=f.SEVERAL,
+        not_stands=f.REDIRECTED,
+    ),
+    Rule(
         "server-never-keeps-alive",
         ended=f.SERVER_FIRST | f.AT_ONCE | f.ALWAYS_ONE,
         sure=False,

@@ -59,8 +59,8 @@ DROPPED = f.SERVER_FIRST | f.WAITING
 RESET_BY_SERVER = f.SERVER_FIRST | f.BY_RESET
 REFUSED_TUNNEL = f.TUNNEL | f.ERROR
 SECRET = f.ENCRYPTED | f.TOLD
-SAID_SO = f.SAID_CLOSE | f.HTTP10_RESPONSE
-"""The server's word that it would close."""
+NOT_KEPT = f.SAID_CLOSE | f.HTTP10_RESPONSE | f.SERVER_FIRST
+"""Signs that the server would not have kept a connection: its word, or that it closed first."""
 CLOSED_BY_OLD = f.ASKED_CLOSE | f.HTTP10_REQUEST
 BY_CLIENT = ("client-idle-expiry", "balancer-idle-timeout")
 MOST_WAITS = 1000
@@ -330,7 +330,7 @@ class Diagnosis:
             dropped=bits & DROPPED == DROPPED,
             goes_on=bool(stands[rows[0]] & f.GOES_ON),
             at_once=bool(bits & f.AT_ONCE),
-            sessionless=bool(RULES[self.rule(rows[0]) or 0].stands & f.SESSIONLESS and bits & SAID_SO),
+            sessionless=bool(RULES[self.rule(rows[0]) or 0].stands & f.SESSIONLESS and bits & NOT_KEPT),
             name=self.name(rows[0]) or "",
             other=self._other(rows),
             was_open=not stands[rows[0]] & f.CLOSED,

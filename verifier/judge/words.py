@@ -59,7 +59,7 @@ class Group(NamedTuple):
     at_once: bool
     """They were closed right behind their last responses."""
     sessionless: bool
-    """The live client says that it has no Session, and the server had said that it would close."""
+    """The live client says that it has no Session, and the server would not have kept its connections."""
     name: str
     """What the server is called on the first of the new ones."""
     other: str
