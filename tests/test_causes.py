@@ -231,6 +231,19 @@ def a_tunnel_for_each_request() -> Talks:
     return in_turn(2, closing("client", before=in_secret), begin=tunnelled)
 
 
+def test_tunnels_to_more_places_than_are_looked_at_one_by_one() -> None:
+    """Each place is asked for twice, after a hundred others."""
+    talks: list[Conversation] = []
+    for number in range(200):
+        talk = tunnelled(number, after(talks[-1], 0.2) if talks else START_NS, f"{number % 100}.example:443")
+        in_secret(talk)
+        talk.close("client")
+        talks.append(talk)
+    report = diagnosed(talks)
+    (pair,) = report.pairs
+    assert (pair.extra_handshakes, pair.causes) == (100, {"proxy-tunnel": 199})
+
+
 @story("proxy-tunnel", SURE, CLIENT)
 def a_readable_tunnel_for_each_request() -> Talks:
     return in_turn(2, closing("client"), begin=through)

@@ -47,7 +47,7 @@ cdef class Lineage:
     cdef Failures failures
     cdef Heap closings
     cdef bint in_vain
-    cdef set places
+    cdef dict places
     cdef dict refused
     cdef long long way_ns
     cdef long long _least_away(self, Members members, Py_ssize_t pair) except? 1

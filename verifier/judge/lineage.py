@@ -161,8 +161,8 @@ class Lineage:
         """The open ones by when they close."""
         self.in_vain = False
         """No connection of the pair that is looked at carried a request."""
-        self.places: set[str] = set()
-        """Where that pair's connections have led so far."""
+        self.places: dict[str, int] = {}
+        """Where that pair's connections have led so far: the one closed last of each, -1 for none."""
         self.refused: dict[int, str] = {}
         """By row of a connection that led nowhere in the end: the tunnel that was asked for."""
         members: Members = endings.members
@@ -235,9 +235,11 @@ class Lineage:
         place each."""
         if not self.table.tunnels:
             return False
-        known: cython.Py_ssize_t = len(self.places)
-        self.places.add(self._place(row))
-        return len(self.places) > known and not self.tally.is_extra(row) and self.table.state[row] != NOT_SEEN
+        place: str = self._place(row)
+        if place in self.places:
+            return False
+        self.places[place] = -1
+        return not self.tally.is_extra(row) and self.table.state[row] != NOT_SEEN
 
     def _is_in_vain(self, pair: cython.Py_ssize_t, members: Members) -> cython.bint:
         """Whether none of a pair's connections carried a request."""
@@ -270,6 +272,8 @@ class Lineage:
             # What was upgraded could not have been used again, whoever closed it.
             if not self.buried[row] and not self.endings.bits[row] & UPGRADED:
                 self.lost.add(row)
+                if self.table.tunnels:
+                    self.places[self._place(row)] = row
         return 0
 
     def _is_unneeded(self, row: cython.Py_ssize_t) -> cython.bint:
@@ -398,6 +402,10 @@ class Lineage:
                 return other
             other = self.lost.older[other]
             steps += 1
+        if self.table.tunnels:
+            other = self.places.get(self._place(row), -1)
+            if other >= 0 and self.lost.holds(other) and self._may_replace(row, other):
+                return other
         return -1
 
     def _same_agent(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
