@@ -6,12 +6,14 @@ import errno
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 import trustme
 from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import InvalidSchema
 from server import CLOSE, RECEIVE, RESET, Send, Server, Step, ok, redirect, refused_port
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError
@@ -171,3 +173,9 @@ def test_what_the_system_can_say(number: int, text: str) -> None:
     wrapped.__cause__ = OSError(number, os.strerror(number))
     error = RequestsConnectionError(MaxRetryError(pool, "/", wrapped))
     assert describe(error, None) == text
+
+
+def test_a_socks_proxy_without_its_library_names_the_command_that_mends_it() -> None:
+    """In the words of requests 2.34, which raises nothing finer."""
+    error = InvalidSchema("Missing dependencies for SOCKS support.")
+    assert describe(error, None).endswith(f"{sys.executable} -m pip install PySocks")

@@ -10,6 +10,7 @@ import errno
 import http.client
 import socket
 import ssl
+import sys
 
 from requests import exceptions as outer
 from urllib3 import exceptions as inner
@@ -67,6 +68,8 @@ def _known(error: BaseException) -> str:
     """What this error says by itself; empty where it is of no kind that is known here."""
     if isinstance(error, inner.NameResolutionError):
         return f"name not resolved: {error.conn.host}"
+    if isinstance(error, outer.InvalidSchema) and "SOCKS" in _first_line(error):
+        return f"SOCKS needs PySocks, which is not installed: {sys.executable} -m pip install PySocks"
     if isinstance(error, outer.TooManyRedirects):
         return "too many redirects"
     if isinstance(error, inner.DecodeError):

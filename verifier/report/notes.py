@@ -39,7 +39,7 @@ MEANING = {
     "packet-blank": "zeros where a header has to be",
     "times-disordered": "earlier than a packet before it by more than 1 ms",
     "answered-before": "captured well behind what answers it",
-    "address-translated": "the same connection on the other side of an address translation",
+    "address-translated": "the same connection on the other side of an address translation, counted once",
     "translation-unsure": "a connection that may be another one behind an address translation",
     "findings-limit": "more findings than are told",
 }
