@@ -230,6 +230,13 @@ def test_a_capture_of_one_pair_names_it_above() -> None:
     ]
 
 
+def test_where_there_are_tunnels_the_table_says_that_they_count_apart() -> None:
+    report = many_pairs(12)
+    drawn = text(report._replace(totals=report.totals._replace(connect_requests=5)))
+    assert "counted apart for each place that a tunnel" in drawn
+    assert "counted apart" not in text(report)
+
+
 def test_a_large_capture_lists_pairs_worst_first() -> None:
     head, rest = text(many_pairs(12)).split(
         "\n\nEvidence, by frame number: the first 10 of 124,126 extra connections\n"

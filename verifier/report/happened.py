@@ -51,6 +51,7 @@ _FIGURES = (
 )
 _SAYS_NOTHING = ("", "unknown")
 _NEEDED = "NEEDED: the most requests that ran at the same time, a connection for each."
+_NEEDED_APART = f"{_NEEDED[:-1]}, counted apart for each place that a tunnel leads to."
 _MOSTLY = Column("MOSTLY WHY", "left", spare=3)
 """The cause of most extra handshakes of a pair."""
 
@@ -289,7 +290,8 @@ def _pairs(report: Report, style: Style) -> list[str]:
     if hidden:
         lines.append(f"{INDENT}and {count(hidden, 'more pair')}")
     if report.totals.extra_handshakes:
-        lines += [INDENT + line for line in wrap(_NEEDED, style.width - len(INDENT))]
+        needed = _NEEDED_APART if report.totals.connect_requests else _NEEDED
+        lines += [INDENT + line for line in wrap(needed, style.width - len(INDENT))]
     if len(report.pairs) > 1:
         lines += [INDENT + line for line in wrap(_sums(report), style.width - len(INDENT))]
     return lines
