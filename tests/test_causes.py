@@ -1737,12 +1737,18 @@ def test_each_frame_that_is_cited_is_what_its_note_says(name: str) -> None:
             assert NOTES[next(start for start in NOTES if note.startswith(start))](segment), (note, segment)
 
 
+def test_a_new_tunnel_cites_what_asked_for_it_and_for_the_one_before() -> None:
+    found = finding(STORIES["a tunnel for each request"].report(), "proxy-tunnel")
+    assert {"CONNECT on #0", "CONNECT on #1"} <= {evidence.note for evidence in found.evidence}
+
+
 def by_client(segment: Segment) -> bool:
     return segment.sender[0] == "10.0.0.1"
 
 
 NOTES: dict[str, Callable[[Segment], bool]] = {
     "SYN": lambda segment: segment.flags == "S",
+    "CONNECT on": lambda segment: by_client(segment) and segment.payload.startswith(b"CONNECT "),
     "request on": lambda segment: by_client(segment) and b" HTTP/1." in segment.payload,
     "the redirect": lambda segment: segment.payload.startswith(b"HTTP/1.1 3"),
     "end of the response": lambda segment: (

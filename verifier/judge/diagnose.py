@@ -431,6 +431,14 @@ class Diagnosis:
             if before >= 0:
                 yield from self._ending(row, before)
             yield from self.cite(self.columns["syn_frame"][row], f"SYN of #{row}: the new connection")
+            if before >= 0 and self._connect_frame(before):
+                yield from self.cite(self._connect_frame(row), f"CONNECT on #{row}")
+
+    def _connect_frame(self, row: int) -> int:
+        """Where a connection was asked to be a tunnel, 0 where it became none."""
+        first = self.endings.first[row]
+        tunnelled = row in self.matter.ledger.connections.tunnels
+        return self.frames["request_frame"][first] if tunnelled and first >= 0 else 0
 
     def _ending(self, row: int, before: int) -> Iterable[Evidence]:
         """What there is to see of the connection before, in the order of frames."""
@@ -441,9 +449,13 @@ class Diagnosis:
             yield from self.cite(self.frames["response_frame"][source], "the redirect that led here")
         last = self._seen(row, before)
         found: list[tuple[int, str]] = []
+        asked = self._connect_frame(before) if self._connect_frame(row) else 0
+        if asked:
+            found.append((asked, f"CONNECT on #{before}"))
         if last >= 0:
             status = self.column["status"][last]
-            found.append((self.frames["request_frame"][last], f"request on #{before}"))
+            if self.frames["request_frame"][last] != asked:
+                found.append((self.frames["request_frame"][last], f"request on #{before}"))
             if self.frames["end_frame"][last]:
                 done = "end of the response" if status else "last data of the server"
                 if bits & f.PARTIAL and last == self.endings.last[before]:
