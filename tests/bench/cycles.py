@@ -18,8 +18,8 @@ PARTS = (
     ("records and headers", r"(engine|pcap|pcapng|records|packet|link|media|tunnels|fragments|frames|merge)\."),
     ("TCP", r"(connection|half|flows|seq|notes)\."),
     ("HTTP", r"(http1|head|speech|tls|h2|octets)\."),
-    ("tables", r"(tables|_shared)\."),
-    ("judge", r"(tally|endings|groups|lineage|openings|relays|repetition)\."),
+    ("tables", r"(tables|twins|_shared)\."),
+    ("judge", r"(tally|busy|order|lacking|endings|groups|lineage|openings|relays|repetition)\."),
     ("Python itself: objects, start-up, judge and report", r"(lib)?python|ld-linux"),
     ("libc and others", r""),
 )
