@@ -63,6 +63,7 @@ class _Search:
     def __init__(self, ledger: Ledger, wanted: Sequence[int]) -> None:
         self.wanted = wanted
         self.column: Column = ledger.connections.columns()
+        self.sides = [[self.column[f"{name}{side}"] for name in ("hi", "lo", "port")] for side in (0, 1)]
         self.far: set[int] = set()
         self.near: set[int] = set()
         self.again: set[int] = set()
@@ -91,13 +92,16 @@ class _Search:
 
     def _weigh(self, group: list[int], size: int) -> None:
         """What connections with the same numbers are to each other."""
-        once: dict[frozenset[Ends], int] = {}
+        once: dict[Ends, int] = {}
+        places: set[Ends] = set()
         for row in group:
-            ends = frozenset((*self._end(row, side), self.column[f"port{side}"][row]) for side in (0, 1))
-            if once.setdefault(ends, row) != row:
+            ends = self._ends(row)
+            if once.setdefault(ends, row) == row:
+                places.add(ends[:4])
+            else:
                 self.again.add(row)
         alone = list(once.values())
-        if size >= MOST_ALIKE or len({self._addresses(row) for row in alone}) < len(alone):
+        if size >= MOST_ALIKE or len(places) < len(alone):
             return
         far = {row for row in alone if any(self._is_behind(row, other) for other in alone if other != row)}
         near = [row for row in alone if row not in far]
@@ -107,13 +111,15 @@ class _Search:
         if len(near) > 1:
             self.unsure.append(near)
 
-    def _end(self, row: int, side: int) -> Ends:
-        return self.column[f"hi{side}"][row], self.column[f"lo{side}"][row]
+    def _ends(self, row: int) -> Ends:
+        """The addresses of client and server, and their ports."""
+        client = self.column["client"][row]
+        (hi, lo, port), (server_hi, server_lo, server_port) = self.sides[client], self.sides[1 - client]
+        return hi[row], lo[row], server_hi[row], server_lo[row], port[row], server_port[row]
 
     def _addresses(self, row: int) -> Ends:
         """Those of client and server."""
-        client = self.column["client"][row]
-        return *self._end(row, client), *self._end(row, 1 - client)
+        return self._ends(row)[:4]
 
     def _is_behind(self, row: int, other: int) -> bool:
         """Whether it is the other one, and farther from the client."""
