@@ -364,6 +364,13 @@ def a_server_by_its_name_and_by_its_address_inside_of_tls() -> Talks:
     return [first, second]
 
 
+def test_a_client_hello_that_the_capture_lacks_names_no_address() -> None:
+    first, second = STORIES["a server by its name and by its address inside of tls"].build()
+    hello = next(segment for segment in second.segments if segment.payload)
+    second.segments.remove(hello)
+    assert "host-spelling" not in causes(diagnosed([first, second]))
+
+
 def probed_in_vain() -> Conversation:
     """An idle connection on which the client's keep-alive probes get no answer."""
     first = ended(exchanges(1))

@@ -408,7 +408,7 @@ class Diagnosis:
         names: list[str] = []
         for row in [one for new in rows[:100] for one in (self.lineage.predecessor(new), new) if one >= 0]:
             name = self.name(row)
-            if name is None and row in self.matter.ledger.connections.tls:
+            if name is None and row in self.matter.ledger.connections.nameless:
                 name = NAMELESS
             if name and name not in names and len(names) < MOST_NAMES:
                 names.append(name)

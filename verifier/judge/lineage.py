@@ -642,7 +642,7 @@ class Lineage:
         if not one or not two:
             # A ClientHello names no address (RFC 6066, section 3): who says none may be calling the server by its own.
             nameless: cython.Py_ssize_t = other if one else row
-            return OTHER_NAME if (one or two) and nameless in self.table.tls else 0
+            return OTHER_NAME if (one or two) and nameless in self.table.nameless else 0
         from verifier.judge.names import is_alias
 
         return OTHER_NAME | ALIAS if is_alias(one, two) else OTHER_NAME
