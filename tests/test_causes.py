@@ -1749,6 +1749,27 @@ def test_a_new_tunnel_cites_what_asked_for_it_and_for_the_one_before() -> None:
     assert {"CONNECT on #0", "CONNECT on #1"} <= {evidence.note for evidence in found.evidence}
 
 
+@pytest.mark.parametrize("earlier", [request_head("GET", "http://a.example/"), request_head("CONNECT", "a.example:80")])
+def test_the_connect_that_is_cited_is_what_made_the_tunnel(earlier: bytes) -> None:
+    """Another request was asked before, or it was refused at first."""
+
+    def begin(number: int, now: int) -> Conversation:
+        talk = opened(number, now)
+        talk.request(earlier)
+        talk.response(response_head("407 Proxy Authentication Required", "Content-Length: 0"))
+        talk.request(request_head("CONNECT", "b.example:80"))
+        talk.response(response_head("200 Connection established"))
+        return talk
+
+    report = diagnosed(in_turn(3, closing("client"), begin=begin))
+    (found,) = report.findings
+    cited = [evidence for evidence in found.evidence if evidence.note.startswith("CONNECT on ")]
+    segments = merged(*in_turn(3, closing("client"), begin=begin))
+    assert [evidence.note for evidence in cited] == ["CONNECT on #0", "CONNECT on #1", "CONNECT on #2"]
+    for evidence in cited:
+        assert segments[evidence.frame - 1].payload.startswith(b"CONNECT b.example:80 ")
+
+
 def by_client(segment: Segment) -> bool:
     return segment.sender[0] == "10.0.0.1"
 
