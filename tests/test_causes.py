@@ -994,6 +994,50 @@ def a_proxy_refuses_each_tunnel() -> Talks:
     return in_turn(2, closing("client", before=refused))
 
 
+def a_refusal(target: str = "b.example:443") -> Script:
+    """A CONNECT that the proxy refuses, on a connection that both keep."""
+    return answered(
+        response_head("407 Proxy Authentication Required", "Content-Length: 0"), request_head("CONNECT", target)
+    )
+
+
+@story("server-idle-timeout", SURE, BY_SERVER, extra=2)
+def a_proxy_that_has_refused_a_tunnel_closes_much_later() -> Talks:
+    return in_turn(3, closing("server", 60, a_refusal()))
+
+
+@story("no-session", MAYBE, CLIENT, also=("separate-pools", "body-unread"))
+def a_tunnel_is_refused_and_its_connection_stays_open() -> Talks:
+    """There is no tunnel that could be idle."""
+    return in_turn(2, a_refusal())
+
+
+@story("separate-pools", SURE, CLIENT)
+def a_tunnel_is_refused_on_two_connections_in_turn() -> Talks:
+    first, second = in_turn(2, a_refusal(), pause=1)
+    a_refusal()(moved(first, after(second, 1)))
+    return [first, second]
+
+
+def test_a_refused_tunnel_went_before_one_to_another_place() -> None:
+    """Each place is another one; a connection that became no tunnel could have led to any."""
+    scripts = [closing("client", before=a_refusal(f"{name}.example:443")) for name in "ab"]
+    refused = each(*scripts, begin=lambda number, now: opened(number, now, PROXY))
+    last = tunnelled(2, after(refused[-1], 1), "c.example:443")
+    in_secret(last)
+    report = diagnosed([*refused, last])
+    (pair,) = report.pairs
+    assert (pair.extra_handshakes, pair.causes) == (2, {"error-closes": 2})
+
+
+def test_refused_tunnels_beside_other_errors_are_not_said_to_be_all() -> None:
+    failed = closing("server", before=answered(BAD))
+    report = diagnosed(each(closing("client", before=a_refusal()), failed, failed, failed))
+    text = finding(report, "error-closes").text
+    assert "3 connections ended after an error (400 and 407)" in text
+    assert "the proxy refused" not in text
+
+
 @story("error-closes", MAYBE, CLIENT, also=["response-close-header"])
 def an_error_closes_and_there_is_nothing_else() -> Talks:
     return in_turn(2, closing("server", before=answered(BAD)))
@@ -1794,8 +1838,8 @@ NOTES: dict[str, Callable[[Segment], bool]] = {
     "the client's RST": lambda segment: by_client(segment) and "R" in segment.flags,
     "both sides' FIN": lambda segment: "F" in segment.flags,
     "the client closes": lambda segment: by_client(segment) and bool({"F", "R"} & set(segment.flags)),
-    "#0 is used again": lambda segment: by_client(segment) and segment.payload.startswith(b"GET "),
-    "#1 is used again": lambda segment: by_client(segment) and segment.payload.startswith(b"GET "),
+    "#0 is used again": lambda segment: by_client(segment) and b" HTTP/1." in segment.payload,
+    "#1 is used again": lambda segment: by_client(segment) and b" HTTP/1." in segment.payload,
 }
 
 

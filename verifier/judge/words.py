@@ -86,8 +86,8 @@ class Group(NamedTuple):
     """For how long the server had said that it keeps the first of the predecessors (Keep-Alive: timeout=): `5 s`."""
     outlived: bool
     """Others had lived through longer idle times than the first of the predecessors."""
-    no_tunnel: bool
-    """The last requests asked for a tunnel (CONNECT), and were refused."""
+    no_tunnel: set[bool]
+    """Whether the last requests asked for a tunnel (CONNECT), and were refused: true of all, of none, or both."""
     passes_on: bool
     """The client passes on the requests of others."""
     left: str
@@ -309,6 +309,15 @@ def _unknown(group: Group) -> str:
     return f"{opened}, and nothing in the packets says why {why}"
 
 
+def _error(group: Group) -> str:
+    if group.no_tunnel == {True}:
+        return f"the proxy refused the tunnel (CONNECT) with {group.statuses}, and {_each(group)} ended there"
+    if True in group.no_tunnel:
+        return f"{_each(group)} ended after an error ({group.statuses}), of a CONNECT or another request"
+    others = "keeps them after other responses" if group.keeps_others else "the capture has no other response"
+    return f"the server closed {_each(group)} after an error ({group.statuses}), and {others}"
+
+
 _WORDS: dict[str, Say] = {
     "no-session": _no_session,
     "response-close-header": _said_close,
@@ -324,12 +333,7 @@ _WORDS: dict[str, Say] = {
     "server-never-keeps-alive": lambda group: f"the server ended {_each(group)} after the first response, every time",
     "max-requests-announced": _limit("that says so"),
     "max-requests-silent": _limit("that did not say so"),
-    "error-closes": lambda group: (
-        f"the proxy refused the tunnel (CONNECT) with {group.statuses}, and {_each(group)} ended there"
-        if group.no_tunnel
-        else f"the server closed {_each(group)} after an error ({group.statuses}), "
-        + ("and keeps them after other responses" if group.keeps_others else "and the capture has no other response")
-    ),
+    "error-closes": _error,
     "no-length": lambda group: (
         f"the response has neither a length nor chunks, so that only closing the connection ends it{_times(group)}"
     ),
