@@ -1030,6 +1030,17 @@ def test_a_refused_tunnel_went_before_one_to_another_place() -> None:
     assert (pair.extra_handshakes, pair.causes) == (2, {"error-closes": 2})
 
 
+def test_where_none_went_before_none_is_said_to_be_open() -> None:
+    """Only a tunnel to another place did, and is closed."""
+    first = tunnelled()
+    in_secret(first)
+    first.close("client")
+    second = opened(1, after(first, 1), PROXY)
+    a_refusal()(second)
+    report = diagnosed([first, second])
+    assert finding(report, UNKNOWN).text == "1 connection opened, and nothing in the packets says why."
+
+
 def test_refused_tunnels_beside_other_errors_are_not_said_to_be_all() -> None:
     failed = closing("server", before=answered(BAD))
     report = diagnosed(each(closing("client", before=a_refusal()), failed, failed, failed))

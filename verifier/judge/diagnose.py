@@ -372,6 +372,8 @@ class Diagnosis:
             return words.BESIDE_UNUSED if was_open else words.AFTER_UNUSED
         if bits & DROPPED == DROPPED:
             return words.DROPPED
+        if before < 0:
+            return words.ALONE
         return words.BESIDE if was_open else words.GIVEN_UP
 
     def _broke_tls_off(self, row: int) -> bool:

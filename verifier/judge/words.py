@@ -261,7 +261,7 @@ def _unread(group: Group) -> str:
     return f"the client left a response unread, so that its connection could not be used again{_times(group)}"
 
 
-IN_USE, NO_TLS, UNUSED, AFTER_UNUSED, BESIDE_UNUSED, DROPPED, BESIDE, GIVEN_UP = range(8)
+IN_USE, NO_TLS, UNUSED, AFTER_UNUSED, BESIDE_UNUSED, DROPPED, BESIDE, GIVEN_UP, ALONE = range(9)
 """What is known of connections that nothing explains."""
 
 _SHORTLY = {
@@ -273,6 +273,7 @@ _SHORTLY = {
     DROPPED: "after the server had closed without an answer",
     BESIDE: "beside an open one",
     GIVEN_UP: "after one that was given up",
+    ALONE: "after none that could have stood for it",
 }
 
 
@@ -305,6 +306,8 @@ def _unknown(group: Group) -> str:
     if kind == DROPPED:
         lost = _unanswered(group)
         return f"{opened} after the server had closed the one before without an answer to its request{lost}"
+    if kind == ALONE:
+        return f"{opened}, and nothing in the packets says why"
     why = "the open one was not used" if kind == BESIDE else "the one before was given up"
     return f"{opened}, and nothing in the packets says why {why}"
 
