@@ -364,6 +364,13 @@ def a_server_by_its_name_and_by_its_address_inside_of_tls() -> Talks:
     return [first, second]
 
 
+def test_a_client_hello_that_the_capture_lacks_names_no_address() -> None:
+    first, second = STORIES["a server by its name and by its address inside of tls"].build()
+    hello = next(segment for segment in second.segments if segment.payload)
+    second.segments.remove(hello)
+    assert "host-spelling" not in causes(diagnosed([first, second]))
+
+
 def probed_in_vain() -> Conversation:
     """An idle connection on which the client's keep-alive probes get no answer."""
     first = ended(exchanges(1))
@@ -985,6 +992,61 @@ def a_proxy_refuses_each_tunnel() -> Talks:
         talk.response(response_head("407 Proxy Authentication Required", "Content-Length: 0"))
 
     return in_turn(2, closing("client", before=refused))
+
+
+def a_refusal(target: str = "b.example:443") -> Script:
+    """A CONNECT that the proxy refuses, on a connection that both keep."""
+    return answered(
+        response_head("407 Proxy Authentication Required", "Content-Length: 0"), request_head("CONNECT", target)
+    )
+
+
+@story("server-idle-timeout", SURE, BY_SERVER, extra=2)
+def a_proxy_that_has_refused_a_tunnel_closes_much_later() -> Talks:
+    return in_turn(3, closing("server", 60, a_refusal()))
+
+
+@story("no-session", MAYBE, CLIENT, also=("separate-pools", "body-unread"))
+def a_tunnel_is_refused_and_its_connection_stays_open() -> Talks:
+    """There is no tunnel that could be idle."""
+    return in_turn(2, a_refusal())
+
+
+@story("separate-pools", SURE, CLIENT)
+def a_tunnel_is_refused_on_two_connections_in_turn() -> Talks:
+    first, second = in_turn(2, a_refusal(), pause=1)
+    a_refusal()(moved(first, after(second, 1)))
+    return [first, second]
+
+
+def test_a_refused_tunnel_went_before_one_to_another_place() -> None:
+    """Each place is another one; a connection that became no tunnel could have led to any."""
+    scripts = [closing("client", before=a_refusal(f"{name}.example:443")) for name in "ab"]
+    refused = each(*scripts, begin=lambda number, now: opened(number, now, PROXY))
+    last = tunnelled(2, after(refused[-1], 1), "c.example:443")
+    in_secret(last)
+    report = diagnosed([*refused, last])
+    (pair,) = report.pairs
+    assert (pair.extra_handshakes, pair.causes) == (2, {"error-closes": 2})
+
+
+def test_where_none_went_before_none_is_said_to_be_open() -> None:
+    """Only a tunnel to another place did, and is closed."""
+    first = tunnelled()
+    in_secret(first)
+    first.close("client")
+    second = opened(1, after(first, 1), PROXY)
+    a_refusal()(second)
+    report = diagnosed([first, second])
+    assert finding(report, UNKNOWN).text == "1 connection opened, and nothing in the packets says why."
+
+
+def test_refused_tunnels_beside_other_errors_are_not_said_to_be_all() -> None:
+    failed = closing("server", before=answered(BAD))
+    report = diagnosed(each(closing("client", before=a_refusal()), failed, failed, failed))
+    text = finding(report, "error-closes").text
+    assert "3 connections ended after an error (400 and 407)" in text
+    assert "the proxy refused" not in text
 
 
 @story("error-closes", MAYBE, CLIENT, also=["response-close-header"])
@@ -1742,6 +1804,27 @@ def test_a_new_tunnel_cites_what_asked_for_it_and_for_the_one_before() -> None:
     assert {"CONNECT on #0", "CONNECT on #1"} <= {evidence.note for evidence in found.evidence}
 
 
+@pytest.mark.parametrize("earlier", [request_head("GET", "http://a.example/"), request_head("CONNECT", "a.example:80")])
+def test_the_connect_that_is_cited_is_what_made_the_tunnel(earlier: bytes) -> None:
+    """Another request was asked before, or it was refused at first."""
+
+    def begin(number: int, now: int) -> Conversation:
+        talk = opened(number, now)
+        talk.request(earlier)
+        talk.response(response_head("407 Proxy Authentication Required", "Content-Length: 0"))
+        talk.request(request_head("CONNECT", "b.example:80"))
+        talk.response(response_head("200 Connection established"))
+        return talk
+
+    report = diagnosed(in_turn(3, closing("client"), begin=begin))
+    (found,) = report.findings
+    cited = [evidence for evidence in found.evidence if evidence.note.startswith("CONNECT on ")]
+    segments = merged(*in_turn(3, closing("client"), begin=begin))
+    assert [evidence.note for evidence in cited] == ["CONNECT on #0", "CONNECT on #1", "CONNECT on #2"]
+    for evidence in cited:
+        assert segments[evidence.frame - 1].payload.startswith(b"CONNECT b.example:80 ")
+
+
 def by_client(segment: Segment) -> bool:
     return segment.sender[0] == "10.0.0.1"
 
@@ -1766,8 +1849,8 @@ NOTES: dict[str, Callable[[Segment], bool]] = {
     "the client's RST": lambda segment: by_client(segment) and "R" in segment.flags,
     "both sides' FIN": lambda segment: "F" in segment.flags,
     "the client closes": lambda segment: by_client(segment) and bool({"F", "R"} & set(segment.flags)),
-    "#0 is used again": lambda segment: by_client(segment) and segment.payload.startswith(b"GET "),
-    "#1 is used again": lambda segment: by_client(segment) and segment.payload.startswith(b"GET "),
+    "#0 is used again": lambda segment: by_client(segment) and b" HTTP/1." in segment.payload,
+    "#1 is used again": lambda segment: by_client(segment) and b" HTTP/1." in segment.payload,
 }
 
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 FAILED = (tables.REFUSED, tables.UNANSWERED)
 LEEWAY_NS = 50_000_000
-ONE_SEGMENT = 536
-"""Bytes that are sent in one segment, on any path (RFC 9293, section 3.7.1) and to windows of twice as much."""
 """How far a SYN's kernel time may lie outside of the client's own times of the connect: both are CLOCK_REALTIME, which
 may be slewed."""
+ONE_SEGMENT = 536
+"""Bytes that are sent in one segment, on any path (RFC 9293, section 3.7.1) and to windows of twice as much."""
 
 Key = tuple[int, int, int]
 

@@ -79,10 +79,17 @@ _IDLE = (
         sure=False,
         also=("no-session",),
     ),
-    Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.JUST_IDLE, sure=False, also=("concurrency",)),
-    Rule("proxy-tunnel", ended=f.TUNNEL | f.ENCRYPTED, unless=f.TOLD, sure=False, also=("concurrency", "body-unread")),
-    Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.GOES_ON),
-    Rule("proxy-tunnel", ended=f.TUNNEL, sure=False, also=("separate-pools", "body-unread")),
+    # With an error it was refused: no tunnel is there.
+    Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.JUST_IDLE, unless=f.ERROR, sure=False, also=("concurrency",)),
+    Rule(
+        "proxy-tunnel",
+        ended=f.TUNNEL | f.ENCRYPTED,
+        unless=f.TOLD | f.ERROR,
+        sure=False,
+        also=("concurrency", "body-unread"),
+    ),
+    Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.GOES_ON, unless=f.ERROR),
+    Rule("proxy-tunnel", ended=f.TUNNEL, unless=f.ERROR, sure=False, also=("separate-pools", "body-unread")),
     Rule("host-spelling", stands=f.OTHER_NAME | f.ALIAS),
     Rule("host-spelling", stands=f.OTHER_NAME, sure=False, blame="nobody"),
     Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, not_stands=f.IN_VAIN, sure=False),
@@ -239,7 +246,7 @@ _UNANSWERED = (
 )
 
 _ANNOUNCED = (
-    Rule("error-closes", ended=f.TUNNEL | f.ERROR, either=DONE),
+    Rule("error-closes", ended=f.TUNNEL | f.ERROR, either=f.AT_ONCE | f.SPENT),
     Rule("request-close-header", ended=f.ASKED_CLOSE, either=DONE),
     # A client without a Session stays on a connection for a redirect alone.
     *(

@@ -21,7 +21,7 @@ from verifier.judge.relays import Relays
 from verifier.judge.repetition import Repetition, alike
 from verifier.judge.words import Group, listed, sentence, span, spread
 from verifier.values import NamedTuple
-from verifier.wire.tables import CLIENT, CLIENT_ALERT, RELAYED, SERVER, TLS
+from verifier.wire.tables import CLIENT, CLIENT_ALERT, CONNECT_REQUEST, RELAYED, SERVER, TLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ class Diagnosis:
         self.lineage = Lineage(tally, self.endings, ledger.words)
         self.peaks = tally.field("peak")
         self.columns = matter.details.columns
-        self.column = {name: self.exchanges.column(name) for name in ("end_ns", "request_ns", "status", "host")}
+        read = ("end_ns", "request_ns", "status", "host", "flags", "depth")
+        self.column = {name: self.exchanges.column(name) for name in read}
         self.frames = {name: self.exchanges.column(name) for name in ("request_frame", "response_frame", "end_frame")}
         self.groups = Groups(self.lineage, self._decided)
         self.rules = [rule_of(group) for group in self.groups.all]
@@ -344,7 +345,7 @@ class Diagnosis:
             refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             announced=self._announced(before, bits),
             outlived=bool(bits & f.OUTLIVED),
-            no_tunnel=bits & REFUSED_TUNNEL == REFUSED_TUNNEL,
+            no_tunnel={RULES[rule].ended == REFUSED_TUNNEL for rule in decided.parts},
             passes_on=bool(bits & f.FORWARDED),
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )
@@ -371,6 +372,8 @@ class Diagnosis:
             return words.BESIDE_UNUSED if was_open else words.AFTER_UNUSED
         if bits & DROPPED == DROPPED:
             return words.DROPPED
+        if before < 0:
+            return words.ALONE
         return words.BESIDE if was_open else words.GIVEN_UP
 
     def _broke_tls_off(self, row: int) -> bool:
@@ -408,7 +411,7 @@ class Diagnosis:
         names: list[str] = []
         for row in [one for new in rows[:100] for one in (self.lineage.predecessor(new), new) if one >= 0]:
             name = self.name(row)
-            if name is None and row in self.matter.ledger.connections.tls:
+            if name is None and row in self.matter.ledger.connections.nameless:
                 name = NAMELESS
             if name and name not in names and len(names) < MOST_NAMES:
                 names.append(name)
@@ -426,19 +429,32 @@ class Diagnosis:
 
     def _evidence(self, rows: Sequence[int]) -> Iterable[Evidence]:
         """The frames of the first few: how the one before was used and ended, and the new handshake."""
+        latest: Evidence | None = None
         for row in rows[:SHOWN]:
-            before = self.lineage.predecessor(row)
-            if before >= 0:
-                yield from self._ending(row, before)
-            yield from self.cite(self.columns["syn_frame"][row], f"SYN of #{row}: the new connection")
-            if before >= 0 and self._connect_frame(before):
-                yield from self.cite(self._connect_frame(row), f"CONNECT on #{row}")
+            for evidence in self._evidence_of(row):
+                # The CONNECT of a new one is not cited again where that is the one before.
+                if evidence != latest:
+                    yield evidence
+                latest = evidence
+
+    def _evidence_of(self, row: int) -> Iterable[Evidence]:
+        before = self.lineage.predecessor(row)
+        if before >= 0:
+            yield from self._ending(row, before)
+        yield from self.cite(self.columns["syn_frame"][row], f"SYN of #{row}: the new connection")
+        if before >= 0 and self._connect_frame(before):
+            yield from self.cite(self._connect_frame(row), f"CONNECT on #{row}")
 
     def _connect_frame(self, row: int) -> int:
-        """Where a connection was asked to be a tunnel, 0 where it became none."""
-        first = self.endings.first[row]
-        tunnelled = row in self.matter.ledger.connections.tunnels
-        return self.frames["request_frame"][first] if tunnelled and first >= 0 else 0
+        """Where a connection was asked to be the tunnel that it became, 0 where it became none."""
+        made = self.matter.ledger.connections.tunnels.get(row)
+        asked = self.endings.first[row] if made else -1
+        # There may be others before: whole URLs, or a CONNECT that was refused.
+        while asked >= 0 and made:
+            if self.column["flags"][asked] & CONNECT_REQUEST and self.column["depth"][asked] == made[0]:
+                return self.frames["request_frame"][asked]
+            asked = self.endings.following(asked)
+        return 0
 
     def _ending(self, row: int, before: int) -> Iterable[Evidence]:
         """What there is to see of the connection before, in the order of frames."""

@@ -8,7 +8,7 @@ from verifier.judge.tally cimport Tally
 from verifier.wire.tables cimport ConnectionTable, ExchangeTable, Words
 
 # Facts, and numbers of the tables, by their names.
-cdef unsigned long long FORWARDED, PARTIAL, SPENT, TUNNEL, UNUSED, UPGRADED
+cdef unsigned long long ERROR, FORWARDED, PARTIAL, SPENT, UNUSED, UPGRADED
 cdef unsigned int ADJACENT, AFTER_CHALLENGE, ALIAS, BESIDE_OTHER, BESIDE_RESPONSE, BOTH_ENCRYPTED, CLOSED, CLOSES_UNREAD
 cdef unsigned int CLOSED_KNOWING, CONNECTION_AUTH, CONNECT_REQUEST, ELSEWHERE, ENCRYPTED, FEW_EXTRA, GIVEN_UP, GOES_ON
 cdef unsigned int IN_TURN, IN_VAIN, JUST_IDLE, KNOWING, NEW_REUSED, LEADS_ELSEWHERE, NEW_UNUSED, ONE_EXTRA, OPEN_BUSY
@@ -57,6 +57,7 @@ cdef class Lineage:
     cpdef bint is_later(self, Py_ssize_t row) except -1
     cdef int _walk(self, Py_ssize_t pair, Members members) except -1
     cdef bint _is_in_vain(self, Py_ssize_t pair, Members members) except -1
+    cdef Py_ssize_t _refused_one(self, Py_ssize_t row) except -2
     cdef bint _is_unneeded(self, Py_ssize_t row) except -1
     cdef int _retire(self, Py_ssize_t row) except -1
     cdef int _meet(self, Py_ssize_t pair, Py_ssize_t row) except -1

@@ -22,6 +22,7 @@ from verifier.judge.facts import (
     CLOSED,
     CLOSES_UNREAD,
     ELSEWHERE,
+    ERROR,
     FEW_EXTRA,
     FORWARDED,
     GIVEN_UP,
@@ -47,10 +48,10 @@ from verifier.judge.facts import (
     SPENT,
     TAKING_TIME,
     TOGETHER,
-    TUNNEL,
     UNUSED,
     UPGRADED,
 )
+from verifier.wire import tables
 from verifier.wire.octets import zeros
 from verifier.wire.tables import (
     CLIENT,
@@ -115,6 +116,7 @@ TAKING_NS = cython.declare(cython.longlong, 30_000_000)
 RESPONSE_NS = cython.declare(cython.longlong, 5_000_000)
 """From a response to the close of another connection that makes room for its own. Measured with httpx: 0.4 to 4 ms."""
 REDIRECT_NS = cython.declare(cython.longlong, 5_000_000_000)
+TUNNEL_MADE = cython.declare(cython.uint, tables.TUNNEL)
 MOST_OTHERS = 256
 """Exchanges of others that are looked at for one of the same client."""
 MOST_BACK = 16
@@ -299,7 +301,7 @@ class Lineage:
 
     def _is_spare_tunnel(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
         """Whether an open connection is a tunnel to the same place as the new one, with nothing under way inside."""
-        if not self.endings.bits[other] & TUNNEL or self._is_apart(row, other):
+        if not self.table.flags[other] & TUNNEL_MADE or self._is_apart(row, other):
             return False
         current: cython.Py_ssize_t = self.current(other, self.table.opened[row])
         return current >= 0 and not self._makes_tunnel(current) and not self._busy(other, self.table.opened[row])
@@ -406,6 +408,18 @@ class Lineage:
             other = self.places.get(self._place(row), -1)
             if other >= 0 and self.lost.holds(other) and self._may_replace(row, other):
                 return other
+            return self._refused_one(row)
+        return -1
+
+    def _refused_one(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The same, of those that became no tunnel, as that was refused: these could have led to any place."""
+        other: cython.Py_ssize_t = self.lost.newest
+        steps: cython.int = 0
+        while other >= 0 and steps < MOST_OPEN:
+            if other in self.refused and self.endings.bits[other] & ERROR and self._same_agent(row, other):
+                return other
+            other = self.lost.older[other]
+            steps += 1
         return -1
 
     def _same_agent(self, row: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
@@ -642,7 +656,7 @@ class Lineage:
         if not one or not two:
             # A ClientHello names no address (RFC 6066, section 3): who says none may be calling the server by its own.
             nameless: cython.Py_ssize_t = other if one else row
-            return OTHER_NAME if (one or two) and nameless in self.table.tls else 0
+            return OTHER_NAME if (one or two) and nameless in self.table.nameless else 0
         from verifier.judge.names import is_alias
 
         return OTHER_NAME | ALIAS if is_alias(one, two) else OTHER_NAME

@@ -86,8 +86,8 @@ class Group(NamedTuple):
     """For how long the server had said that it keeps the first of the predecessors (Keep-Alive: timeout=): `5 s`."""
     outlived: bool
     """Others had lived through longer idle times than the first of the predecessors."""
-    no_tunnel: bool
-    """The last requests asked for a tunnel (CONNECT), and were refused."""
+    no_tunnel: set[bool]
+    """Whether the last requests asked for a tunnel (CONNECT), and were refused: true of all, of none, or both."""
     passes_on: bool
     """The client passes on the requests of others."""
     left: str
@@ -261,7 +261,7 @@ def _unread(group: Group) -> str:
     return f"the client left a response unread, so that its connection could not be used again{_times(group)}"
 
 
-IN_USE, NO_TLS, UNUSED, AFTER_UNUSED, BESIDE_UNUSED, DROPPED, BESIDE, GIVEN_UP = range(8)
+IN_USE, NO_TLS, UNUSED, AFTER_UNUSED, BESIDE_UNUSED, DROPPED, BESIDE, GIVEN_UP, ALONE = range(9)
 """What is known of connections that nothing explains."""
 
 _SHORTLY = {
@@ -273,6 +273,7 @@ _SHORTLY = {
     DROPPED: "after the server had closed without an answer",
     BESIDE: "beside an open one",
     GIVEN_UP: "after one that was given up",
+    ALONE: "after none that could have stood for it",
 }
 
 
@@ -305,8 +306,19 @@ def _unknown(group: Group) -> str:
     if kind == DROPPED:
         lost = _unanswered(group)
         return f"{opened} after the server had closed the one before without an answer to its request{lost}"
+    if kind == ALONE:
+        return f"{opened}, and nothing in the packets says why"
     why = "the open one was not used" if kind == BESIDE else "the one before was given up"
     return f"{opened}, and nothing in the packets says why {why}"
+
+
+def _error(group: Group) -> str:
+    if group.no_tunnel == {True}:
+        return f"the proxy refused the tunnel (CONNECT) with {group.statuses}, and {_each(group)} ended there"
+    if True in group.no_tunnel:
+        return f"{_each(group)} ended after an error ({group.statuses}), of a CONNECT or another request"
+    others = "keeps them after other responses" if group.keeps_others else "the capture has no other response"
+    return f"the server closed {_each(group)} after an error ({group.statuses}), and {others}"
 
 
 _WORDS: dict[str, Say] = {
@@ -324,12 +336,7 @@ _WORDS: dict[str, Say] = {
     "server-never-keeps-alive": lambda group: f"the server ended {_each(group)} after the first response, every time",
     "max-requests-announced": _limit("that says so"),
     "max-requests-silent": _limit("that did not say so"),
-    "error-closes": lambda group: (
-        f"the proxy refused the tunnel (CONNECT) with {group.statuses}, and {_each(group)} ended there"
-        if group.no_tunnel
-        else f"the server closed {_each(group)} after an error ({group.statuses}), "
-        + ("and keeps them after other responses" if group.keeps_others else "and the capture has no other response")
-    ),
+    "error-closes": _error,
     "no-length": lambda group: (
         f"the response has neither a length nor chunks, so that only closing the connection ends it{_times(group)}"
     ),

@@ -48,7 +48,7 @@ cdef class ConnectionTable(Table):
     cdef unsigned char[:] version, client, state, closer, closed_with, answered_with, protocol, farther
     cdef public dict places, tls, tunnels
     cdef public object networks
-    cdef public set told
+    cdef public set nameless, told
     cdef public list doubts
     cdef public dict twins
 

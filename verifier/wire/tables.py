@@ -332,6 +332,8 @@ class ConnectionTable(Table):
         super().__init__()
         self.tls: dict[int, tuple[bytes, bytes, int, int]] = {}
         """Row to (server name, ALPN protocol, version, resumed: 1, 0, or -1 where not known)."""
+        self.nameless: set[int] = set()
+        """Rows of those whose ClientHello was seen, and names no server."""
         self.places: dict[str, str] = {}
         """Where tunnels lead to, in small letters: one object for each."""
         self.tunnels: dict[int, tuple[int, str]] = {}

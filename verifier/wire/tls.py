@@ -329,6 +329,8 @@ class Tls(Speech):
                     self.name = names.block(2)[:LONGEST_NAME]
             elif kind == EXTENSION_ALPN:
                 self.agrees_on_h2 = b"\x02h2" in body
+        if not self.name:
+            self.ledger.connections.nameless.add(self.row)
         return 0
 
     def _server_hello(self, message: bytes) -> cython.int:
