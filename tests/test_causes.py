@@ -335,7 +335,7 @@ def a_response_is_thrown_away_later() -> Talks:
     return [first, second]
 
 
-@story("host-spelling", MAYBE, NOBODY)
+@story("host-spelling", MAYBE, NOBODY, also=["separate-pools"])
 def two_names_that_may_be_two_sites() -> Talks:
     first = ended(exchanges(1))
     second = opened(1, after(first, 0.2))
@@ -353,7 +353,7 @@ def one_server_by_two_names() -> Talks:
     return [first, second]
 
 
-@story("host-spelling", MAYBE, NOBODY, extra=0)
+@story("host-spelling", MAYBE, NOBODY, extra=0, also=["separate-pools"])
 def a_server_by_its_name_and_by_its_address_inside_of_tls() -> Talks:
     """TLS names no address."""
     first = secured()

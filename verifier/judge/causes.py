@@ -91,7 +91,7 @@ _IDLE = (
     Rule("proxy-tunnel", ended=f.TUNNEL, stands=f.GOES_ON, unless=f.ERROR),
     Rule("proxy-tunnel", ended=f.TUNNEL, unless=f.ERROR, sure=False, also=("separate-pools", "body-unread")),
     Rule("host-spelling", stands=f.OTHER_NAME | f.ALIAS),
-    Rule("host-spelling", stands=f.OTHER_NAME, sure=False, blame="nobody"),
+    Rule("host-spelling", stands=f.OTHER_NAME, sure=False, blame="nobody", also=("separate-pools",)),
     Rule("alpn-fanout", stands=f.BOTH_ENCRYPTED | f.TOGETHER | f.NEW_UNUSED, not_stands=f.IN_VAIN, sure=False),
     Rule(
         "concurrency",
