@@ -98,7 +98,7 @@ def any_field(name: str, kind: str) -> st.SearchStrategy[object]:
     if kind == "bool":
         return st.booleans()
     if name == "kinds":
-        return st.dictionaries(st.sampled_from(range(8)), st.sampled_from([1, 2, 1200]), min_size=1)
+        return st.dictionaries(st.sampled_from(range(9)), st.sampled_from([1, 2, 1200]), min_size=1)
     return st.sampled_from([1, 2, 3, 1200] if name == "new" else [2, 30])
 
 

@@ -345,7 +345,8 @@ class Diagnosis:
             refused=any(stands[row] & f.REFUSED_BETWEEN for row in rows[:MOST_WAITS]),
             announced=self._announced(before, bits),
             outlived=bool(bits & f.OUTLIVED),
-            no_tunnel={RULES[rule].ended == REFUSED_TUNNEL for rule in decided.parts},
+            no_tunnel=all(RULES[rule].ended == REFUSED_TUNNEL for rule in decided.parts),
+            some_no_tunnel=any(RULES[rule].ended == REFUSED_TUNNEL for rule in decided.parts),
             passes_on=bool(bits & f.FORWARDED),
             left=extent(found.left, counted) if found.lengths == len(rows) else "",
         )

@@ -86,8 +86,10 @@ class Group(NamedTuple):
     """For how long the server had said that it keeps the first of the predecessors (Keep-Alive: timeout=): `5 s`."""
     outlived: bool
     """Others had lived through longer idle times than the first of the predecessors."""
-    no_tunnel: set[bool]
-    """Whether the last requests asked for a tunnel (CONNECT), and were refused: true of all, of none, or both."""
+    no_tunnel: bool
+    """The last requests asked for a tunnel (CONNECT), and were refused."""
+    some_no_tunnel: bool
+    """Of some of them that holds."""
     passes_on: bool
     """The client passes on the requests of others."""
     left: str
@@ -313,9 +315,9 @@ def _unknown(group: Group) -> str:
 
 
 def _error(group: Group) -> str:
-    if group.no_tunnel == {True}:
+    if group.no_tunnel:
         return f"the proxy refused the tunnel (CONNECT) with {group.statuses}, and {_each(group)} ended there"
-    if True in group.no_tunnel:
+    if group.some_no_tunnel:
         return f"{_each(group)} ended after an error ({group.statuses}), of a CONNECT or another request"
     others = "keeps them after other responses" if group.keeps_others else "the capture has no other response"
     return f"the server closed {_each(group)} after an error ({group.statuses}), and {others}"
