@@ -38,6 +38,25 @@ def in_own_network(source: str) -> str:
     return done.stdout
 
 
+def answering(ip: str, port: int) -> str:
+    """The source of an HTTP server that keeps its connections; it prints `ready` once it listens."""
+    return f"""
+import http.server
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *words):
+        pass
+with http.server.ThreadingHTTPServer(("{ip}", {port}), Answer) as server:
+    print("ready", flush=True)
+    server.serve_forever()
+"""
+
+
 class User(NamedTuple):
     """An ordinary user, with a copy of the package that it can read."""
 

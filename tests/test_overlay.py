@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from apart import answering
 from examine import note_codes, totals
 
 from verifier.app import analyze
@@ -25,21 +26,7 @@ CLIENT, SERVER = "10.9.0.1", "10.9.0.2"
 NEAR, FAR = "192.0.2.1", "192.0.2.2"
 MARKER = b"the last packet of all"
 
-SERVE = f"""
-import http.server
-class Answer(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-    def log_message(self, *words):
-        pass
-with http.server.ThreadingHTTPServer(("{SERVER}", {PORT}), Answer) as server:
-    print("ready", flush=True)
-    server.serve_forever()
-"""
+SERVE = answering(SERVER, PORT)
 ASK = f"""
 import http.client, sys
 connection = http.client.HTTPConnection("{SERVER}", {PORT}, source_address=("{CLIENT}", 40000))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from apart import in_own_network
+from apart import answering, in_own_network
 from craft import START_NS, Address, Conversation, Packet, Segment, merged, packets, pcap
 from examine import Totals, examine, saved, totals
 
@@ -314,7 +314,7 @@ def test_a_copy_right_behind_breaks_no_limit() -> None:
 # Real ones: two networks, and a machine between them that translates
 
 SCENE = """
-folder, rules, target = {folder!r}, {rules!r}, {target!r}
+folder, rules, target, serve = {folder!r}, {rules!r}, {target!r}, {serve!r}
 
 def begun(*command, word):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -333,21 +333,6 @@ def machine(number):
     run(f"nsenter -t {{inside}} -n ip route add default via 10.0.{{number}}.1")
     return ["nsenter", "-t", str(inside), "-n"]
 
-SERVER = '''
-import http.server, threading
-class Kept(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-    def log_message(self, *args):
-        pass
-server = http.server.ThreadingHTTPServer(("10.0.3.2", 80), Kept)
-print("ready", flush=True)
-server.serve_forever()
-'''
 CLIENT = '''
 import http.client, socket, sys
 host, port = sys.argv[1].split(":")
@@ -367,7 +352,7 @@ try:
         file.write("1")
     if subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True).returncode:
         sys.exit(print("refused"))
-    begun(*machines[2], sys.executable, "-c", SERVER, word="ready")
+    begun(*machines[2], sys.executable, "-c", serve, word="ready")
     captures = []
     for number, inside in enumerate(machines):
         file = f"{{folder}}/{{number + 1}}.pcap"
@@ -419,7 +404,8 @@ def test_two_clients_and_a_server_across_a_machine_that_translates(kind: str, tm
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
     rules, target = RULES[kind]
-    if "refused" in in_own_network(SCENE.format(folder=str(tmp_path), rules=rules, target=target)):
+    serve = answering("10.0.3.2", 80)
+    if "refused" in in_own_network(SCENE.format(folder=str(tmp_path), rules=rules, target=target, serve=serve)):
         pytest.skip("the kernel here translates no addresses")
     server = (tmp_path / "3.pcap").read_bytes()
     paths = [str(tmp_path / f"{number}.pcap") for number in (1, 2, 3)]
