@@ -367,13 +367,12 @@ class Lineage:
         if chosen < 0:
             chosen = self._newest(self.open, row)
             relation = OPEN_BUSY
-        others: cython.Py_ssize_t = self._newest(self.lost, row)
-        if chosen < 0 and others >= 0:
-            # Another program's, whose place this one does not take.
-            self.before[row] = others + 1
-            self.bits[row] = CLOSED | self._compare(pair, row, others)
-            return 0
         if chosen < 0:
+            # Another program's, whose place this one does not take.
+            chosen = self._newest(self.lost, row)
+            if chosen >= 0:
+                self.before[row] = chosen + 1
+                self.bits[row] = CLOSED | self._compare(pair, row, chosen)
             return 0
         if relation == CLOSED:
             if self.lost.holds(chosen):
